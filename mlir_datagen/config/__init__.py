@@ -1,0 +1,7 @@
+"""The config of a run: composed by Hydra (`compose`), checked into typed values (`run`, `ops`)."""
+
+from __future__ import annotations
+
+from mlir_datagen.config.run import RunConfig, parse_config
+
+__all__ = ["RunConfig", "parse_config"]

@@ -1,0 +1,170 @@
+"""The part of the config that chooses op families, their share of the mix, and their dimension grids."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from mlir_datagen.config.values import check_keys, mapping, some_of, whole_number
+from mlir_datagen.errors import UserError, listed, nearest
+from mlir_datagen.ops import FAMILIES
+from mlir_datagen.ops.family import OpFamily, Variant
+from mlir_datagen.sources.grid import Axis, Grid, SameAs
+from mlir_datagen.sources.permutation import MAXIMUM_SIZE
+
+LARGEST_DIMENSION = (1 << 31) - 1
+GRID_FORMS = "a list like [16, 32, 64], a range like {from: 16, to: 512, step: 16}, or {same_as: <other dimension>}"
+
+
+@dataclass(frozen=True)
+class OpConfig:
+    """One family's part: its weight in the mix, which of its kinds and ranks, and the values of each dimension."""
+
+    family: OpFamily
+    weight: Fraction
+    kinds: tuple[str, ...]
+    ranks: tuple[int, ...]
+    grid: dict[str, Axis]
+
+    @property
+    def variants(self) -> tuple[Variant, ...]:
+        """The family's variants of the chosen kinds and ranks."""
+        return tuple(
+            variant
+            for variant in self.family.variants
+            if variant.kind in self.kinds and (variant.rank is None or variant.rank in self.ranks)
+        )
+
+    def variant_grid(self, variant: Variant) -> Grid:
+        """Return the grid of one variant."""
+        return Grid({axis: self.grid[axis] for axis in variant.axes})
+
+    def to_saved(self) -> dict[str, Any]:
+        """Return the part as plain values, from which `parse_ops` makes it again."""
+        weight = int(self.weight) if self.weight.denominator == 1 else float(self.weight)
+        saved: dict[str, Any] = {"weight": weight}
+        if len(self.family.kinds) > 1:
+            saved["kinds"] = list(self.kinds)
+        if self.family.ranks:
+            saved["ranks"] = list(self.ranks)
+        return {**saved, "grid": {axis: _saved_axis(self.grid[axis]) for axis in self.family.axes}}
+
+
+def parse_ops(raw: Mapping[str, Any]) -> dict[str, OpConfig]:
+    """Check the `ops` part of a config; return it in the order of the table of families.
+
+    Raises:
+        UserError: for an unknown op, no op, and any value that is not allowed.
+    """
+    for name in raw:
+        if name not in FAMILIES:
+            raise UserError(
+                f'There is no op "{name}".{nearest(name, FAMILIES)} The ops are {listed(FAMILIES)}. '
+                f"Type for instance 'ops=[{listed(FAMILIES)}]'."
+            )
+    if not raw:
+        raise UserError(
+            f"No op is chosen, so there is nothing to generate. The ops are {listed(FAMILIES)}. "
+            "Type for instance 'ops=[matmul,conv2d]'."
+        )
+    ops = {
+        name: _parse_op(family, mapping(raw[name], f"ops.{name}")) for name, family in FAMILIES.items() if name in raw
+    }
+    if not any(op.weight for op in ops.values()):
+        raise UserError(
+            "Every op has weight 0, so there is nothing to generate. Type for instance ops.matmul.weight=1."
+        )
+    return ops
+
+
+def _parse_op(family: OpFamily, raw: Mapping[str, Any]) -> OpConfig:
+    key = f"ops.{family.name}"
+    has_kinds, has_ranks = len(family.kinds) > 1, bool(family.ranks)
+    allowed = ["weight", *(["kinds"] if has_kinds else []), *(["ranks"] if has_ranks else []), "grid"]
+    check_keys(raw, allowed, key)
+    for needed in allowed:
+        if needed not in raw:
+            raise UserError(f"{key} lacks {needed}. Compare it with conf/ops/{family.name}.yaml.")
+    grid = mapping(raw["grid"], f"{key}.grid")
+    check_keys(grid, family.axes, f"{key}.grid")
+    for axis in family.axes:
+        if axis not in grid:
+            raise UserError(f"{key}.grid lacks the dimension {axis}. It takes {GRID_FORMS}.")
+    op = OpConfig(
+        family=family,
+        weight=_parse_weight(raw["weight"], f"{key}.weight"),
+        kinds=some_of(raw["kinds"], f"{key}.kinds", family.kinds) if has_kinds else family.kinds,
+        ranks=some_of(raw["ranks"], f"{key}.ranks", family.ranks) if has_ranks else (),
+        grid={axis: parse_axis(grid[axis], f"{key}.grid.{axis}") for axis in family.axes},
+    )
+    for variant in op.variants:
+        _check_variant(op, variant)
+    return op
+
+
+def _check_variant(op: OpConfig, variant: Variant) -> None:
+    key = f"ops.{op.family.name}.grid"
+    for axis in variant.axes:
+        values = op.grid[axis]
+        if isinstance(values, SameAs) and (values.axis not in variant.axes or isinstance(op.grid[values.axis], SameAs)):
+            free = [other for other in variant.axes if not isinstance(op.grid[other], SameAs)]
+            raise UserError(
+                f"{key}.{axis} is the same as {values.axis!r}, which is not a dimension with values of its own in "
+                f"{op.family.name} {variant.name}. Those are {listed(free)}."
+            )
+    if op.variant_grid(variant).too_large:
+        raise UserError(
+            f"{key} has more than 2**{int(math.log2(MAXIMUM_SIZE))} points. Use fewer values or larger steps."
+        )
+
+
+def parse_axis(value: Any, key: str) -> Axis:
+    """Check the values of one dimension.
+
+    Raises:
+        UserError: when it is none of the three forms, is empty, or holds a number below 1.
+    """
+    if isinstance(value, Mapping):
+        if set(value) == {"same_as"} and isinstance(value["same_as"], str):
+            return SameAs(value["same_as"])
+        if set(value) != {"from", "to", "step"}:
+            raise UserError(f"{key} is {dict(value)!r}, and must be {GRID_FORMS}.")
+        numbers = {
+            name: _dimension(value[name], f"{key}.{name}", f"'{key}={{from: 16, to: 512, step: 16}}'")
+            for name in ("from", "to", "step")
+        }
+        axis = range(numbers["from"], numbers["to"] + 1, numbers["step"])
+        if not axis:
+            raise UserError(
+                f"{key} is empty: from {numbers['from']} is above to {numbers['to']}. It takes {GRID_FORMS}."
+            )
+        return range(axis.start, axis[-1] + 1, axis.step)
+    if not isinstance(value, list) or not value:
+        raise UserError(f"{key} is {value!r}, and must be {GRID_FORMS}; it may not be empty.")
+    return tuple(sorted({_dimension(element, key, f"'{key}=[16, 32, 64]'") for element in value}))
+
+
+def _dimension(value: Any, key: str, example: str) -> int:
+    number = whole_number(value, key, minimum=1, example=example)
+    if number > LARGEST_DIMENSION:
+        raise UserError(f"{key} is {number}, and a dimension is at most {LARGEST_DIMENSION}. Type {example}.")
+    return number
+
+
+def _saved_axis(axis: Axis) -> list[int] | dict[str, int] | dict[str, str]:
+    if isinstance(axis, SameAs):
+        return {"same_as": axis.axis}
+    if isinstance(axis, range):
+        return {"from": axis.start, "to": axis[-1], "step": axis.step}
+    return list(axis)
+
+
+def _parse_weight(value: Any, key: str) -> Fraction:
+    finite = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if not finite or value < 0:
+        raise UserError(f"{key} is {value!r}, and must be a number of at least 0. Type for instance {key}=2.")
+    # By way of the decimal text, so that 0.1 is a tenth and not the nearest binary fraction.
+    return Fraction(str(value))

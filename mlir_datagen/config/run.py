@@ -1,0 +1,198 @@
+"""The resolved config of a run: plain values checked into typed ones, and back.
+
+OmegaConf stops at this file's door (`compose.py` hands over plain dictionaries), so a saved config that comes from a
+stranger is only data here: nothing it names is imported or called.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from mlir_datagen.apportion import shares, smallest_integers
+from mlir_datagen.config.ops import OpConfig, parse_ops
+from mlir_datagen.config.values import check_keys, choice, mapping, whole_number
+from mlir_datagen.errors import UserError, listed
+from mlir_datagen.sources.split import canonical_order
+from mlir_datagen.sources.walk import Limits
+from mlir_datagen.version import GENERATOR_VERSION, SCHEMA_VERSION
+
+DEFAULT_SPLITS = {"train": 1000, "test": 200}
+STORAGES = ("both", "files", "parquet")
+EXHAUSTION_POLICIES = ("redistribute", "error")
+RUN_ONLY = {"output_dir": "outputs", "dry_run": False}
+"""Settings that do not change a dataset, and the value that a saved config has for them."""
+
+_REQUIRED = ("schema_version", "name", "seed", "limits", "on_exhausted", "storage", "output_dir", "dry_run")
+_OPTIONAL = ("num_samples", "splits", "split_ratios", "ops")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_SPLIT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """All that a run may choose. `splits` and `split_ratios` are in canonical order, `ops` in the table's."""
+
+    name: str
+    seed: int
+    splits: dict[str, int]
+    split_ratios: dict[str, int]
+    ops: dict[str, OpConfig]
+    limits: Limits
+    on_exhausted: str
+    storage: str
+    output_dir: Path
+    dry_run: bool
+
+    @property
+    def fingerprint(self) -> str:
+        """Twelve hexadecimal digits that name the dataset: a hash of what decides its bytes."""
+        identity = {**self.to_saved(), "generator_version": GENERATOR_VERSION}
+        canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+    @property
+    def dataset_name(self) -> str:
+        """The name of the dataset's folder."""
+        return f"{self.name}-{self.fingerprint}"
+
+    def to_saved(self) -> dict[str, Any]:
+        """Return the config as it is saved: the same for equal datasets, however they were asked for.
+
+        The sizes of the splits are given by `num_samples` and `split_ratios` alone where that is possible, so that a
+        saved config can be run again with another `num_samples`.
+        """
+        total = sum(self.splits.values())
+        derived = self.splits == _scaled(total, self.split_ratios)
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "name": self.name,
+            "seed": self.seed,
+            "num_samples": total,
+            "splits": None if derived else dict(self.splits),
+            "split_ratios": dict(self.split_ratios),
+            "ops": {name: op.to_saved() for name, op in self.ops.items()},
+            "limits": {"max_bytes": self.limits.max_bytes, "max_flops": self.limits.max_flops},
+            "on_exhausted": self.on_exhausted,
+            "storage": self.storage,
+            **RUN_ONLY,
+        }
+
+
+def parse_config(raw: Mapping[str, Any]) -> RunConfig:
+    """Check a resolved config, given as plain values.
+
+    Raises:
+        UserError: when a value is not one that is allowed.
+    """
+    check_schema_version(raw.get("schema_version"))
+    check_keys(raw, (*_REQUIRED, *_OPTIONAL), "the config")
+    missing = [key for key in _REQUIRED if key not in raw]
+    if missing:
+        raise UserError(f"The config lacks {listed(missing)}. Compare it with conf/generate.yaml, which has every key.")
+    splits, ratios = _parse_splits(raw.get("num_samples"), raw.get("splits"), raw.get("split_ratios"))
+    return RunConfig(
+        name=_parse_name(raw["name"]),
+        seed=whole_number(raw["seed"], "seed", minimum=0, example="seed=42"),
+        splits=splits,
+        split_ratios=ratios,
+        ops=parse_ops(mapping(raw.get("ops") or {}, "ops")),
+        limits=_parse_limits(mapping(raw["limits"], "limits")),
+        on_exhausted=choice(raw["on_exhausted"], "on_exhausted", EXHAUSTION_POLICIES),
+        storage=choice(raw["storage"], "storage", STORAGES),
+        output_dir=Path(str(raw["output_dir"])),
+        dry_run=choice(raw["dry_run"], "dry_run", (True, False)),
+    )
+
+
+def check_schema_version(version: Any) -> None:
+    """Refuse a config or manifest whose layout this version does not know."""
+    if version != SCHEMA_VERSION:
+        raise UserError(
+            f"schema_version is {version!r}, and this version of mlir_datagen reads {SCHEMA_VERSION} only. "
+            "Use the version of mlir_datagen that wrote it (the dataset's manifest.json names it)."
+        )
+
+
+def _parse_name(value: Any) -> str:
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise UserError(
+            f"name is {value!r}, and it becomes part of a folder's name: a letter, then letters, digits, "
+            "underscores and hyphens. Type for instance name=my_dataset."
+        )
+    return value
+
+
+def _parse_limits(raw: Mapping[str, Any]) -> Limits:
+    check_keys(raw, ("max_bytes", "max_flops"), "limits")
+    bounds = {
+        key: None
+        if raw.get(key) is None
+        else whole_number(raw[key], f"limits.{key}", minimum=1, example=f"limits.{key}=1000000000 or limits.{key}=null")
+        for key in ("max_bytes", "max_flops")
+    }
+    return Limits(**bounds)
+
+
+def _parse_splits(num_samples: Any, splits: Any, ratios: Any) -> tuple[dict[str, int], dict[str, int]]:
+    """Return the sizes and the ratios of the splits, both in canonical order.
+
+    Sizes come from `splits`; or from `num_samples`, in proportion to the ratios; or are the default. The ratios are
+    those of the sizes given, unless they are given themselves.
+    """
+    total = None
+    if num_samples is not None:
+        total = whole_number(num_samples, "num_samples", minimum=1, example="num_samples=500")
+    sizes = None if splits is None else _parse_split_numbers(splits, "splits")
+    given_ratios = _parse_split_numbers(ratios, "split_ratios") if ratios is not None else sizes or DEFAULT_SPLITS
+    order = canonical_order(given_ratios)
+    reduced = smallest_integers([Fraction(given_ratios[name]) for name in order])
+    reduced_ratios = dict(zip(order, reduced, strict=True))
+    if sizes is None:
+        return _scaled(sum(DEFAULT_SPLITS.values()) if total is None else total, reduced_ratios), reduced_ratios
+    if set(sizes) != set(given_ratios):
+        raise UserError(
+            f"splits names {listed(sizes)} and split_ratios names {listed(given_ratios)}: they must be the same. "
+            "Leave split_ratios out (split_ratios=null) to take the proportions of splits."
+        )
+    if total is not None and total != sum(sizes.values()):
+        raise UserError(
+            f"The splits add up to {sum(sizes.values())} programs, and num_samples is {total}. Give only one of them: "
+            "num_samples alone scales the splits in proportion, and splits alone decides the total (num_samples=null)."
+        )
+    return {name: sizes[name] for name in order}, reduced_ratios
+
+
+def _scaled(total: int, ratios: Mapping[str, int]) -> dict[str, int]:
+    sizes = dict(zip(ratios, shares(total, [Fraction(ratio) for ratio in ratios.values()]), strict=True))
+    empty = [name for name, size in sizes.items() if size == 0]
+    if empty:
+        raise UserError(
+            f"num_samples={total} leaves nothing for the split {listed(empty)} (the proportions are "
+            f"{' : '.join(f'{name} {ratio}' for name, ratio in ratios.items())}). Ask for more programs, or give the "
+            "sizes themselves: splits='{train: 5, test: 1}'."
+        )
+    return sizes
+
+
+def _parse_split_numbers(value: Any, key: str) -> dict[str, int]:
+    example = f"{key}='{{train: 80, val: 10, test: 10}}'"
+    numbers = mapping(value, key, example)
+    if not numbers:
+        raise UserError(f"{key} is empty: there must be at least one split. Type for instance {example}.")
+    for name in numbers:
+        if not _SPLIT_NAME.fullmatch(name) or name == "all":
+            raise UserError(
+                f"{key} has a split named {name!r}, and the name becomes that of a folder and of a Hugging Face split: "
+                f'a letter, then letters, digits and underscores, and not "all". Type for instance {example}.'
+            )
+    folded = [name.casefold() for name in numbers]
+    if len(set(folded)) < len(folded):
+        raise UserError(f"{key} has names that differ only in case, which some file systems take for the same.")
+    return {name: whole_number(number, f"{key}.{name}", minimum=1, example=example) for name, number in numbers.items()}

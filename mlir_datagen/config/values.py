@@ -1,0 +1,58 @@
+"""Checks of single config values; each raises a `UserError` that names the key and what may stand there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from mlir_datagen.errors import UserError, listed, nearest
+
+Choice = TypeVar("Choice")
+
+
+def check_keys(raw: Mapping[str, Any], allowed: Iterable[str], where: str) -> None:
+    """Refuse keys that are not allowed, and name the nearest one that is."""
+    allowed = list(allowed)
+    for key in raw:
+        if key not in allowed:
+            raise UserError(
+                f'There is no key "{key}" in {where}.{nearest(str(key), allowed)} The keys there are {listed(allowed)}.'
+            )
+
+
+def mapping(value: Any, key: str, example: str | None = None) -> Mapping[str, Any]:
+    """Return the value when it is a mapping with text keys."""
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+        hint = f" Type for instance {example}." if example else ""
+        raise UserError(f"{key} is {value!r}, and must be a mapping from names to values.{hint}")
+    return value
+
+
+def whole_number(value: Any, key: str, minimum: int, example: str) -> int:
+    """Return the value when it is a whole number that is large enough."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
+        raise UserError(f"{key} is {value!r}, and must be a whole number of at least {minimum}. Type {example}.")
+    return value
+
+
+def choice(value: Any, key: str, allowed: tuple[Choice, ...]) -> Choice:
+    """Return the value when it is one of those allowed."""
+    for candidate in allowed:
+        if type(value) is type(candidate) and value == candidate:
+            return candidate
+    words = [str(candidate).lower() if isinstance(candidate, bool) else str(candidate) for candidate in allowed]
+    raise UserError(
+        f"{key} is {value!r}, and must be one of {listed(words)}.{nearest(str(value), words)} "
+        f"Type for instance {key}={words[0]}."
+    )
+
+
+def some_of(value: Any, key: str, allowed: tuple[Choice, ...]) -> tuple[Choice, ...]:
+    """Return those of the allowed values that a list names, in the order of `allowed`."""
+    if not isinstance(value, list) or not value:
+        raise UserError(
+            f"{key} is {value!r}, and must be a list of at least one of {listed(map(str, allowed))}. "
+            f"Type for instance '{key}=[{allowed[0]}]'."
+        )
+    chosen = [choice(element, key, allowed) for element in value]
+    return tuple(candidate for candidate in allowed if candidate in chosen)

@@ -1,0 +1,1 @@
+"""The dataset's folder: the only place that writes files."""

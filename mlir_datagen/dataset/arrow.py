@@ -1,0 +1,42 @@
+"""Arrow arrays straight from buffers.
+
+`pyarrow.array` imports pandas wherever that is installed, which alone takes longer than making a small dataset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+
+def string_array(words: Sequence[str]) -> Any:
+    """Return an array of strings."""
+    encoded = [word.encode() for word in words]
+    offsets = np.zeros(len(words) + 1, np.int32)
+    np.cumsum([len(word) for word in encoded], out=offsets[1:])
+    return pa.StringArray.from_buffers(len(words), pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded)))
+
+
+def repeated_string(word: str, rows: int) -> Any:
+    """Return an array of one string, many times."""
+    encoded = word.encode()
+    offsets = np.arange(0, (rows + 1) * len(encoded), len(encoded), dtype=np.int32)
+    return pa.StringArray.from_buffers(rows, pa.py_buffer(offsets), pa.py_buffer(encoded * rows))
+
+
+def number_array(numbers: NDArray[Any]) -> Any:
+    """Return an array of the numbers of a numpy array with one dimension."""
+    contiguous = np.ascontiguousarray(numbers)
+    return pa.Array.from_buffers(pa.from_numpy_dtype(numbers.dtype), len(numbers), [None, pa.py_buffer(contiguous)])
+
+
+def list_array(lengths: Sequence[int], rows: int, elements: Any) -> Any:
+    """Cut an array into lists whose lengths follow a pattern that is repeated `rows` times."""
+    ends = np.cumsum(lengths)
+    offsets = np.zeros(rows * len(lengths) + 1, np.int32)
+    offsets[1:] = (np.arange(rows)[:, np.newaxis] * (ends[-1] if len(ends) else 0) + ends).ravel()
+    return pa.ListArray.from_arrays(number_array(offsets), elements)

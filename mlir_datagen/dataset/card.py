@@ -1,0 +1,93 @@
+"""The dataset card: the README.md of a dataset's folder, which the Hugging Face libraries read too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import yaml
+from tabulate import tabulate
+
+from mlir_datagen.config import RunConfig
+from mlir_datagen.dataset.columns import PLACE_COLUMNS, PROGRAM_COLUMNS
+from mlir_datagen.version import GENERATOR_VERSION
+
+_SIZES = (
+    (1_000, "n<1K"),
+    (10_000, "1K<n<10K"),
+    (100_000, "10K<n<100K"),
+    (1_000_000, "100K<n<1M"),
+    (10_000_000, "1M<n<10M"),
+)
+
+
+def dataset_card(config: RunConfig, counts: Mapping[str, Mapping[str, int]]) -> str:
+    """Return the card of a finished dataset."""
+    families = list(config.ops)
+    total = sum(sum(by_family.values()) for by_family in counts.values())
+    rows = [
+        [split, *(counts[split].get(family, 0) for family in families), sum(counts[split].values())] for split in counts
+    ]
+    head = {
+        "pretty_name": config.dataset_name,
+        "tags": ["mlir", "linalg", "compilers"],
+        "size_categories": [next((label for bound, label in _SIZES if total < bound), "n>10M")],
+        "configs": [
+            {
+                "config_name": "default",
+                "data_files": [{"split": split, "path": f"{split}.parquet"} for split in counts],
+            }
+        ],
+    }
+    with_text = config.storage != "files"
+    with_files = config.storage != "parquet"
+    described = {**PLACE_COLUMNS, **PROGRAM_COLUMNS}
+    if not with_text:
+        del described["mlir"]
+    columns = [[f"`{name}`", meaning] for name, (_, meaning) in described.items()]
+    layout = [
+        f"- `{split}.parquet`: the index, a row for each program" + (", with its text" if with_text else "")
+        for split in counts
+    ]
+    if with_files:
+        layout += [f"- `{split}/`: the programs as `.mlir` files" for split in counts]
+    first = next(iter(counts))
+    return f"""---
+{yaml.safe_dump(head, sort_keys=False).strip()}
+---
+
+# {config.dataset_name}
+
+{total} MLIR programs, made by mlir_datagen (generator version {GENERATOR_VERSION}). Each is a module with one
+function on tensors of static shape. Every one passed MLIR's parser and verifier, and no two are the same.
+
+{tabulate(rows, headers=["split", *families, "all"], tablefmt="github")}
+
+A program's split is decided by its content and the proportions of the splits alone: a program that is in `test` here is
+in no `train` of a dataset with the same proportions.
+
+## Use
+
+```python
+import datasets
+
+programs = datasets.load_dataset("path/of/this/folder")
+print(programs["{first}"][0]["{"mlir" if with_text else "file"}"])
+```
+
+{chr(10).join(layout)}
+- `config.yaml`: the config that this dataset comes from; `manifest.json`: counts, checksums, versions
+- `SHA256SUMS`: `sha256sum -c SHA256SUMS` checks every file
+
+## Columns
+
+{tabulate(columns, headers=["column", "meaning"], tablefmt="github")}
+
+## Reproduce
+
+With a checkout of mlir_datagen of the same generator version:
+
+```bash
+python scripts/reproduce.py path/of/this/folder     # makes it again and compares every byte
+python scripts/generate.py --config-dir path/of/this/folder --config-name config
+```
+"""

@@ -1,0 +1,121 @@
+"""The index: one row for each program, one schema for every source, as Arrow tables.
+
+Columns are computed for a block of programs at once, from the same functions of the op family that its emitter uses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from mlir_datagen.dataset.arrow import list_array, number_array, repeated_string, string_array
+from mlir_datagen.ops.family import Loop, Operand
+from mlir_datagen.program import Batch, ProgramBlock, spec_json
+
+_OPERANDS = pa.list_(
+    pa.struct([("role", pa.string()), ("name", pa.string()), ("dtype", pa.string()), ("shape", pa.list_(pa.int64()))])
+)
+
+PROGRAM_COLUMNS = {
+    "split": (pa.string(), "the split it belongs to"),
+    "source": (pa.string(), "where it comes from; `random` for a sampled single op"),
+    "family": (pa.string(), "the op family, which is also the function's name"),
+    "kind": (pa.string(), "the kind within the family"),
+    "dtype": (pa.string(), "the element type"),
+    "spec": (pa.string(), "JSON from which the program can be made again"),
+    "arguments": (_OPERANDS, "the function's arguments in order: role, name, dtype, shape"),
+    "results": (_OPERANDS, "the function's results in order: role, name, dtype, shape"),
+    "loops": (
+        pa.list_(pa.struct([("bound", pa.int64()), ("iterator", pa.string())])),
+        "the iteration space of the main operation: bound, and iterator (parallel or reduction)",
+    ),
+    "flops": (pa.int64(), "arithmetic operations; an addition, multiplication, comparison or division is one"),
+    "bytes_moved": (pa.int64(), "size of arguments and results in bytes"),
+    "arithmetic_intensity": (pa.float64(), "flops for each byte moved"),
+    "seed": (pa.int64(), "the seed of the run"),
+    "sha256": (pa.string(), "of the program's text"),
+    "mlir": (pa.string(), "the program's text"),
+}
+"""What is known of a program before it is written, and what it means."""
+
+PLACE_COLUMNS = {
+    "name": (pa.string(), "the program's name, unique in its split"),
+    "file": (pa.string(), "its .mlir file, relative to the folder; null when only Parquet is stored"),
+    "index": (pa.int64(), "its number in the split"),
+}
+"""What the writer adds."""
+
+INDEX_METADATA = {b"mlir_datagen": b"index"}
+"""Marks an index file as one of ours."""
+
+
+def index_schema(with_text: bool) -> Any:
+    """Return the schema of a written index; the text is left out where it is stored in files alone."""
+    columns = {**PLACE_COLUMNS, **PROGRAM_COLUMNS}
+    if not with_text:
+        del columns["mlir"]
+    return pa.schema([(name, type_) for name, (type_, _) in columns.items()], metadata=INDEX_METADATA)
+
+
+def program_table(batch: Batch) -> Any:
+    """Return the table of a batch's programs, in plan order, with the columns of `PROGRAM_COLUMNS`."""
+    schema = pa.schema([(name, type_) for name, (type_, _) in PROGRAM_COLUMNS.items()])
+    tables = [
+        pa.Table.from_arrays(list(_block_columns(batch, block).values()), schema=schema) for block in batch.blocks
+    ]
+    order = np.argsort(np.concatenate([block.positions for block in batch.blocks]))
+    return pa.concat_tables(tables).take(number_array(order))
+
+
+def _block_columns(batch: Batch, block: ProgramBlock) -> dict[str, Any]:
+    rows = len(block.texts)
+    family, spec = block.family, block.spec
+    flops = np.broadcast_to(np.asarray(family.flops(spec), np.int64), rows)
+    bytes_moved = np.broadcast_to(np.asarray(family.bytes_moved(spec), np.int64), rows)
+    return {
+        "split": repeated_string(batch.split, rows),
+        "source": repeated_string(batch.source, rows),
+        "family": repeated_string(family.name, rows),
+        "kind": repeated_string(block.kind, rows),
+        "dtype": repeated_string(spec.dtype, rows),
+        "spec": string_array([spec_json(one) for one in block.specs]),
+        "arguments": _operands(family.arguments(spec), "input", rows),
+        "results": _operands(family.results(spec), "output", rows),
+        "loops": _loops(family.loops(spec), rows),
+        "flops": number_array(flops),
+        "bytes_moved": number_array(bytes_moved),
+        "arithmetic_intensity": number_array(flops / bytes_moved),
+        "seed": number_array(np.full(rows, batch.seed, np.int64)),
+        "sha256": string_array(block.digests),
+        "mlir": string_array(block.texts),
+    }
+
+
+def _interleave(columns: Sequence[Any], rows: int) -> Any:
+    """Lay columns (arrays, or one number for all rows) side by side, row after row."""
+    return number_array(
+        np.stack([np.broadcast_to(np.asarray(column, np.int64), rows) for column in columns], axis=1).ravel()
+    )
+
+
+def _operands(operands: Sequence[Operand], role: str, rows: int) -> Any:
+    extents = [extent for operand in operands for extent in operand.shape]
+    ranks = [len(operand.shape) for operand in operands]
+    fields = {
+        "role": repeated_string(role, rows * len(operands)),
+        "name": string_array([operand.name for operand in operands] * rows),
+        "dtype": string_array([operand.dtype for operand in operands] * rows),
+        "shape": list_array(ranks, rows, _interleave(extents, rows)),
+    }
+    return list_array([len(operands)], rows, pa.StructArray.from_arrays(list(fields.values()), names=list(fields)))
+
+
+def _loops(loops: Sequence[Loop], rows: int) -> Any:
+    fields = {
+        "bound": _interleave([loop.bound for loop in loops], rows),
+        "iterator": string_array([loop.iterator for loop in loops] * rows),
+    }
+    return list_array([len(loops)], rows, pa.StructArray.from_arrays(list(fields.values()), names=list(fields)))

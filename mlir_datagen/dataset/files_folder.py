@@ -1,0 +1,64 @@
+"""The folder that the Python call writes: `.mlir` files, an index beside them, and nothing else."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mlir_datagen.dataset.columns import INDEX_METADATA
+from mlir_datagen.dataset.staging import Staging, writable
+from mlir_datagen.errors import UserError
+
+FLAT_INDEX = "index.parquet"
+
+
+def check_replaceable(folder: Path) -> None:
+    """Refuse a folder that holds anything but what an earlier call wrote.
+
+    Raises:
+        UserError: with the name of something that is not ours.
+    """
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise UserError(f"{folder} is a file; the programs need a folder of their own. Name another output_dir.")
+    own = {FLAT_INDEX, *written_files(folder)} if _has_own_index(folder) else set()
+    foreign = sorted({path.name for path in folder.iterdir()} - own)
+    if foreign:
+        raise UserError(
+            f"{folder} holds {foreign[0]}{f' and {len(foreign) - 1} more' if len(foreign) > 1 else ''}, which this "
+            "generator did not write, and the folder would be replaced. Name an empty or a new output_dir."
+        )
+
+
+def replace_folder(staging: Staging) -> None:
+    """Publish a staged folder in the place of an earlier one."""
+    if staging.final.exists():
+        check_replaceable(staging.final)
+        old = staging.final.with_name(f".{staging.final.name}.old")
+        with writable(staging.final):
+            staging.final.rename(old)
+            staging.publish()
+        shutil.rmtree(old)
+    else:
+        staging.publish()
+
+
+def written_files(folder: Path) -> list[str]:
+    """Return the names of the `.mlir` files that a call wrote into the folder, in order."""
+    files: list[str] = pq.read_table(folder / FLAT_INDEX, columns=["file"]).column("file").to_pylist()
+    return files
+
+
+def _has_own_index(folder: Path) -> bool:
+    index = folder / FLAT_INDEX
+    if not index.is_file():
+        return False
+    try:
+        metadata = pq.read_schema(index).metadata or {}
+    except pa.ArrowInvalid:
+        return False
+    return INDEX_METADATA.items() <= metadata.items()

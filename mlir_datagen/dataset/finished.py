@@ -1,0 +1,112 @@
+"""Describing a dataset when its programs are written, and finding one that is finished."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mlir_datagen.config import RunConfig
+from mlir_datagen.dataset.card import dataset_card
+from mlir_datagen.dataset.manifest import MANIFEST, manifest, read_manifest
+from mlir_datagen.dataset.reader import changed_files
+from mlir_datagen.dataset.writer import CHECKSUMS, Checksums, file_sha256
+from mlir_datagen.errors import UserError
+from mlir_datagen.production import Production
+from mlir_datagen.sources.mix import Quota
+
+CONFIG = "config.yaml"
+CARD = "README.md"
+REJECTS = "rejects.jsonl"
+
+
+def write_description(
+    root: Path,
+    config: RunConfig,
+    counts: Mapping[str, Counter[str]],
+    quotas: Sequence[Quota],
+    production: Production,
+    digest: str,
+) -> dict[str, Any]:
+    """Write config, card, rejects, checksums and, last, the manifest; return the manifest.
+
+    Args:
+        root: the folder, with the programs written.
+        config: the run's config.
+        counts: programs by split and family.
+        quotas: what each family was asked for and had.
+        production: what was attempted and rejected.
+        digest: the dataset's digest.
+    """
+    by_family = {split: {family: counter[family] for family in config.ops} for split, counter in counts.items()}
+    head = (
+        f"# The config of the dataset {config.dataset_name}. To run it again:\n"
+        f"#   python scripts/generate.py --config-dir {config.dataset_name} --config-name config\n"
+    )
+    (root / CONFIG).write_text(
+        head + yaml.safe_dump(config.to_saved(), sort_keys=False, default_flow_style=None, width=120)
+    )
+    (root / CARD).write_text(dataset_card(config, by_family))
+    if production.rejected:
+        lines = [json.dumps(dataclasses.asdict(rejected)) for rejected in production.rejected]
+        (root / REJECTS).write_text("\n".join(lines) + "\n")
+    described = sorted(path.name for path in root.iterdir() if path.is_file() and path.name != CHECKSUMS)
+    files = {name: file_sha256(root / name) for name in described}
+    with Checksums(root) as checksums:
+        for name, sha256 in files.items():
+            checksums.add(sha256, name)
+    files[CHECKSUMS] = file_sha256(root / CHECKSUMS)
+    written = manifest(config, by_family, quotas, production, digest, files)
+    (root / MANIFEST).write_text(json.dumps(written, indent=2) + "\n")
+    return written
+
+
+def find_finished(path: Path, config: RunConfig) -> dict[str, Any] | None:
+    """Return the manifest of the dataset that a config describes, or None when it is not there.
+
+    The check is cheap: the files that the manifest lists, and how many programs there are.
+
+    Raises:
+        UserError: when the folder is there but is something else, or is damaged.
+    """
+    if not path.exists():
+        return None
+    if not path.is_dir() or (not (path / MANIFEST).exists() and any(path.iterdir())):
+        raise UserError(
+            f"{path} is in the way: this run would make a folder of that name, and what is there is not a finished "
+            f"dataset of ours (it has no {MANIFEST}). Move it away, or choose another folder (output_dir=…)."
+        )
+    if not (path / MANIFEST).exists():
+        return None
+    found = read_manifest(path)
+    if found.get("fingerprint") != config.fingerprint:
+        raise UserError(
+            f"{path} is in the way: its manifest has the fingerprint {found.get('fingerprint')!r}, so it is another "
+            "dataset under this name. Move it away, or choose another folder (output_dir=…)."
+        )
+    damaged = [*changed_files(path, found["files"]), *miscounted_splits(path, found)]
+    if damaged:
+        raise UserError(
+            f"The dataset {path} is damaged: {'; '.join(damaged)}. Delete the folder and run this again "
+            "to make it anew; scripts/verify.py checks every byte of a dataset."
+        )
+    return found
+
+
+def miscounted_splits(path: Path, found: Mapping[str, Any]) -> list[str]:
+    """Return the splits whose folder has not as many `.mlir` files as the manifest says."""
+    if found["storage"] == "parquet":
+        return []
+    problems = []
+    for split, counts in found["counts"].items():
+        expected = sum(counts.values())
+        present = len(os.listdir(path / split)) if (path / split).is_dir() else 0
+        if present != expected:
+            problems.append(f"{split}/ has {present} files instead of {expected}")
+    return problems

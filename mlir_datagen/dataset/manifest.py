@@ -1,0 +1,137 @@
+"""The manifest: what a dataset is, and what made it. It is written last, and a folder without one is no dataset."""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from mlir_datagen.config import RunConfig
+from mlir_datagen.config.run import check_schema_version
+from mlir_datagen.errors import UserError
+from mlir_datagen.mlir.parse import llvm_version
+from mlir_datagen.production import Production
+from mlir_datagen.program import STAGES
+from mlir_datagen.sources.mix import Quota
+from mlir_datagen.version import GENERATOR_VERSION, PACKAGE_VERSION, SCHEMA_VERSION
+
+MANIFEST = "manifest.json"
+
+
+def manifest(
+    config: RunConfig,
+    counts: Mapping[str, Mapping[str, int]],
+    quotas: Sequence[Quota],
+    production: Production,
+    digest: str,
+    files: Mapping[str, str],
+) -> dict[str, Any]:
+    """Return the manifest of a finished dataset.
+
+    Args:
+        config: the run's config.
+        counts: programs by split and family.
+        quotas: what each family was asked for and had.
+        production: what was attempted and rejected.
+        digest: the dataset's digest, over every program's place and text.
+        files: the sha256 of every other top-level file.
+    """
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "name": config.name,
+        "fingerprint": config.fingerprint,
+        "generator_version": GENERATOR_VERSION,
+        "digest": digest,
+        "seed": config.seed,
+        "storage": config.storage,
+        "counts": counts,
+        "quotas": {
+            family: {quota.split: _quota(quota, production) for quota in quotas if quota.family == family}
+            for family in config.ops
+        },
+        "funnel": _funnel(production),
+        "files": files,
+        "environment": environment(),
+    }
+
+
+def _quota(quota: Quota, production: Production) -> dict[str, Any]:
+    existing = {"existing": quota.existing} if quota.exact else {"existing_at_most": quota.existing}
+    place = (quota.split, quota.family)
+    return {
+        "asked": quota.asked,
+        **existing,
+        "planned": quota.planned,
+        "rejected": sum((rejected.split, rejected.family) == place for rejected in production.rejected),
+        "exhausted": quota.planned < quota.asked,
+    }
+
+
+def _funnel(production: Production) -> dict[str, Any]:
+    """Return how many programs were attempted, passed each stage and were kept, and the rejects by stage."""
+    failed = Counter(rejected.stage for rejected in production.rejected)
+    funnel: dict[str, Any] = {"attempted": production.attempted}
+    left = production.attempted
+    for stage in STAGES:
+        left -= failed[stage]
+        funnel[stage] = left
+    return {**funnel, "kept": left, "rejected": {stage: failed[stage] for stage in STAGES}}
+
+
+def environment() -> dict[str, str | None]:
+    """Return the versions of what makes the bytes; they may differ between two machines that make the same dataset."""
+    return {
+        "mlir_datagen": PACKAGE_VERSION,
+        "git_commit": _git_commit(),
+        "python": platform.python_version(),
+        "torch_mlir": version("torch-mlir"),
+        "llvm": llvm_version(),
+        "numpy": version("numpy"),
+        "pyarrow": version("pyarrow"),
+    }
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Read the manifest of a dataset.
+
+    Raises:
+        UserError: when the folder is no dataset, or one that this version cannot read.
+    """
+    path = folder / MANIFEST
+    try:
+        read = json.loads(path.read_text())
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(
+            f"{folder} is not a dataset: it has no {MANIFEST}. Name a folder that scripts/generate.py printed as its "
+            "last line."
+        ) from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{path} is damaged: it is not readable as JSON ({error}). Generate the dataset again."
+        ) from None
+    if not isinstance(read, dict):
+        raise UserError(f"{path} is damaged: it is not a JSON object. Generate the dataset again.")
+    check_schema_version(read.get("schema_version"))
+    return read
+
+
+def _git_commit() -> str | None:
+    """Return the commit of the checkout that this package runs from; None when it is installed from elsewhere."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],  # noqa: S607
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()

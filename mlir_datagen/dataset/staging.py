@@ -1,0 +1,90 @@
+"""A folder that appears whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+from mlir_datagen.errors import UserError
+
+
+class Staging:
+    """A folder beside the final one, locked by this process, that gets the final name when it is complete.
+
+    Entering it makes the folder, empty, and locks it, after waiting for another process that writes the same one.
+    Leaving it removes what was not published. The lock is on the folder itself: it ends with the process, however
+    that ends, and what a killed process leaves is cleared by the next.
+
+    Args:
+        final: the name it will have.
+        on_wait: called when another process has it.
+
+    Raises:
+        UserError: on entering, when the folder cannot be made.
+    """
+
+    def __init__(self, final: Path, on_wait: Callable[[], None] = lambda: None) -> None:
+        self.final = final
+        self.path = final.with_name(f".{final.name}.partial")
+        self._on_wait = on_wait
+        self._lock = -1
+
+    def publish(self) -> None:
+        """Give the folder its final name, in one step."""
+        with writable(self.final):
+            self.path.rename(self.final)
+
+    def __enter__(self) -> Self:
+        while not self._try_lock():
+            os.close(self._lock)
+        for left_over in self.path.iterdir():
+            if left_over.is_dir() and not left_over.is_symlink():
+                shutil.rmtree(left_over)
+            else:
+                left_over.unlink()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._is_locked():
+            shutil.rmtree(self.path)
+        os.close(self._lock)
+
+    def _try_lock(self) -> bool:
+        with writable(self.path.parent):
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._on_wait()
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+        return self._is_locked()
+
+    def _is_locked(self) -> bool:
+        """Tell whether the path still is the folder that was locked, or that was published or removed meanwhile."""
+        try:
+            return os.path.samestat(os.stat(self.path), os.fstat(self._lock))
+        except FileNotFoundError:
+            return False
+
+
+@contextmanager
+def writable(path: Path) -> Iterator[None]:
+    """Turn what the operating system says about a place that cannot be written into a message for people."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise UserError(
+                f"There is no room left on the disk of {path}; nothing was left behind. Free some room, choose another "
+                "folder (output_dir=…), or store less (storage=parquet); dry_run=true tells how much is needed."
+            ) from error
+        raise UserError(
+            f"{path} cannot be written: {error.strerror or error}. Choose a folder that can be: output_dir=…"
+        ) from error

@@ -1,0 +1,171 @@
+"""Writing the programs of one split: `.mlir` files, the index, and the checksums of both."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mlir_datagen.dataset.arrow import number_array, string_array
+from mlir_datagen.dataset.columns import index_schema
+
+CHECKSUMS = "SHA256SUMS"
+_READ_SIZE = 1 << 20
+# Nearly every value differs, so a dictionary would only be built and thrown away.
+_WITHOUT_DICTIONARY = {"name", "file", "index", "spec", "sha256", "mlir"}
+
+
+class Hash(Protocol):
+    """A hash that is fed step by step."""
+
+    def update(self, data: bytes, /) -> None:
+        """Feed it."""
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Where a split's programs go.
+
+    Attributes:
+        folder: the folder of the `.mlir` files within the root, empty for the root itself; None for no files.
+        index_name: the file name of the index.
+        with_text: whether the index holds the programs' text.
+    """
+
+    folder: str | None
+    index_name: str
+    with_text: bool
+
+
+class Checksums:
+    """The checksum file of a folder as `sha256sum -c` reads it, written as the files are."""
+
+    def __init__(self, root: Path) -> None:
+        self._stream = (root / CHECKSUMS).open("a")
+
+    def add(self, digest: str, file: str) -> None:
+        """Add the line of one file."""
+        self._stream.write(f"{digest}  {file}\n")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
+
+
+def file_sha256(path: Path) -> str:
+    """Return the digest of a file, read piece by piece."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while piece := stream.read(_READ_SIZE):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def index_writer(sink: Any, with_text: bool) -> Any:
+    """Return a Parquet writer of index tables to a path or a stream."""
+    schema = index_schema(with_text)
+    repetitive = [name for name in schema.names if name not in _WITHOUT_DICTIONARY]
+    return pq.ParquetWriter(sink, schema, compression="zstd", use_dictionary=repetitive)
+
+
+def index_table(table: Any, names: list[str], files: list[str] | None, start: int, with_text: bool) -> Any:
+    """Return the rows of the index for a program table whose programs are numbered from `start`."""
+    schema = index_schema(with_text)
+    place = {
+        "name": string_array(names),
+        "file": pa.nulls(len(names), pa.string()) if files is None else string_array(files),
+        "index": number_array(np.arange(start, start + len(names))),
+    }
+    columns = [place[name] if name in place else table.column(name) for name in schema.names]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+class SplitWriter:
+    """Writes programs in the order in which they come, and numbers them.
+
+    Args:
+        root: the folder that the index's `file` column is relative to.
+        split: the split's name.
+        size: how many programs will come; the width of the numbers in the names depends on it.
+        storage: where they go.
+        checksums: where the checksums of the `.mlir` files go, if anywhere.
+        digest: what is fed with every program's place and digest, if anything.
+
+    Attributes:
+        counts: programs written, by family.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        split: str,
+        size: int,
+        storage: Storage,
+        checksums: Checksums | None = None,
+        digest: Hash | None = None,
+    ) -> None:
+        self.counts: Counter[str] = Counter()
+        self._split = split
+        self._size = size
+        self._storage = storage
+        self._checksums = checksums
+        self._digest = digest
+        self._width = max(4, len(str(size - 1)))
+        self._directory: int | None = None
+        if storage.folder is not None:
+            (root / storage.folder).mkdir(exist_ok=True)
+            self._directory = os.open(root / storage.folder, os.O_RDONLY | os.O_DIRECTORY)
+        self._index = index_writer(root / storage.index_name, storage.with_text)
+
+    @property
+    def missing(self) -> int:
+        """How many programs are still to come."""
+        return self._size - self.counts.total()
+
+    def write(self, table: Any) -> None:
+        """Write the rows of a program table."""
+        start = self.counts.total()
+        families = table.column("family").to_pylist()
+        digests = table.column("sha256").to_pylist()
+        names = [f"{family}_{index:0{self._width}d}" for index, family in enumerate(families, start)]
+        files = None
+        if self._directory is not None:
+            files = [os.path.join(self._storage.folder or "", f"{name}.mlir") for name in names]
+            self._write_files(self._directory, names, table)
+        for position, digest in enumerate(digests):
+            if self._digest is not None:
+                self._digest.update(f"{self._split}/{names[position]} {digest}\n".encode())
+            if self._checksums is not None and files is not None:
+                self._checksums.add(digest, files[position])
+        self._index.write_table(index_table(table, names, files, start, self._storage.with_text))
+        self.counts.update(families)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._index.close()
+        if self._directory is not None:
+            os.close(self._directory)
+
+    @staticmethod
+    def _write_files(directory: int, names: list[str], table: Any) -> None:
+        for name, text in zip(names, table.column("mlir").to_pylist(), strict=True):
+            # Relative to the open folder: cheaper than a path that is looked up for every file.
+            file = os.open(f"{name}.mlir", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644, dir_fd=directory)
+            try:
+                data = text.encode()
+                # The system may write less at once, on a disk that is nearly full.
+                while data:
+                    data = data[os.write(file, data) :]
+            finally:
+                os.close(file)

@@ -1,0 +1,31 @@
+"""Values of the type system that the emitters need; each prints itself as MLIR text."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+BYTES_PER_ELEMENT = {"f32": 4}
+"""Element types that can be emitted, and their size in bytes."""
+
+_NEGATIVE_INFINITY = {"f32": "0xFF800000"}
+
+
+class TensorType(NamedTuple):
+    """A ranked tensor type with static shape: `tensor<4x8xf32>`."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def tensor(shape: tuple[int, ...], dtype: str) -> TensorType:
+    """Make a ranked tensor type; the text is formed once, since a type is printed several times a program."""
+    return TensorType(shape, dtype, f"tensor<{'x'.join(map(str, shape))}x{dtype}>")
+
+
+def negative_infinity(dtype: str) -> str:
+    """Return the literal of -inf, which MLIR writes as the bit pattern of the element type."""
+    return _NEGATIVE_INFINITY[dtype]

@@ -1,0 +1,163 @@
+"""What an op family is: the one interface through which the rest of the project knows an op.
+
+A **spec** is what one program is: a named tuple of dimensions, kind and element type. Every function here that takes a
+spec also takes a spec whose dimensions are numpy arrays, and then answers for all its points at once. So the shapes
+and costs that an emitter, the limits on a grid and the columns of the index use are one piece of code.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+from mlir_datagen.mlir.builder import FunctionBuilder, Value
+from mlir_datagen.mlir.types import BYTES_PER_ELEMENT, tensor
+
+Spec = Any
+"""A family's own named tuple; see the module's text for its two forms."""
+
+
+class Variant(NamedTuple):
+    """The programs of a family that have the same text but for numbers: one kind, one rank, one set of grid axes."""
+
+    kind: str
+    axes: tuple[str, ...]
+    rank: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The kind, and the rank where the family has several."""
+        return self.kind if self.rank is None else f"{self.kind}_{self.rank}d"
+
+
+class Operand(NamedTuple):
+    """An argument or a result of a program's function."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+
+class Loop(NamedTuple):
+    """One dimension of an operation's iteration space; `iterator` is `parallel` or `reduction`."""
+
+    bound: int
+    iterator: str
+
+
+class Constraint(NamedTuple):
+    """A condition on grid points, and how to say that no point fulfils it."""
+
+    holds: Any
+    if_never: str
+
+
+class OpFamily(ABC):
+    """One op family. Its instances hold no state."""
+
+    name: ClassVar[str]
+    variants: ClassVar[tuple[Variant, ...]]
+    minimum_mlir: ClassVar[int]
+    """The oldest MLIR whose parser knows the operations that the family emits."""
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds, in the order of the variants."""
+        return tuple(dict.fromkeys(variant.kind for variant in self.variants))
+
+    @property
+    def ranks(self) -> tuple[int, ...]:
+        """The ranks, where the family has programs of several; otherwise empty."""
+        return tuple(dict.fromkeys(variant.rank for variant in self.variants if variant.rank is not None))
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The names of all grid axes of all variants."""
+        return tuple(dict.fromkeys(axis for variant in self.variants for axis in variant.axes))
+
+    @abstractmethod
+    def spec(self, variant: Variant, *dimensions: Any) -> Spec:
+        """Make the spec of a point: one dimension for each of `variant.axes`, in that order."""
+
+    @abstractmethod
+    def spec_from_json(self, fields: dict[str, Any]) -> Spec:
+        """Make the spec again from the parsed JSON of a row's `spec` column.
+
+        Raises:
+            TypeError: when the fields are not those of a spec.
+        """
+
+    def constraints(self, spec: Spec) -> Sequence[Constraint]:
+        """Return what must hold for a point to be a program; nothing, unless a family says otherwise."""
+        return ()
+
+    @abstractmethod
+    def arguments(self, spec: Spec) -> tuple[Operand, ...]:
+        """Return the function's arguments."""
+
+    @abstractmethod
+    def results(self, spec: Spec) -> tuple[Operand, ...]:
+        """Return the function's results."""
+
+    @abstractmethod
+    def loops(self, spec: Spec) -> tuple[Loop, ...]:
+        """Return the iteration space of the family's main operation, in linalg's order of its dimensions."""
+
+    @abstractmethod
+    def flops(self, spec: Spec) -> Any:
+        """Return the number of arithmetic operations; an addition, multiplication, comparison or division is one."""
+
+    @abstractmethod
+    def emit(self, builder: FunctionBuilder, spec: Spec, *operands: Value) -> Value:
+        """Emit the operations on the operands; return the result."""
+
+    def bytes_moved(self, spec: Spec) -> Any:
+        """Return the size of arguments and results in bytes: the least that any schedule must move."""
+        operands = (*self.arguments(spec), *self.results(spec))
+        return sum(math.prod(operand.shape) * BYTES_PER_ELEMENT[operand.dtype] for operand in operands)
+
+    def program(self, spec: Spec) -> str:
+        """Return the text of a whole module with one function, named after the family."""
+        arguments = [(operand.name, tensor(operand.shape, operand.dtype)) for operand in self.arguments(spec)]
+        builder = FunctionBuilder(self.name, arguments)
+        return builder.finish(self.emit(builder, spec, *builder.arguments))
+
+
+def flatten(spec: Iterable[Any]) -> tuple[list[str], list[Any]]:
+    """Split a spec's fields into its words (kind, element type) and its dimensions, shapes spread out, in order."""
+    words: list[str] = []
+    dimensions: list[Any] = []
+    for field in spec:
+        if isinstance(field, str):
+            words.append(field)
+        elif isinstance(field, (tuple, list)):
+            dimensions.extend(field)
+        else:
+            dimensions.append(field)
+    return words, dimensions
+
+
+def sliding_window_extent(extent: Any, window: Any, stride: Any, dilation: Any) -> Any:
+    """Return how many positions an unpadded window has along a dimension of size `extent`."""
+    return (extent - dilated(window, dilation)) // stride + 1
+
+
+def dilated(window: Any, dilation: Any) -> Any:
+    """Return how many elements a window spans from its first to its last."""
+    return (window - 1) * dilation + 1
+
+
+def fits(spec: Spec) -> tuple[Constraint, ...]:
+    """Return the constraints of a sliding window over `height` and `width`."""
+    return (
+        Constraint(
+            dilated(spec.kernel_height, spec.dilation_height) <= spec.height,
+            "the kernel is larger than every input: every (dilated) kernel_height exceeds every height",
+        ),
+        Constraint(
+            dilated(spec.kernel_width, spec.dilation_width) <= spec.width,
+            "the kernel is larger than every input: every (dilated) kernel_width exceeds every width",
+        ),
+    )

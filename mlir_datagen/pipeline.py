@@ -1,0 +1,162 @@
+"""The order of a run: compose, plan, produce, write, publish. The one place that knows it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlir_datagen.config import RunConfig
+from mlir_datagen.dataset.columns import program_table
+from mlir_datagen.dataset.files_folder import FLAT_INDEX, check_replaceable, replace_folder, written_files
+from mlir_datagen.dataset.finished import find_finished, write_description
+from mlir_datagen.dataset.room import check_room, disk_bytes
+from mlir_datagen.dataset.staging import Staging, writable
+from mlir_datagen.dataset.writer import Checksums, SplitWriter, Storage
+from mlir_datagen.mlir.parse import Verifier
+from mlir_datagen.production import Progress, produce_all
+from mlir_datagen.sources.mix import Quota
+from mlir_datagen.sources.random_ops import Plan, RandomOps
+
+_SAMPLE = 256
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a run would do.
+
+    Attributes:
+        path: where the dataset would be, or is.
+        quotas: what each family gives to each split.
+        disk_bytes: the room needed, scaled up from a sample.
+        exists: whether the dataset is there already.
+    """
+
+    path: Path
+    quotas: list[Quota]
+    disk_bytes: int
+    exists: bool
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run did: the dataset's folder, its manifest, and whether it was finished before."""
+
+    path: Path
+    manifest: dict[str, Any]
+    existed: bool
+
+
+@dataclass(frozen=True)
+class Listener:
+    """What a run tells while it works.
+
+    Attributes:
+        on_start: called with the number of programs, when the plan stands.
+        on_written: called with the number of programs that were just written.
+        on_wait: called when another process is writing the same dataset.
+    """
+
+    on_start: Callable[[int], None] = lambda total: None
+    on_written: Progress = lambda count: None
+    on_wait: Callable[[], None] = lambda: None
+
+
+def dataset_path(config: RunConfig) -> Path:
+    """Return the folder of the dataset that a config describes."""
+    return config.output_dir / config.dataset_name
+
+
+def preview(config: RunConfig) -> Preview:
+    """Plan a run without writing anything.
+
+    Raises:
+        UserError: when the config cannot be fulfilled.
+    """
+    path = dataset_path(config)
+    exists = find_finished(path, config) is not None
+    source = RandomOps(config)
+    plan = source.plan(config.splits)
+    return Preview(path, plan.quotas, _estimate(config, source, plan), exists)
+
+
+def generate(config: RunConfig, listener: Listener | None = None) -> Outcome:
+    """Make the dataset that a config describes, or find it finished.
+
+    Raises:
+        UserError: when the config cannot be fulfilled, or its folder cannot be written.
+    """
+    listener = listener or Listener()
+    path = dataset_path(config)
+    if (finished := find_finished(path, config)) is not None:
+        return Outcome(path, finished, existed=True)
+    source = RandomOps(config)
+    plan = source.plan(config.splits)
+    needed = _estimate(config, source, plan)
+    with Staging(path, listener.on_wait) as staging:
+        if (finished := find_finished(path, config)) is not None:
+            return Outcome(path, finished, existed=True)
+        check_room(staging.path, needed)
+        listener.on_start(plan.total)
+        with writable(path):
+            manifest = _write_dataset(staging.path, config, source, plan, listener.on_written)
+        staging.publish()
+    return Outcome(path, manifest, existed=False)
+
+
+def generate_files(
+    config: RunConfig, source: RandomOps, output_dir: Path, taken: Mapping[tuple[str, str], int]
+) -> tuple[list[Path], Mapping[tuple[str, str], int]]:
+    """Write the programs of a config with one split as `.mlir` files with an index beside them, and nothing else.
+
+    Args:
+        config: a config with one split.
+        source: the source that the config describes.
+        output_dir: the folder. It may be missing or empty; what an earlier call wrote there is replaced.
+        taken: how many points of each (split, family) earlier calls have used.
+
+    Returns:
+        The paths of the files, and how many points have been used now.
+
+    Raises:
+        UserError: when the config cannot be fulfilled, or the folder holds other things or cannot be written.
+    """
+    output_dir = output_dir.absolute()
+    check_replaceable(output_dir)
+    plan = source.plan(config.splits, taken)
+    ((split, size),) = config.splits.items()
+    with Staging(output_dir) as staging:
+        with writable(output_dir):
+            writer = SplitWriter(staging.path, split, size, Storage("", FLAT_INDEX, with_text=False))
+            with writer:
+                production = produce_all(source, plan, {split: writer}, taken)
+        replace_folder(staging)
+    return [output_dir / file for file in written_files(output_dir)], production.taken
+
+
+def _write_dataset(root: Path, config: RunConfig, source: RandomOps, plan: Plan, progress: Progress) -> dict[str, Any]:
+    digest = hashlib.sha256()
+    with ExitStack() as stack:
+        checksums = stack.enter_context(Checksums(root))
+        writers = {
+            split: stack.enter_context(SplitWriter(root, split, size, _storage(config, split), checksums, digest))
+            for split, size in config.splits.items()
+        }
+        production = produce_all(source, plan, writers, progress=progress)
+    counts = {split: writer.counts for split, writer in writers.items()}
+    return write_description(root, config, counts, plan.quotas, production, digest.hexdigest())
+
+
+def _storage(config: RunConfig, split: str) -> Storage:
+    folder = None if config.storage == "parquet" else split
+    return Storage(folder, f"{split}.parquet", with_text=config.storage != "files")
+
+
+def _estimate(config: RunConfig, source: RandomOps, plan: Plan) -> int:
+    """Return the bytes that the dataset needs on disk, scaled up from the first programs of its plan."""
+    sample = program_table(source.produce(plan.tasks[0].first(_SAMPLE), Verifier()))
+    storage = _storage(config, next(iter(config.splits)))
+    return plan.total * disk_bytes(sample, storage, config.output_dir) // max(1, len(sample))

@@ -1,0 +1,97 @@
+"""Making a dataset again from its saved config, and comparing every byte."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mlir_datagen.config.compose import load_saved_config
+from mlir_datagen.dataset.finished import CONFIG, MANIFEST
+from mlir_datagen.dataset.manifest import environment
+from mlir_datagen.dataset.reader import Dataset
+from mlir_datagen.dataset.writer import CHECKSUMS
+from mlir_datagen.errors import UserError
+from mlir_datagen.pipeline import Listener, generate
+from mlir_datagen.verification import refuse
+from mlir_datagen.version import GENERATOR_VERSION
+
+_READ_SIZE = 1 << 20
+
+
+def reproduce(folder: Path, work_dir: Path | None, listener: Listener) -> str:
+    """Make a dataset again in a temporary folder and compare.
+
+    Args:
+        folder: the dataset.
+        work_dir: where the temporary folder goes; the system's place for such when left out.
+        listener: told of the progress.
+
+    Returns:
+        What was compared, as a sentence.
+
+    Raises:
+        UserError: when it is of another generator version, or any byte differs.
+    """
+    dataset = Dataset(folder)
+    made_by = dataset.manifest["generator_version"]
+    if made_by != GENERATOR_VERSION:
+        raise UserError(
+            f"{folder} was made by generator version {made_by}, and this is version {GENERATOR_VERSION}, which makes "
+            f"other bytes from the same config. Check out a commit of version {made_by} of mlir_datagen to reproduce it"
+            f"{_commit_hint(dataset.manifest)}."
+        )
+    config = load_saved_config(folder / CONFIG)
+    with tempfile.TemporaryDirectory(prefix="mlir_datagen_", dir=work_dir) as temporary:
+        config = dataclasses.replace(config, output_dir=Path(temporary), dry_run=False)
+        again = generate(config, listener).path
+        files = sorted({*dataset.checksums(), CHECKSUMS})
+        differences = [*_different_files(folder, again, files), *_different_manifest(dataset.manifest, again)]
+        if differences and (cause := _different_environment(dataset.manifest)):
+            differences.append(cause)
+        refuse(folder, differences)
+    return f"{len(files) + 1} files came back the same, byte for byte ({dataset.count()} programs)."
+
+
+def _different_files(folder: Path, again: Path, files: list[str]) -> Iterator[str]:
+    for file in files:
+        if not (again / file).is_file():
+            yield f"{file} does not come back"
+        elif not (folder / file).is_file():
+            yield f"{file} is missing"
+        elif not _same_bytes(folder / file, again / file):
+            yield f"{file} differs from what its config makes"
+
+
+def _same_bytes(one: Path, other: Path) -> bool:
+    if one.stat().st_size != other.stat().st_size:
+        return False
+    with one.open("rb") as left, other.open("rb") as right:
+        while piece := left.read(_READ_SIZE):
+            if piece != right.read(_READ_SIZE):
+                return False
+    return True
+
+
+def _different_manifest(manifest: dict[str, Any], again: Path) -> Iterator[str]:
+    """Compare all of the manifests but the environment, which says what made each."""
+    made = json.loads((again / MANIFEST).read_text())
+    for key in sorted({*manifest, *made} - {"environment"}):
+        if manifest.get(key) != made.get(key):
+            yield f"{MANIFEST} differs in {key}"
+
+
+def _different_environment(manifest: dict[str, Any]) -> str:
+    recorded, here = manifest["environment"], environment()
+    differing = [
+        f"{name} {recorded.get(name)} (here {value})" for name, value in here.items() if recorded.get(name) != value
+    ]
+    return f"it was made with {', '.join(differing)}" if differing else ""
+
+
+def _commit_hint(manifest: dict[str, Any]) -> str:
+    commit = manifest.get("environment", {}).get("git_commit")
+    return f" (the manifest names {commit})" if commit else ""

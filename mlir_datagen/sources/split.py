@@ -1,0 +1,54 @@
+"""Which split a program belongs to: a function of its own content and the split ratios, and of nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlir_datagen.ops.family import flatten
+from mlir_datagen.sources.permutation import mix, stable_hash
+
+HASH_BITS = 53
+
+
+def content_hash(family: str, spec: Iterable[Any]) -> NDArray[np.int64]:
+    """Hash programs by what they are: family, kind, element type and dimensions.
+
+    Args:
+        family: the family's name.
+        spec: a spec, or a spec of columns.
+
+    Returns:
+        One number below 2**53 for each program; zero-dimensional for a single spec.
+    """
+    words, dimensions = flatten(spec)
+    state = np.uint64(stable_hash(" ".join([family, *words, str(len(dimensions))])))
+    hashed = np.asarray(state)
+    with np.errstate(over="ignore"):
+        for dimension in dimensions:
+            hashed = mix(hashed ^ np.asarray(dimension).astype(np.uint64))
+        hashed = mix(hashed)
+    return (hashed >> np.uint64(64 - HASH_BITS)).astype(np.int64)
+
+
+def canonical_order(ratios: Mapping[str, int]) -> list[str]:
+    """Return the splits' names, the largest first and equal ones by name, however they were written down."""
+    return sorted(ratios, key=lambda name: (-ratios[name], name))
+
+
+class Splitter:
+    """Cuts the range of the hash into one interval for each split, in canonical order."""
+
+    def __init__(self, ratios: Mapping[str, int]) -> None:
+        self.names = canonical_order(ratios)
+        total = sum(ratios.values())
+        ends = accumulate(ratios[name] for name in self.names)
+        self._thresholds = np.asarray([(end << HASH_BITS) // total for end in ends][:-1], np.int64)
+
+    def __call__(self, family: str, spec: Iterable[Any]) -> NDArray[np.int64]:
+        """Return each program's split, as an index into `names`."""
+        return np.searchsorted(self._thresholds, content_hash(family, spec), side="right")

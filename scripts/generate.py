@@ -1,0 +1,70 @@
+"""Make a dataset: `python scripts/generate.py 'ops=[matmul,conv2d]' num_samples=500`.
+
+conf/generate.yaml explains every setting; the README has examples.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import _cli
+import hydra
+from omegaconf import DictConfig
+from tabulate import tabulate
+from tqdm import tqdm
+
+from mlir_datagen.config.compose import CONFIG_NAME, command_line, from_omegaconf
+from mlir_datagen.pipeline import Listener, Outcome, Preview, generate, preview
+
+
+@hydra.main(version_base="1.3", config_path="../conf", config_name=CONFIG_NAME)
+def main(cfg: DictConfig) -> None:
+    """Make the dataset of one composed config."""
+    config = from_omegaconf(cfg)
+    if config.dry_run:
+        _print_preview(preview(config))
+        return
+    started = time.perf_counter()
+    # Without a terminal there is no bar (disable=None).
+    with tqdm(unit=" programs", disable=None, leave=False, delay=0.2) as bar:
+
+        def on_wait() -> None:
+            print("Another run is writing this dataset; waiting for it.", file=sys.stderr)
+
+        outcome = generate(config, Listener(bar.reset, bar.update, on_wait))
+    _print_outcome(outcome, time.perf_counter() - started)
+
+
+def _print_preview(plan: Preview) -> None:
+    rows = [
+        [quota.split, quota.family, quota.asked, f"{'' if quota.exact else 'at most '}{quota.existing}", quota.planned]
+        for quota in plan.quotas
+    ]
+    print(tabulate(rows, headers=["split", "op", "asked for", "existing", "will be made"]))
+    print(f"disk needed: about {plan.disk_bytes / 1e6:.1f} MB")
+    print("This was a dry run: nothing was written.")
+    print(f"dataset {'exists' if plan.exists else 'would be'}: {plan.path}")
+
+
+def _print_outcome(outcome: Outcome, seconds: float) -> None:
+    manifest = outcome.manifest
+    if outcome.existed:
+        print("This dataset is finished already, and its files are as its manifest says.")
+    rows = []
+    for split, counts in manifest["counts"].items():
+        for family, made in counts.items():
+            quota = manifest["quotas"][family][split]
+            note = "all that exist" if quota["exhausted"] else ""
+            rows.append([split, family, quota["asked"], made, quota["rejected"], note])
+    print(tabulate(rows, headers=["split", "op", "asked for", "made", "rejected", ""]))
+    funnel = manifest["funnel"]
+    print(f"{funnel['kept']} programs kept of {funnel['attempted']} attempted")
+    if not outcome.existed:
+        print(f"made in {seconds:.1f} s")
+    print(f"dataset: {outcome.path}")
+
+
+if __name__ == "__main__":
+    sys.argv[1:] = command_line(sys.argv[1:])
+    sys.exit(_cli.run(main))
