@@ -60,9 +60,9 @@ class Listener:
         on_wait: called when another process is writing the same dataset.
     """
 
-    on_start: Callable[[int], None] = lambda total: None
+    on_start: Callable[[int], object] = lambda total: None
     on_written: Progress = lambda count: None
-    on_wait: Callable[[], None] = lambda: None
+    on_wait: Callable[[], object] = lambda: None
 
 
 def dataset_path(config: RunConfig) -> Path:

@@ -17,7 +17,7 @@ from mlir_datagen.mlir.parse import Verifier
 from mlir_datagen.program import Rejected, rejected_program
 from mlir_datagen.sources.random_ops import Plan, RandomOps, Taken
 
-Progress = Callable[[int], None]
+Progress = Callable[[int], object]
 
 
 @dataclass

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from mlir_datagen.errors import Rejection, UserError, listed, nearest
@@ -39,7 +39,7 @@ class Rejected:
 
 def spec_json(spec: Spec) -> str:
     """Return a spec as one line of JSON; the family's `spec_from_json` reads it back."""
-    return json.dumps(spec._asdict(), separators=(",", ":"))
+    return orjson.dumps(spec._asdict()).decode()
 
 
 def program_from_json(family: str, spec: str) -> str:
@@ -51,8 +51,8 @@ def program_from_json(family: str, spec: str) -> str:
     if family not in FAMILIES:
         raise UserError(f'There is no op "{family}".{nearest(family, FAMILIES)} The ops are {listed(FAMILIES)}.')
     try:
-        return FAMILIES[family].program(FAMILIES[family].spec_from_json(json.loads(spec)))
-    except (json.JSONDecodeError, TypeError, KeyError) as error:
+        return FAMILIES[family].program(FAMILIES[family].spec_from_json(orjson.loads(spec)))
+    except (orjson.JSONDecodeError, TypeError, KeyError) as error:
         raise UserError(
             f"{spec!r} is not a spec of {family} as JSON ({error}); the index has a column of them."
         ) from error

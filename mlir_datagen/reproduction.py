@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from mlir_datagen.config.compose import load_saved_config
-from mlir_datagen.dataset.finished import CONFIG, MANIFEST
-from mlir_datagen.dataset.manifest import environment
+from mlir_datagen.dataset.finished import CONFIG
+from mlir_datagen.dataset.manifest import MANIFEST, environment
 from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.dataset.writer import CHECKSUMS
 from mlir_datagen.errors import UserError

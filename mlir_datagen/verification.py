@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
+import orjson
+
 from mlir_datagen.config.compose import load_saved_config
-from mlir_datagen.dataset.finished import CONFIG, MANIFEST
+from mlir_datagen.dataset.finished import CONFIG
+from mlir_datagen.dataset.manifest import MANIFEST
 from mlir_datagen.dataset.reader import Dataset, StoredProgram, changed_files
 from mlir_datagen.dataset.writer import CHECKSUMS
 from mlir_datagen.errors import Rejection, UserError
 from mlir_datagen.mlir.parse import Verifier
 from mlir_datagen.ops import FAMILIES
+from mlir_datagen.production import Progress
 from mlir_datagen.sources.split import Splitter
 from mlir_datagen.version import GENERATOR_VERSION
 
 _SHOWN = 10
 
 
-def verify_dataset(folder: Path, progress: Callable[[int], None] = lambda count: None) -> list[str]:
+def verify_dataset(folder: Path, progress: Progress = lambda count: None) -> list[str]:
     """Check every file and every program of a dataset.
 
     Returns:
@@ -62,7 +65,7 @@ def _check_files(dataset: Dataset) -> str:
     return f"{len(listed) + 1} files are as SHA256SUMS and the manifest say, and there is no other."
 
 
-def _check_programs(dataset: Dataset, progress: Callable[[int], None]) -> list[str]:
+def _check_programs(dataset: Dataset, progress: Progress) -> list[str]:
     config = load_saved_config(dataset.folder / CONFIG)
     same_generator = dataset.manifest["generator_version"] == GENERATOR_VERSION
     verifier, splitter = Verifier(), Splitter(config.split_ratios)
@@ -108,7 +111,7 @@ def _program_problems(
     except Rejection as rejection:
         yield f"is not valid MLIR: {rejection.reason}"
     family = FAMILIES[program.family]
-    spec = family.spec_from_json(json.loads(program.spec))
+    spec = family.spec_from_json(orjson.loads(program.spec))
     if splitter.names[int(splitter(family.name, spec))] != program.split:
         yield "belongs to another split"
     if same_generator and family.program(spec) != program.text:

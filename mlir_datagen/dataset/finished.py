@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import orjson
 import yaml
 
 from mlir_datagen.config import RunConfig
@@ -54,7 +55,7 @@ def write_description(
     )
     (root / CARD).write_text(dataset_card(config, by_family))
     if production.rejected:
-        lines = [json.dumps(dataclasses.asdict(rejected)) for rejected in production.rejected]
+        lines = [orjson.dumps(dataclasses.asdict(rejected)).decode() for rejected in production.rejected]
         (root / REJECTS).write_text("\n".join(lines) + "\n")
     described = sorted(path.name for path in root.iterdir() if path.is_file() and path.name != CHECKSUMS)
     files = {name: file_sha256(root / name) for name in described}

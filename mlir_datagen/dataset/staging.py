@@ -29,7 +29,7 @@ class Staging:
         UserError: on entering, when the folder cannot be made.
     """
 
-    def __init__(self, final: Path, on_wait: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, final: Path, on_wait: Callable[[], object] = lambda: None) -> None:
         self.final = final
         self.path = final.with_name(f".{final.name}.partial")
         self._on_wait = on_wait

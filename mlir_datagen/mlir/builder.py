@@ -28,7 +28,7 @@ class FunctionBuilder:
 
     def __init__(self, name: str, arguments: Sequence[tuple[str, TensorType]]) -> None:
         self.name = name
-        self.arguments = tuple(Value(f"%{argument}", type_) for argument, type_ in arguments)
+        self.arguments = [Value(f"%{argument}", type_) for argument, type_ in arguments]
         self._lines: list[str] = []
         self._next = 0
 

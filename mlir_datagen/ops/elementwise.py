@@ -6,7 +6,6 @@ import math
 from typing import Any, NamedTuple
 
 from mlir_datagen.mlir.builder import FunctionBuilder, Value
-from mlir_datagen.mlir.types import tensor
 from mlir_datagen.ops.family import Loop, Operand, OpFamily, Variant
 
 AXES_BY_RANK = {
@@ -51,5 +50,4 @@ class Elementwise(OpFamily):
         return math.prod(spec.shape)
 
     def emit(self, builder: FunctionBuilder, spec: ElementwiseSpec, *operands: Value) -> Value:
-        init = builder.empty(tensor(spec.shape, spec.dtype))
-        return builder.structured(f"linalg.{spec.kind}", operands, init)
+        return builder.structured(f"linalg.{spec.kind}", operands, builder.empty(operands[0].type))

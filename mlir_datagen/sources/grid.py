@@ -42,12 +42,12 @@ class Grid:
     def columns(self, points: NDArray[np.int64]) -> list[NDArray[np.int64]]:
         """Return the dimensions of the points, one array for each axis in the order given."""
         values: dict[str, NDArray[np.int64]] = {}
-        for name, axis in reversed(self._free.items()):
-            points, digits = np.divmod(points, len(axis))
-            if isinstance(axis, range):
-                values[name] = axis.start + axis.step * digits
+        for name, free in reversed(self._free.items()):
+            points, digits = np.divmod(points, len(free))
+            if isinstance(free, range):
+                values[name] = free.start + free.step * digits
             else:
-                values[name] = np.asarray(axis, np.int64)[digits]
+                values[name] = np.asarray(free, np.int64)[digits]
         for name, axis in self.axes.items():
             if isinstance(axis, SameAs):
                 values[name] = values[axis.axis]

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from mlir_datagen.config import RunConfig
 from mlir_datagen.errors import Rejection
 from mlir_datagen.mlir.parse import Verifier
+from mlir_datagen.ops.family import Spec
 from mlir_datagen.program import Batch, ProgramBlock, Rejected, rejected_program, spec_json
 from mlir_datagen.sources.mix import FamilyWalk, Quota, allot, check_admissible
 from mlir_datagen.sources.split import Splitter
 from mlir_datagen.sources.walk import VariantWalk
 
-PROGRAMS_PER_TASK = 4096
+PROGRAMS_PER_TASK = 8192
 
 Taken = Mapping[tuple[str, str], int]
 """How many programs of each (split, family) earlier plans have taken."""
@@ -93,33 +94,53 @@ class RandomOps:
         for index in np.unique(task.variants):
             positions = np.flatnonzero(task.variants == index)
             walk = self._variants[index]
-            blocks.append(_produce_block(walk, task.split, task.points[positions], positions, verifier, rejected))
+            columns = walk.grid.columns(task.points[positions])
+            # One stage after the other for the whole block: emitting and parsing in turn drive each other out of the
+            # processor's caches.
+            specs, texts = _emit(walk, columns)
+            failed = _failures(texts, verifier)
+            kept = np.asarray([row for row in range(len(texts)) if row not in failed], np.int64)
+            rejected += [
+                rejected_program(walk.family.name, task.split, spec_json(specs[row]), rejection)
+                for row, rejection in failed.items()
+            ]
+            blocks.append(_block(walk, columns, specs, texts, kept, positions))
         return Batch(task.split, self.name, self._config.seed, blocks, rejected)
 
 
-def _produce_block(
-    walk: VariantWalk,
-    split: str,
-    points: NDArray[np.int64],
-    positions: NDArray[np.int64],
-    verifier: Verifier,
-    rejected: list[Rejected],
-) -> ProgramBlock:
+def _emit(walk: VariantWalk, columns: list[NDArray[np.int64]]) -> tuple[list[Spec], list[str]]:
     family, variant = walk.family, walk.variant
-    columns = walk.grid.columns(points)
-    specs, texts, digests = [], [], []
-    kept = np.ones(len(points), np.bool_)
-    for row, dimensions in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
-        spec = family.spec(variant, *dimensions)
-        text = family.program(spec)
+    specs = [family.spec(variant, *row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+    return specs, [family.program(spec) for spec in specs]
+
+
+def _failures(texts: list[str], verifier: Verifier) -> dict[int, Rejection]:
+    failed = {}
+    for row, text in enumerate(texts):
         try:
             verifier.verify(text)
         except Rejection as rejection:
-            kept[row] = False
-            rejected.append(rejected_program(family.name, split, spec_json(spec), rejection))
-            continue
-        specs.append(spec)
-        texts.append(text)
-        digests.append(hashlib.sha256(text.encode()).hexdigest())
-    spec_columns = family.spec(variant, *(column[kept] for column in columns))
-    return ProgramBlock(family, variant.kind, spec_columns, specs, texts, digests, positions[kept])
+            failed[row] = rejection
+    return failed
+
+
+def _block(
+    walk: VariantWalk,
+    columns: list[NDArray[np.int64]],
+    specs: list[Spec],
+    texts: list[str],
+    kept: NDArray[np.int64],
+    positions: NDArray[np.int64],
+) -> ProgramBlock:
+    if len(kept) < len(texts):
+        specs = [specs[row] for row in kept]
+        texts = [texts[row] for row in kept]
+    return ProgramBlock(
+        family=walk.family,
+        kind=walk.variant.kind,
+        spec=walk.family.spec(walk.variant, *(column[kept] for column in columns)),
+        specs=specs,
+        texts=texts,
+        digests=[hashlib.sha256(text.encode()).hexdigest() for text in texts],
+        positions=positions[kept],
+    )
