@@ -19,6 +19,8 @@ from mlir_datagen.sources.random_ops import Plan, RandomOps, Taken
 
 Progress = Callable[[int], object]
 
+_MOST_FRUITLESS = 256
+
 
 @dataclass
 class Production:
@@ -52,13 +54,13 @@ def produce_all(
         progress: called with the number of programs that were just written.
 
     Raises:
-        UserError: when the grids run out, or nothing of a whole plan is kept.
+        UserError: when the grids run out, or program after program is rejected.
     """
     production = Production(taken=Counter(taken or {}))
     verifier = Verifier()
     uniqueness = _Uniqueness()
+    fruitless = 0
     while True:
-        kept = 0
         for task in plan.tasks:
             batch = source.produce(task, verifier)
             table, repeated = uniqueness.keep_new(program_table(batch))
@@ -66,20 +68,27 @@ def produce_all(
                 writers[batch.split].write(table)
             production.attempted += len(task.points)
             production.rejected += [*batch.rejected, *repeated]
-            kept += len(table)
+            fruitless = 0 if len(table) else fruitless + len(task.points)
             progress(len(table))
         for quota in plan.quotas:
             production.taken[quota.split, quota.family] += quota.planned
         missing = {split: writer.missing for split, writer in writers.items() if writer.missing}
         if not missing:
             return production
-        if not kept:
-            last = production.rejected[-1]
-            raise UserError(
-                f"None of the last {plan.total} programs was kept, so the dataset cannot be finished; nothing was "
-                f'left behind. One failed at the stage "{last.stage}": {last.reason}. To see it: {last.command}'
-            )
-        plan = source.plan(missing, production.taken)
+        try:
+            plan = source.plan(missing, production.taken)
+        except UserError as error:
+            raise UserError(f"{error} {_last_rejected(production)}") from error
+        if fruitless >= _MOST_FRUITLESS:
+            raise UserError(f"Not one of {fruitless} programs in a row was kept. {_last_rejected(production)}")
+
+
+def _last_rejected(production: Production) -> str:
+    last = production.rejected[-1]
+    return (
+        f"{len(production.rejected)} of {production.attempted} programs were rejected, and nothing was left behind. The "
+        f'last failed at the stage "{last.stage}": {last.reason}. To see it: {last.command}'
+    )
 
 
 class _Uniqueness:

@@ -55,9 +55,9 @@ def refuse(folder: Path, problems: list[str]) -> None:
 def _check_files(dataset: Dataset) -> str:
     folder, manifest = dataset.folder, dataset.manifest
     # The manifest vouches for SHA256SUMS, and that for all the rest.
-    problems = list(changed_files(folder, {CHECKSUMS: manifest["files"][CHECKSUMS]}))
+    refuse(folder, list(changed_files(folder, {CHECKSUMS: manifest["files"][CHECKSUMS]})))
     listed = dataset.checksums()
-    problems += changed_files(folder, listed)
+    problems = list(changed_files(folder, listed))
     known = {*listed, CHECKSUMS, MANIFEST}
     present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
     problems += [f"{file} does not belong to it" for file in sorted(present - known)]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import partial
 
 import _cli
 import hydra
@@ -21,6 +22,12 @@ from mlir_datagen.pipeline import Listener, Outcome, Preview, generate, preview
 @hydra.main(version_base="1.3", config_path="../conf", config_name=CONFIG_NAME)
 def main(cfg: DictConfig) -> None:
     """Make the dataset of one composed config."""
+    # Here and not outside: Hydra would print a line of its own about a job that raises.
+    if code := _cli.run(partial(_generate, cfg)):
+        sys.exit(code)
+
+
+def _generate(cfg: DictConfig) -> None:
     config = from_omegaconf(cfg)
     if config.dry_run:
         _print_preview(preview(config))
@@ -65,6 +72,10 @@ def _print_outcome(outcome: Outcome, seconds: float) -> None:
     print(f"dataset: {outcome.path}")
 
 
-if __name__ == "__main__":
+def _start_hydra() -> None:
     sys.argv[1:] = command_line(sys.argv[1:])
-    sys.exit(_cli.run(main))
+    main()
+
+
+if __name__ == "__main__":
+    sys.exit(_cli.run(_start_hydra))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +27,8 @@ CONFIG_ERRORS = (HydraException, OmegaConfBaseException)
 _WITHOUT_HYDRA_FILES = {
     "hydra.run.dir": ".",
     "hydra.output_subdir": "null",
-    "hydra.sweep.dir": "${output_dir}/.sweeps/${now:%Y-%m-%d_%H-%M-%S-%f}",
+    # The one file that a sweep insists on (multirun.yaml) says nothing that the datasets' own configs do not.
+    "hydra.sweep.dir": f"{tempfile.gettempdir()}/mlir_datagen_sweeps_{os.getuid()}",
     "hydra.sweep.subdir": ".",
     "hydra/job_logging": "disabled",
     "hydra/hydra_logging": "disabled",
@@ -144,9 +147,9 @@ def _hydra_errors_for_people() -> Iterator[None]:
 
 def explain(error: Exception) -> UserError:
     """Turn an exception of Hydra or OmegaConf into a paragraph that says what to type instead."""
-    if isinstance(error, MissingConfigException) and error.options is not None and error.missing_cfg_file:
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = str(error.missing_cfg_file).rpartition("/")
-        options = [name for name in error.options if name]
+        options = sorted(path.stem for path in (config_directory() / group).glob("*.yaml"))
         return UserError(
             f'There is no "{option}" in the group {group}.{nearest(option, options)} It has {listed(options)}. '
             f"Type for instance {group}={_group_example(group, options)}."

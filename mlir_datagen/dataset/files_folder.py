@@ -49,7 +49,7 @@ def replace_folder(staging: Staging) -> None:
 
 def written_files(folder: Path) -> list[str]:
     """Return the names of the `.mlir` files that a call wrote into the folder, in order."""
-    files: list[str] = pq.read_table(folder / FLAT_INDEX, columns=["file"]).column("file").to_pylist()
+    files: list[str] = pq.ParquetFile(folder / FLAT_INDEX).read(columns=["file"]).column("file").to_pylist()
     return files
 
 

@@ -1,0 +1,162 @@
+"""What several test files use."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlir_datagen.config import RunConfig, parse_config
+from mlir_datagen.ops import FAMILIES
+from mlir_datagen.sources.random_ops import RandomOps
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SCRIPTS = REPOSITORY / "scripts"
+
+# One spec of every variant: (family, its fields). The golden programs are made from these.
+GOLDEN_SPECS: dict[str, dict[str, Any]] = {
+    "matmul_mk_kn": {"m": 64, "n": 32, "k": 128},
+    "conv2d_nchw_fchw": dict(
+        batch=2, in_channels=3, height=28, width=32, out_channels=16, kernel_height=3, kernel_width=5,
+        stride_height=2, stride_width=1, dilation_height=1, dilation_width=2,
+    ),
+    **{
+        f"pooling_{kind}": dict(
+            kind=kind, batch=2, channels=3, height=28, width=32, kernel_height=3, kernel_width=5,
+            stride_height=2, stride_width=1, dilation_height=1, dilation_width=2,
+        )
+        for kind in ("max", "avg")
+    },
+    **{
+        f"elementwise_{kind}_{len(shape)}d": {"kind": kind, "shape": shape}
+        for kind in ("add", "mul", "max")
+        for shape in ((7,), (7, 5), (7, 5, 3), (2, 7, 5, 3))
+    },
+}  # fmt: skip
+
+
+def golden_program(name: str) -> tuple[Any, Any, str]:
+    """Return family, spec and text of a golden program."""
+    family = FAMILIES[name.split("_")[0]]
+    spec = family.spec_from_json(GOLDEN_SPECS[name])
+    return family, spec, family.program(spec)
+
+
+_WINDOW_GRID = {
+    "batch": [1, 2],
+    "height": [4, 6, 8],
+    "width": [4, 6],
+    "kernel_height": [1, 3, 5],
+    "kernel_width": {"same_as": "kernel_height"},
+    "stride_height": [1, 2],
+    "stride_width": [1, 2],
+    "dilation_height": [1],
+    "dilation_width": [1],
+}
+_RAW: dict[str, Any] = {
+    "schema_version": 1,
+    "name": "test",
+    "seed": 0,
+    "num_samples": 24,
+    "splits": None,
+    "split_ratios": None,
+    "ops": {
+        "matmul": {"weight": 1, "grid": dict.fromkeys("mnk", [1, 2, 3, 4, 5])},
+        "conv2d": {"weight": 1, "grid": {**_WINDOW_GRID, "in_channels": [1, 3], "out_channels": [2, 4]}},
+        "pooling": {"weight": 1, "kinds": ["max", "avg"], "grid": {**_WINDOW_GRID, "channels": [1, 3]}},
+        "elementwise": {
+            "weight": 1,
+            "kinds": ["add", "mul", "max"],
+            "ranks": [1, 2, 3, 4],
+            "grid": {
+                "length": {"from": 3, "to": 90, "step": 3},
+                **dict.fromkeys(("rows", "columns"), [2, 3, 5]),
+                **dict.fromkeys(("batch", "channels", "height", "width"), [1, 2, 4]),
+            },
+        },
+    },
+    "limits": {"max_bytes": 8 << 30, "max_flops": None},
+    "on_exhausted": "redistribute",
+    "storage": "both",
+    "output_dir": "outputs",
+    "dry_run": False,
+}
+
+
+def raw_config(ops: Iterable[str] | None = None, **changes: Any) -> dict[str, Any]:
+    """Return a config over small grids as plain values, with changes; dots in keys (as `__`) go down."""
+    raw = deepcopy(_RAW)
+    if ops is not None:
+        raw["ops"] = {name: raw["ops"][name] for name in ops}
+    for path, value in changes.items():
+        *parents, last = path.split("__")
+        node = raw
+        for parent in parents:
+            node = node[parent]
+        node[last] = value
+    return raw
+
+
+def config(ops: Iterable[str] | None = None, **changes: Any) -> RunConfig:
+    return parse_config(raw_config(ops, **changes))
+
+
+def planned_specs(run: RunConfig) -> dict[str, list[tuple[str, Any]]]:
+    """Return the (family, spec) of each program of each split, in order, without making the programs."""
+    source = RandomOps(run)
+    planned: dict[str, list[tuple[str, Any]]] = {split: [] for split in run.splits}
+    for task in source.plan(run.splits).tasks:
+        for variant, point in zip(task.variants, task.points, strict=True):
+            walk = source._variants[variant]
+            columns = walk.grid.columns(task.points[task.points == point][:1])
+            planned[task.split].append((walk.family.name, walk.family.spec(walk.variant, *(int(c[0]) for c in columns))))
+    return planned
+
+
+def run_script(
+    name: str, *arguments: str, cwd: Path, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run one of the scripts as a user does."""
+    return subprocess.run(
+        [sys.executable, str(SCRIPTS / f"{name}.py"), *arguments],
+        cwd=cwd,
+        env={**os.environ, **(environment or {})},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def made_dataset(done: subprocess.CompletedProcess[str], cwd: Path) -> Path:
+    """Return the dataset that the last line of a run names."""
+    assert done.returncode == 0, done.stderr
+    label, path = done.stdout.splitlines()[-1].split(": ")
+    assert label == "dataset"
+    return cwd / path
+
+
+def mlir_opt(version: int) -> str:
+    """Return an installed mlir-opt; without it the test is skipped, but not in CI."""
+    name = f"mlir-opt-{version}"
+    if shutil.which(name) is None:
+        if os.environ.get("CI"):
+            pytest.fail(f"{name} is not installed; .ci/run installs it")
+        pytest.skip(f"{name} is not installed (apt install mlir-{version}-tools)")
+    return name
+
+
+def run_mlir_opt(version: int, texts: Iterable[str], *options: str) -> subprocess.CompletedProcess[str]:
+    """Feed programs to an mlir-opt that we did not write, each parsed on its own."""
+    return subprocess.run(
+        [mlir_opt(version), "--split-input-file", *options],
+        input="\n// -----\n".join(texts),
+        capture_output=True,
+        text=True,
+    )

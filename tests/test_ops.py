@@ -1,0 +1,119 @@
+"""The op vocabulary: what is emitted, held against parsers, loops and types that MLIR itself derives."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+
+import numpy as np
+import pytest
+from helpers import GOLDEN_SPECS, REPOSITORY, golden_program, run_mlir_opt
+
+from mlir_datagen.mlir.parse import Verifier
+from mlir_datagen.ops import FAMILIES
+from mlir_datagen.program import spec_json
+
+GOLDEN = REPOSITORY / "tests" / "golden"
+
+
+def test_table_configs_and_goldens_name_the_same_ops():
+    variants = {f"{family.name}_{variant.name}" for family in FAMILIES.values() for variant in family.variants}
+    assert {path.stem for path in (REPOSITORY / "conf" / "ops").glob("*.yaml")} == set(FAMILIES)
+    assert {path.stem for path in GOLDEN.glob("*.mlir")} == variants == set(GOLDEN_SPECS)
+
+
+@pytest.mark.parametrize("name", GOLDEN_SPECS)
+def test_golden_program(name):
+    _, _, text = golden_program(name)
+    assert text == (GOLDEN / f"{name}.mlir").read_text()
+    Verifier().verify(text)
+
+
+@pytest.mark.parametrize("version", [16, 19, 22])
+@pytest.mark.parametrize("name", GOLDEN_SPECS)
+def test_golden_programs_parse_on_every_mlir_that_knows_their_operations(name, version):
+    family, _, text = golden_program(name)
+    done = run_mlir_opt(version, [text])
+    if version >= family.minimum_mlir:
+        assert done.returncode == 0, done.stderr
+    else:
+        assert "custom op 'linalg." in done.stderr
+        assert "is unknown" in done.stderr
+
+
+@pytest.mark.parametrize("name", GOLDEN_SPECS)
+def test_the_iteration_space_is_the_one_that_mlir_lowers_to(name):
+    family, spec, text = golden_program(name)
+    loops = run_mlir_opt(
+        19, [text], "--one-shot-bufferize=bufferize-function-boundaries", "--convert-linalg-to-affine-loops"
+    ).stdout
+    bounds = [int(bound) for bound in re.findall(r"affine\.for %\w+ = 0 to (\d+)", loops)]
+    ours = [loop.bound for loop in family.loops(spec)]
+    assert ours in [bounds[start : start + len(ours)] for start in range(len(bounds))]
+
+
+@pytest.mark.parametrize("name", GOLDEN_SPECS)
+def test_the_iterators_are_those_of_the_generalized_operation(name):
+    family, spec, text = golden_program(name)
+    generic = run_mlir_opt(19, [text], "--linalg-generalize-named-ops").stdout
+    iterators = [re.findall(r'"(\w+)"', found) for found in re.findall(r"iterator_types = \[(.*?)\]", generic)]
+    assert [loop.iterator for loop in family.loops(spec)] in iterators
+
+
+@pytest.mark.parametrize("name", GOLDEN_SPECS)
+def test_the_signature_and_its_size_are_those_of_the_function(name):
+    family, spec, text = golden_program(name)
+    head = re.search(r"func\.func @(\w+)\((.*)\) -> (.*) \{", text)
+    assert head[1] == family.name
+    shapes = [[int(extent) for extent in found.split("x")] for found in re.findall(r"tensor<([\dx]+)xf32>", head[0])]
+    operands = [*family.arguments(spec), *family.results(spec)]
+    assert shapes == [list(operand.shape) for operand in operands]
+    assert family.bytes_moved(spec) == 4 * sum(math.prod(shape) for shape in shapes)
+
+
+@pytest.mark.parametrize(
+    ("name", "flops"),
+    [
+        ("matmul_mk_kn", 2 * 64 * 32 * 128),
+        ("conv2d_nchw_fchw", 2 * (2 * 16 * 13 * 24) * (3 * 3 * 5)),
+        ("pooling_max", (2 * 3 * 13 * 24) * 15),
+        ("pooling_avg", (2 * 3 * 13 * 24) * 15 + 2 * 3 * 13 * 24),
+        ("elementwise_add_3d", 105),
+    ],
+)
+def test_flops(name, flops):
+    family, spec, _ = golden_program(name)
+    assert family.flops(spec) == flops
+
+
+def test_maximum_pooling_starts_from_negative_infinity():
+    assert "0xFF800000" in golden_program("pooling_max")[2]
+    assert np.array(0xFF800000, np.uint32).view(np.float32) == -np.inf
+
+
+def test_average_pooling_divides_by_the_size_of_its_window():
+    assert re.search(r"arith\.constant 15\.0 : f32.*arith\.divf", golden_program("pooling_avg")[2], re.DOTALL)
+
+
+@pytest.mark.parametrize("name", GOLDEN_SPECS)
+def test_a_spec_goes_to_json_and_back(name):
+    family, spec, _ = golden_program(name)
+    assert family.spec_from_json(json.loads(spec_json(spec))) == spec
+
+
+@pytest.mark.parametrize("name", GOLDEN_SPECS)
+def test_columns_of_specs_cost_what_the_single_specs_cost(name):
+    family, spec, _ = golden_program(name)
+    variant = next(v for v in family.variants if f"{family.name}_{v.name}" == name)
+    rows = [np.array([extent, extent + 8, 3 * extent]) for extent in _dimensions(family, spec, variant)]
+    columns = family.spec(variant, *rows)
+    singles = [family.spec(variant, *(int(row[index]) for row in rows)) for index in range(3)]
+    assert list(family.flops(columns)) == [family.flops(single) for single in singles]
+    assert list(family.bytes_moved(columns)) == [family.bytes_moved(single) for single in singles]
+
+
+def _dimensions(family, spec, variant):
+    if family.name == "elementwise":
+        return spec.shape
+    return [getattr(spec, axis) for axis in variant.axes]

@@ -1,0 +1,91 @@
+"""What happens to programs that are not kept: planted defects, since the emitters have none of their own."""
+
+from __future__ import annotations
+
+import json
+import shlex
+
+import pytest
+from helpers import config, run_script
+
+from mlir_datagen.errors import UserError
+from mlir_datagen.ops.matmul import Matmul
+from mlir_datagen.ops.pooling import Pooling
+from mlir_datagen.pipeline import generate
+
+REAL = Matmul.program
+
+
+def _wide(op):
+    return {f"ops__{op}__grid__{axis}": {"from": 1, "to": 20, "step": 1} for axis in "mnk"}
+
+
+def test_a_rejected_program_is_listed_and_the_next_one_takes_its_place(monkeypatch, tmp_path):
+    def broken_sometimes(self, spec):
+        text = REAL(self, spec)
+        return text.replace("return %3", "return %9") if spec.m in (1, 2) else text
+
+    monkeypatch.setattr(Matmul, "program", broken_sometimes)
+    outcome = generate(config(output_dir=str(tmp_path)))
+    rejects = [json.loads(line) for line in (outcome.path / "rejects.jsonl").read_text().splitlines()]
+    assert rejects
+    assert all(json.loads(reject["spec"])["m"] in (1, 2) for reject in rejects)
+    assert all(reject["stage"] == "verified" for reject in rejects)
+    assert "undeclared SSA value" in rejects[0]["reason"]
+    funnel = outcome.manifest["funnel"]
+    assert funnel["attempted"] == 24 + len(rejects)
+    assert funnel["rejected"] == {"emitted": 0, "verified": len(rejects), "unique": 0}
+    assert funnel["kept"] == 24
+    assert {split: sum(counts.values()) for split, counts in outcome.manifest["counts"].items()} == {
+        "train": 20, "test": 4,
+    }  # fmt: skip
+    assert "rejects.jsonl" in outcome.manifest["files"]
+
+
+def test_the_command_of_a_rejection_makes_its_program(monkeypatch, tmp_path):
+    monkeypatch.setattr(Matmul, "program", lambda self, spec: REAL(self, spec)[: 40 if spec.k == 1 else None])
+    outcome = generate(config(["matmul"], output_dir=str(tmp_path)))
+    reject = json.loads((outcome.path / "rejects.jsonl").read_text().splitlines()[0])
+    python, script, *arguments = shlex.split(reject["command"])
+    assert (python, script) == ("python", "scripts/program.py")
+    done = run_script("program", *arguments, cwd=tmp_path)
+    assert done.returncode == 0
+    assert "func.func @matmul" in done.stdout
+
+
+def test_the_same_text_twice_is_rejected(monkeypatch, tmp_path):
+    """Kinds of pooling that emit the same program, as a careless op might."""
+    real = Pooling.program
+    monkeypatch.setattr(Pooling, "program", lambda self, spec: real(self, spec._replace(kind="max")))
+    grid = {"ops__pooling__grid__height": [6], "ops__pooling__grid__stride_width": [1]}
+    run = config(["pooling"], num_samples=40, split_ratios={"train": 1}, output_dir=str(tmp_path), **grid)
+    outcome = generate(run)
+    rejects = [json.loads(line) for line in (outcome.path / "rejects.jsonl").read_text().splitlines()]
+    assert {reject["stage"] for reject in rejects} == {"unique"}
+    assert outcome.manifest["funnel"]["kept"] == 40
+    texts = [path.read_text() for path in (outcome.path / "train").iterdir()]
+    assert len(set(texts)) == 40
+
+
+def test_a_run_that_keeps_nothing_stops(monkeypatch, tmp_path):
+    monkeypatch.setattr(Matmul, "program", lambda self, spec: "module {")
+    with pytest.raises(UserError, match=r"Not one of 300 programs in a row was kept.*scripts/program.py matmul"):
+        generate(config(["matmul"], num_samples=300, output_dir=str(tmp_path), **_wide("matmul")))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_grid_that_runs_out_of_programs_that_are_kept_says_so(monkeypatch, tmp_path):
+    monkeypatch.setattr(Matmul, "program", lambda self, spec: REAL(self, spec) if spec.k == 1 else "module {")
+    with pytest.raises(UserError, match=r"too few programs.* were rejected.*failed at the stage \"verified\""):
+        generate(config(["matmul"], output_dir=str(tmp_path), num_samples=60))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_defect_in_our_own_code_is_no_rejection(monkeypatch, tmp_path):
+    def buggy(self, spec):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Matmul, "program", buggy)
+    with pytest.raises(ZeroDivisionError):
+        generate(config(["matmul"], output_dir=str(tmp_path)))
+    assert list(tmp_path.iterdir()) == []
