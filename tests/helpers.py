@@ -116,7 +116,9 @@ def planned_specs(run: RunConfig) -> dict[str, list[tuple[str, Any]]]:
         for variant, point in zip(task.variants, task.points, strict=True):
             walk = source._variants[variant]
             columns = walk.grid.columns(task.points[task.points == point][:1])
-            planned[task.split].append((walk.family.name, walk.family.spec(walk.variant, *(int(c[0]) for c in columns))))
+            planned[task.split].append(
+                (walk.family.name, walk.family.spec(walk.variant, *(int(c[0]) for c in columns)))
+            )
     return planned
 
 

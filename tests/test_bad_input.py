@@ -41,7 +41,10 @@ def refused(done, *parts):
         (["num_samples=2.5"], ["num_samples is 2.5", "whole number"]),
         (["num_samples=1"], ["num_samples=1 leaves nothing for the split test", "splits='{train: 5, test: 1}'"]),
         (["seed=-1"], ["seed is -1", "seed=42"]),
-        (["splits={train: 80, test: 10}", "num_samples=100"], ["add up to 90", "num_samples is 100", "only one of them"]),
+        (
+            ["splits={train: 80, test: 10}", "num_samples=100"],
+            ["add up to 90", "num_samples is 100", "only one of them"],
+        ),
         (["splits={train: 80, test: 0}"], ["splits.test is 0", "at least 1"]),
         (["splits={a/b: 80}"], ["split named 'a/b'"]),
         (["splits={train: 8}", "split_ratios={test: 1}"], ["splits names train and split_ratios names test"]),
@@ -54,7 +57,10 @@ def refused(done, *parts):
         (["ops.matmul.grid.m={from: 9, to: 12, step: 0}"], ["ops.matmul.grid.m.step is 0"]),
         (["ops.matmul.grid.m={same_as: q}"], ["the same as 'q'", "Those are n, k"]),
         (["ops.matmul.grid.m={same_as: m}"], ["the same as 'm'", "Those are n, k"]),
-        (["ops=[conv2d]", "dims.kernel=[225]"], ["No program of conv2d exists", "the kernel is larger than every input"]),
+        (
+            ["ops=[conv2d]", "dims.kernel=[225]"],
+            ["No program of conv2d exists", "the kernel is larger than every input"],
+        ),
         (["ops.pooling.kinds=[maximum]"], ["ops.pooling.kinds is 'maximum'", "max, avg"]),
         (["ops.elementwise.ranks=[5]"], ["ops.elementwise.ranks is 5", "1, 2, 3, 4"]),
         (["ops.elementwise.kinds=[]"], ["ops.elementwise.kinds is []", "add, mul, max"]),

@@ -70,7 +70,9 @@ def test_the_manifest_adds_up(tiny):
         "mlir_datagen", "git_commit", "python", "torch_mlir", "llvm", "numpy", "pyarrow",
     }  # fmt: skip
     assert manifest["environment"]["llvm"].startswith("24.")
-    lines = [f"{split}/{row['name']} {row['sha256']}\n" for split in manifest["counts"] for row in index_of(tiny, split)]
+    lines = [
+        f"{split}/{row['name']} {row['sha256']}\n" for split in manifest["counts"] for row in index_of(tiny, split)
+    ]
     assert hashlib.sha256("".join(lines).encode()).hexdigest() == manifest["digest"]
 
 

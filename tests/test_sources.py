@@ -65,7 +65,9 @@ def test_the_split_depends_on_kind_family_and_every_dimension():
 
 def test_one_program_and_a_column_of_programs_hash_the_same():
     column = content_hash("matmul", (np.array([4, 5]), np.array([6, 7]), np.array([8, 9]), "f32"))
-    assert [int(content_hash("matmul", (4, 6, 8, "f32"))), int(content_hash("matmul", (5, 7, 9, "f32")))] == list(column)
+    assert [int(content_hash("matmul", (4, 6, 8, "f32"))), int(content_hash("matmul", (5, 7, 9, "f32")))] == list(
+        column
+    )
 
 
 def test_the_order_in_which_ratios_are_written_does_not_matter():
