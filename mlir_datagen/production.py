@@ -86,8 +86,8 @@ def produce_all(
 def _last_rejected(production: Production) -> str:
     last = production.rejected[-1]
     return (
-        f"{len(production.rejected)} of {production.attempted} programs were rejected, and nothing was left behind. The "
-        f'last failed at the stage "{last.stage}": {last.reason}. To see it: {last.command}'
+        f"{len(production.rejected)} of {production.attempted} programs were rejected, and nothing was left behind. "
+        f'The last failed at the stage "{last.stage}": {last.reason}. To see it: {last.command}'
     )
 
 

@@ -23,15 +23,15 @@ SCRIPTS = REPOSITORY / "scripts"
 # One spec of every variant: (family, its fields). The golden programs are made from these.
 GOLDEN_SPECS: dict[str, dict[str, Any]] = {
     "matmul_mk_kn": {"m": 64, "n": 32, "k": 128},
-    "conv2d_nchw_fchw": dict(
-        batch=2, in_channels=3, height=28, width=32, out_channels=16, kernel_height=3, kernel_width=5,
-        stride_height=2, stride_width=1, dilation_height=1, dilation_width=2,
-    ),
+    "conv2d_nchw_fchw": {
+        "batch": 2, "in_channels": 3, "height": 28, "width": 32, "out_channels": 16, "kernel_height": 3, "kernel_width": 5,
+        "stride_height": 2, "stride_width": 1, "dilation_height": 1, "dilation_width": 2,
+    },
     **{
-        f"pooling_{kind}": dict(
-            kind=kind, batch=2, channels=3, height=28, width=32, kernel_height=3, kernel_width=5,
-            stride_height=2, stride_width=1, dilation_height=1, dilation_width=2,
-        )
+        f"pooling_{kind}": {
+            "kind": kind, "batch": 2, "channels": 3, "height": 28, "width": 32, "kernel_height": 3, "kernel_width": 5,
+            "stride_height": 2, "stride_width": 1, "dilation_height": 1, "dilation_width": 2,
+        }
         for kind in ("max", "avg")
     },
     **{
@@ -68,7 +68,7 @@ _RAW: dict[str, Any] = {
     "splits": None,
     "split_ratios": None,
     "ops": {
-        "matmul": {"weight": 1, "grid": dict.fromkeys("mnk", [1, 2, 3, 4, 5])},
+        "matmul": {"weight": 1, "grid": {key: [1, 2, 3, 4, 5] for key in "mnk"}},
         "conv2d": {"weight": 1, "grid": {**_WINDOW_GRID, "in_channels": [1, 3], "out_channels": [2, 4]}},
         "pooling": {"weight": 1, "kinds": ["max", "avg"], "grid": {**_WINDOW_GRID, "channels": [1, 3]}},
         "elementwise": {
@@ -77,8 +77,8 @@ _RAW: dict[str, Any] = {
             "ranks": [1, 2, 3, 4],
             "grid": {
                 "length": {"from": 3, "to": 90, "step": 3},
-                **dict.fromkeys(("rows", "columns"), [2, 3, 5]),
-                **dict.fromkeys(("batch", "channels", "height", "width"), [1, 2, 4]),
+                **{key: [2, 3, 5] for key in ("rows", "columns")},
+                **{key: [1, 2, 4] for key in ("batch", "channels", "height", "width")},
             },
         },
     },

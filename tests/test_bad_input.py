@@ -158,7 +158,7 @@ EVIL = "{_target_: os.system, command: 'touch PWNED', _args_: ['touch PWNED']}"
     [
         f"hydra: {{callbacks: {{evil: {EVIL}}}}}",
         f"hydra: {{launcher: {EVIL}}}",
-        f"hydra: {{job_logging: {{version: 1, handlers: {{evil: {{(): os.system, command: touch PWNED}}}}}}}}",
+        "hydra: {job_logging: {version: 1, handlers: {evil: {(): os.system, command: touch PWNED}}}}",
         "defaults: [_self_, {override hydra/launcher: evil}]",
         f"evil: {EVIL}",
         "evil: !!python/object/apply:os.system ['touch PWNED']",

@@ -70,14 +70,14 @@ def test_an_earlier_result_is_replaced(tmp_path):
 
 def test_a_folder_with_other_things_is_not_touched(tmp_path):
     (tmp_path / "thesis.tex").write_text("precious")
-    with pytest.raises(UserError, match="holds thesis.tex, which this generator did not write"):
+    with pytest.raises(UserError, match=r"holds thesis\.tex, which this generator did not write"):
         RandomMLIRGenerator().generate_dataset(4, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
 def test_a_stranger_index_is_not_ours(tmp_path):
     pq.write_table(pq.read_table(_index(tmp_path / "ours")).replace_schema_metadata(None), tmp_path / "index.parquet")
-    with pytest.raises(UserError, match="holds index.parquet"):
+    with pytest.raises(UserError, match=r"holds index\.parquet"):
         RandomMLIRGenerator().generate_dataset(4, tmp_path)
 
 
