@@ -24,8 +24,9 @@ SCRIPTS = REPOSITORY / "scripts"
 GOLDEN_SPECS: dict[str, dict[str, Any]] = {
     "matmul_mk_kn": {"m": 64, "n": 32, "k": 128},
     "conv2d_nchw_fchw": {
-        "batch": 2, "in_channels": 3, "height": 28, "width": 32, "out_channels": 16, "kernel_height": 3, "kernel_width": 5,
-        "stride_height": 2, "stride_width": 1, "dilation_height": 1, "dilation_width": 2,
+        "batch": 2, "in_channels": 3, "height": 28, "width": 32, "out_channels": 16,
+        "kernel_height": 3, "kernel_width": 5, "stride_height": 2, "stride_width": 1,
+        "dilation_height": 1, "dilation_width": 2,
     },
     **{
         f"pooling_{kind}": {
