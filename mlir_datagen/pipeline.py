@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ from mlir_datagen.dataset.room import check_room, disk_bytes
 from mlir_datagen.dataset.staging import Staging, writable
 from mlir_datagen.dataset.writer import Checksums, SplitWriter, Storage
 from mlir_datagen.mlir.parse import Verifier
-from mlir_datagen.production import Progress, produce_all
+from mlir_datagen.production import produce_all
+from mlir_datagen.proving.batch import BatchProver, Progress
 from mlir_datagen.sources.mix import Quota
 from mlir_datagen.sources.random_ops import Plan, RandomOps
 
@@ -132,7 +133,7 @@ def generate_files(
         with writable(output_dir):
             writer = SplitWriter(staging.path, split, size, Storage("", FLAT_INDEX, with_text=False))
             with writer:
-                production = produce_all(source, plan, {split: writer}, taken)
+                production = produce_all(source, plan, {split: writer}, taken=taken)
         replace_folder(staging)
     return [output_dir / file for file in written_files(output_dir)], production.taken
 
@@ -145,9 +146,20 @@ def _write_dataset(root: Path, config: RunConfig, source: RandomOps, plan: Plan,
             split: stack.enter_context(SplitWriter(root, split, size, _storage(config, split), checksums, digest))
             for split, size in config.splits.items()
         }
-        production = produce_all(source, plan, writers, progress=progress)
+        prover = stack.enter_context(batch_prover(config)) if config.needs_workers else None
+        production = produce_all(source, plan, writers, prover, progress=progress)
     counts = {split: writer.counts for split, writer in writers.items()}
     return write_description(root, config, counts, plan.quotas, production, digest.hexdigest())
+
+
+@contextmanager
+def batch_prover(config: RunConfig) -> Iterator[BatchProver]:
+    """Have the worker processes that a config needs."""
+    # Only here, since the pool's library is not needed by runs that only parse.
+    from mlir_datagen.proving.prover import Prover
+
+    with Prover(config.check, config.measure, config.sandbox) as prover:
+        yield BatchProver(prover, config.check, config.measure, config.seed)
 
 
 def _storage(config: RunConfig, split: str) -> Storage:

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-import numpy as np
-
-from mlir_datagen.dataset.arrow import number_array
 from mlir_datagen.dataset.columns import program_table
 from mlir_datagen.dataset.writer import SplitWriter
-from mlir_datagen.errors import Rejection, UserError
+from mlir_datagen.errors import UserError
 from mlir_datagen.mlir.parse import Verifier
-from mlir_datagen.program import Rejected, rejected_program
+from mlir_datagen.program import PARSED, Batch, Rejected
+from mlir_datagen.proving.batch import BatchProver, Progress
+from mlir_datagen.proving.job import Failure, Measurement, Proof
 from mlir_datagen.sources.random_ops import Plan, RandomOps, Taken
-
-Progress = Callable[[int], object]
 
 _MOST_FRUITLESS = 256
 
@@ -28,12 +24,16 @@ class Production:
 
     Attributes:
         attempted: how many programs were tried.
+        checked: how many were checked beyond the parser, and kept.
         rejected: those that were not kept.
+        measured: the times, with the split and the name of each program.
         taken: how many points of each (split, family) were used.
     """
 
     attempted: int = 0
+    checked: int = 0
     rejected: list[Rejected] = field(default_factory=list)
+    measured: list[tuple[str, str, Measurement]] = field(default_factory=list)
     taken: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
@@ -41,6 +41,7 @@ def produce_all(
     source: RandomOps,
     plan: Plan,
     writers: Mapping[str, SplitWriter],
+    prover: BatchProver | None = None,
     taken: Taken | None = None,
     progress: Progress = lambda count: None,
 ) -> Production:
@@ -50,8 +51,9 @@ def produce_all(
         source: where the plan comes from.
         plan: what to make first.
         writers: the writer of each split.
+        prover: what proves programs beyond the parser, if anything.
         taken: what was taken before this plan.
-        progress: called with the number of programs that were just written.
+        progress: called with the number of programs that were just tried.
 
     Raises:
         UserError: when the grids run out, or program after program is rejected.
@@ -62,14 +64,14 @@ def produce_all(
     fruitless = 0
     while True:
         for task in plan.tasks:
-            batch = source.produce(task, verifier)
-            table, repeated = uniqueness.keep_new(program_table(batch))
-            if len(table):
-                writers[batch.split].write(table)
+            batch = uniqueness.keep_new(source.produce(task, verifier))
+            if prover is not None:
+                batch = prover.prove(batch, progress)
+            else:
+                progress(len(task.points))
+            kept = _write(batch, writers[batch.split], production)
             production.attempted += len(task.points)
-            production.rejected += [*batch.rejected, *repeated]
-            fruitless = 0 if len(table) else fruitless + len(task.points)
-            progress(len(table))
+            fruitless = 0 if kept else fruitless + len(task.points)
         for quota in plan.quotas:
             production.taken[quota.split, quota.family] += quota.planned
         missing = {split: writer.missing for split, writer in writers.items() if writer.missing}
@@ -83,6 +85,18 @@ def produce_all(
             raise UserError(f"Not one of {fruitless} programs in a row was kept. {_last_rejected(production)}")
 
 
+def _write(batch: Batch, writer: SplitWriter, production: Production) -> int:
+    """Write what was kept of a batch; return how many programs that are."""
+    proofs = batch.proofs
+    names = writer.write(program_table(batch)) if proofs else []
+    for name, proof in zip(names, proofs, strict=True):
+        if proof.measurement is not None:
+            production.measured.append((batch.split, name, proof.measurement))
+    production.checked += sum(proof.level != "parse" for proof in proofs)
+    production.rejected += batch.rejected
+    return len(names)
+
+
 def _last_rejected(production: Production) -> str:
     last = production.rejected[-1]
     return (
@@ -92,20 +106,18 @@ def _last_rejected(production: Production) -> str:
 
 
 class _Uniqueness:
-    """Knows the programs that were kept, by the first half of their digests."""
+    """Knows the programs that were there before, by the first half of their digests."""
 
     def __init__(self) -> None:
         self._seen: set[bytes] = set()
 
-    def keep_new(self, table: Any) -> tuple[Any, list[Rejected]]:
-        """Return the table without the programs that were there before, and their rejections."""
-        new, rejected = [], []
-        for row, digest in enumerate(table.column("sha256").to_pylist()):
-            key = bytes.fromhex(digest[:32])
-            new.append(key not in self._seen)
-            self._seen.add(key)
-            if not new[-1]:
-                again = table.slice(row, 1).to_pylist()[0]
-                rejection = Rejection("unique", f"this text was there before in this dataset (sha256 {digest})")
-                rejected.append(rejected_program(again["family"], again["split"], again["spec"], rejection))
-        return (table.take(number_array(np.flatnonzero(new))) if rejected else table), rejected
+    def keep_new(self, batch: Batch) -> Batch:
+        """Return the batch without the programs that were there before."""
+        return batch.sift(lambda block: [self._is_new(digest) for digest in block.digests])
+
+    def _is_new(self, digest: str) -> Proof | Failure:
+        key = bytes.fromhex(digest[:32])
+        if key in self._seen:
+            return Failure("unique", f"this text was there before in this dataset (sha256 {digest})")
+        self._seen.add(key)
+        return PARSED

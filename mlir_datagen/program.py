@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from mlir_datagen.errors import Rejection, UserError, listed, nearest
+from mlir_datagen.errors import UserError, listed, nearest
 from mlir_datagen.ops import FAMILIES
-from mlir_datagen.ops.family import OpFamily, Spec
+from mlir_datagen.ops.family import OpFamily, Spec, Variant
+from mlir_datagen.proving.job import Failure, Proof
 
-STAGES = ("emitted", "verified", "unique")
-"""What a program passes, in this order; a rejection names the one that it failed."""
+STAGES = ("emitted", "verified", "unique", "lowered", "executed", "matched", "measured")
+"""What a program passes, in this order, as far as a run goes; a rejection names the one that it failed."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,8 @@ def spec_json(spec: Spec) -> str:
     return orjson.dumps(spec._asdict()).decode()
 
 
-def program_from_json(family: str, spec: str) -> str:
-    """Return the text of the program that a family's name and a spec as JSON describe.
+def parse_spec(family: str, spec: str) -> Spec:
+    """Return the spec that a family's name and its fields as JSON describe.
 
     Raises:
         UserError: when there is no such family, or its spec has other fields.
@@ -51,36 +53,65 @@ def program_from_json(family: str, spec: str) -> str:
     if family not in FAMILIES:
         raise UserError(f'There is no op "{family}".{nearest(family, FAMILIES)} The ops are {listed(FAMILIES)}.')
     try:
-        return FAMILIES[family].program(FAMILIES[family].spec_from_json(orjson.loads(spec)))
-    except (orjson.JSONDecodeError, TypeError, KeyError) as error:
+        return FAMILIES[family].spec_of_json(spec)
+    except (TypeError, KeyError, ValueError) as error:
         raise UserError(
             f"{spec!r} is not a spec of {family} as JSON ({error}); the index has a column of them."
         ) from error
 
 
-def rejected_program(family: str, split: str, spec: str, rejection: Rejection) -> Rejected:
+def rejected_program(family: str, split: str, spec: Spec, failure: Failure) -> Rejected:
     """Describe a rejection so that it can be repeated."""
-    command = f"python scripts/program.py {family} {shlex.quote(spec)}"
-    return Rejected(family, split, spec, rejection.stage, rejection.reason, command)
+    written = spec_json(spec)
+    level = "" if failure.stage in STAGES[:3] else " --check execute"
+    command = f"python scripts/program.py {family} {shlex.quote(written)}{level}"
+    return Rejected(family, split, written, failure.stage, failure.reason, command)
+
+
+PARSED = Proof("parse", None, None, ())
+"""What is known of a program that passed the parser and the verifier, and nothing more."""
 
 
 @dataclass(frozen=True)
 class ProgramBlock:
-    """Proven programs of one variant, by column.
+    """Programs of one variant, by column.
 
     Attributes:
-        spec: a spec whose dimensions are columns, one element for each program.
+        columns: the dimensions, one array for each grid axis of the variant.
         specs: the same, one spec for each program.
         positions: where each program stands among those of its task.
+        proofs: what is proven of each.
     """
 
     family: OpFamily
-    kind: str
-    spec: Spec
+    variant: Variant
+    columns: Sequence[NDArray[np.int64]]
     specs: Sequence[Spec]
     texts: Sequence[str]
     digests: Sequence[str]
     positions: NDArray[np.int64]
+    proofs: Sequence[Proof]
+
+    @property
+    def spec(self) -> Spec:
+        """A spec whose dimensions are columns, one element for each program."""
+        return self.family.spec(self.variant, *self.columns)
+
+    def select(self, rows: Sequence[int], proofs: Sequence[Proof]) -> ProgramBlock:
+        """Return the block of some of its programs, with what is proven of each of them now."""
+        if len(rows) == len(self.texts):
+            return dataclasses.replace(self, proofs=proofs)
+        chosen = np.asarray(rows, np.int64)
+        return ProgramBlock(
+            family=self.family,
+            variant=self.variant,
+            columns=[column[chosen] for column in self.columns],
+            specs=[self.specs[row] for row in rows],
+            texts=[self.texts[row] for row in rows],
+            digests=[self.digests[row] for row in rows],
+            positions=self.positions[chosen],
+            proofs=proofs,
+        )
 
 
 @dataclass(frozen=True)
@@ -92,3 +123,33 @@ class Batch:
     seed: int
     blocks: Sequence[ProgramBlock]
     rejected: Sequence[Rejected]
+
+    @property
+    def order(self) -> NDArray[np.int64]:
+        """The rows of all blocks, one after the other, in plan order."""
+        return np.argsort(np.concatenate([block.positions for block in self.blocks]))
+
+    @property
+    def proofs(self) -> list[Proof]:
+        """What is proven of each program, in plan order."""
+        proofs = [proof for block in self.blocks for proof in block.proofs]
+        return [proofs[row] for row in self.order]
+
+    def sift(self, judge: Callable[[ProgramBlock], Iterable[Proof | Failure]]) -> Batch:
+        """Return the batch without the programs that fail a further stage.
+
+        Args:
+            judge: called with each block; its answer for each program of it, in order.
+        """
+        blocks = []
+        rejected = list(self.rejected)
+        for block in self.blocks:
+            rows, proofs = [], []
+            for row, outcome in enumerate(judge(block)):
+                if isinstance(outcome, Proof):
+                    rows.append(row)
+                    proofs.append(outcome)
+                else:
+                    rejected.append(rejected_program(block.family.name, self.split, block.specs[row], outcome))
+            blocks.append(block.select(rows, proofs))
+        return dataclasses.replace(self, blocks=blocks, rejected=rejected)

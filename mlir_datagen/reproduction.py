@@ -12,6 +12,7 @@ from typing import Any
 from mlir_datagen.config.compose import load_saved_config
 from mlir_datagen.dataset.finished import CONFIG
 from mlir_datagen.dataset.manifest import MANIFEST, environment
+from mlir_datagen.dataset.measurements import MANIFEST_KEY
 from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.dataset.writer import CHECKSUMS
 from mlir_datagen.errors import UserError
@@ -46,8 +47,7 @@ def reproduce(folder: Path, work_dir: Path | None, listener: Listener) -> str:
         )
     config = load_saved_config(folder / CONFIG)
     with tempfile.TemporaryDirectory(prefix="mlir_datagen_", dir=work_dir) as temporary:
-        config = dataclasses.replace(config, output_dir=Path(temporary), dry_run=False)
-        again = generate(config, listener).path
+        again = generate(dataclasses.replace(config, output_dir=Path(temporary), dry_run=False), listener).path
         files = sorted({*dataset.checksums(), CHECKSUMS})
         differences = [*_different_files(folder, again, files), *_different_manifest(dataset.manifest, again)]
         if differences and (cause := _different_environment(dataset.manifest)):
@@ -77,9 +77,9 @@ def _same_bytes(one: Path, other: Path) -> bool:
 
 
 def _different_manifest(manifest: dict[str, Any], again: Path) -> Iterator[str]:
-    """Compare all of the manifests but the environment, which says what made each."""
+    """Compare all of the manifests but what made each, and measured times."""
     made = json.loads((again / MANIFEST).read_text())
-    for key in sorted({*manifest, *made} - {"environment"}):
+    for key in sorted({*manifest, *made} - {"environment", MANIFEST_KEY}):
         if manifest.get(key) != made.get(key):
             yield f"{MANIFEST} differs in {key}"
 

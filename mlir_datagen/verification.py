@@ -9,14 +9,14 @@ from pathlib import Path
 import orjson
 
 from mlir_datagen.config.compose import load_saved_config
-from mlir_datagen.dataset.finished import CONFIG
+from mlir_datagen.dataset.finished import CONFIG, listed_files
 from mlir_datagen.dataset.manifest import MANIFEST
 from mlir_datagen.dataset.reader import Dataset, StoredProgram, changed_files
 from mlir_datagen.dataset.writer import CHECKSUMS
 from mlir_datagen.errors import Rejection, UserError
 from mlir_datagen.mlir.parse import Verifier
 from mlir_datagen.ops import FAMILIES
-from mlir_datagen.production import Progress
+from mlir_datagen.proving.batch import Progress
 from mlir_datagen.sources.split import Splitter
 from mlir_datagen.version import GENERATOR_VERSION
 
@@ -56,13 +56,13 @@ def _check_files(dataset: Dataset) -> str:
     folder, manifest = dataset.folder, dataset.manifest
     # The manifest vouches for SHA256SUMS, and that for all the rest.
     refuse(folder, list(changed_files(folder, {CHECKSUMS: manifest["files"][CHECKSUMS]})))
-    listed = dataset.checksums()
+    listed = {**dataset.checksums(), **listed_files(manifest)}
     problems = list(changed_files(folder, listed))
-    known = {*listed, CHECKSUMS, MANIFEST}
+    known = {*listed, MANIFEST}
     present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
     problems += [f"{file} does not belong to it" for file in sorted(present - known)]
     refuse(folder, problems)
-    return f"{len(listed) + 1} files are as SHA256SUMS and the manifest say, and there is no other."
+    return f"{len(listed)} files are as SHA256SUMS and the manifest say, and there is no other."
 
 
 def _check_programs(dataset: Dataset, progress: Progress) -> list[str]:

@@ -2,7 +2,7 @@
 
 PACKAGE_VERSION = "0.1.0"
 
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 """Goes up whenever the same config would give other bytes; it is part of every dataset's fingerprint."""
 
 SCHEMA_VERSION = 1

@@ -10,9 +10,11 @@ import sys
 
 import _cli
 
-from mlir_datagen.errors import Rejection, UserError
-from mlir_datagen.mlir.parse import Verifier
-from mlir_datagen.program import program_from_json
+from mlir_datagen.errors import UserError
+from mlir_datagen.one_program import prove_program
+from mlir_datagen.ops import FAMILIES
+from mlir_datagen.program import parse_spec
+from mlir_datagen.proving.job import LEVELS, Failure
 
 
 def main() -> None:
@@ -20,13 +22,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Print one program, and check it with MLIR's parser and verifier.")
     parser.add_argument("family", help="the op family")
     parser.add_argument("spec", help="the spec as JSON: the column `spec` of an index")
+    parser.add_argument("--check", choices=LEVELS, default="parse", help="how far it is checked (default: parse)")
     arguments = parser.parse_args()
-    text = program_from_json(arguments.family, arguments.spec)
-    print(text, end="")
-    try:
-        Verifier().verify(text)
-    except Rejection as rejection:
-        raise UserError(f"The program is rejected at the stage {rejection.stage}: {rejection.reason}") from rejection
+    spec = parse_spec(arguments.family, arguments.spec)
+    print(FAMILIES[arguments.family].program(spec), end="")
+    outcome = prove_program(arguments.family, spec, arguments.check)
+    if isinstance(outcome, Failure):
+        raise UserError(f"The program is rejected at the stage {outcome.stage}: {outcome.reason}")
+    if outcome.error is not None:
+        print(f"largest error relative to the reference: {outcome.error:.1e}", file=sys.stderr)
 
 
 if __name__ == "__main__":

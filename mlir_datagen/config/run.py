@@ -6,6 +6,7 @@ stranger is only data here: nothing it names is imported or called.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import re
@@ -17,8 +18,10 @@ from typing import Any
 
 from mlir_datagen.apportion import shares, smallest_integers
 from mlir_datagen.config.ops import OpConfig, parse_ops
+from mlir_datagen.config.proving import parse_check, parse_measure, parse_sandbox
 from mlir_datagen.config.values import check_keys, choice, mapping, whole_number
 from mlir_datagen.errors import UserError, listed
+from mlir_datagen.proving.settings import CheckSettings, MeasureSettings, SandboxLimits
 from mlir_datagen.sources.split import canonical_order
 from mlir_datagen.sources.walk import Limits
 from mlir_datagen.version import GENERATOR_VERSION, SCHEMA_VERSION
@@ -29,7 +32,19 @@ EXHAUSTION_POLICIES = ("redistribute", "error")
 RUN_ONLY = {"output_dir": "outputs", "dry_run": False}
 """Settings that do not change a dataset, and the value that a saved config has for them."""
 
-_REQUIRED = ("schema_version", "name", "seed", "limits", "on_exhausted", "storage", "output_dir", "dry_run")
+_REQUIRED = (
+    "schema_version",
+    "name",
+    "seed",
+    "limits",
+    "check",
+    "measure",
+    "sandbox",
+    "on_exhausted",
+    "storage",
+    "output_dir",
+    "dry_run",
+)
 _OPTIONAL = ("num_samples", "splits", "split_ratios", "ops")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _SPLIT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -45,10 +60,26 @@ class RunConfig:
     split_ratios: dict[str, int]
     ops: dict[str, OpConfig]
     limits: Limits
+    check: CheckSettings
+    measure: MeasureSettings
+    sandbox: SandboxLimits
     on_exhausted: str
     storage: str
     output_dir: Path
     dry_run: bool
+
+    @property
+    def needs_workers(self) -> bool:
+        """Whether programs are lowered, run or measured, which worker processes do."""
+        return self.check.level != "parse" or self.measure.enabled
+
+    @property
+    def grid_limits(self) -> Limits:
+        """The limits on the grids: those asked for, and what keeps estimated times within `measure.max_seconds`."""
+        longest = self.measure.largest_cost
+        if longest is None:
+            return self.limits
+        return Limits(*(longest if bound is None else min(bound, longest) for bound in self.limits))
 
     @property
     def fingerprint(self) -> str:
@@ -79,6 +110,9 @@ class RunConfig:
             "split_ratios": dict(self.split_ratios),
             "ops": {name: op.to_saved() for name, op in self.ops.items()},
             "limits": {"max_bytes": self.limits.max_bytes, "max_flops": self.limits.max_flops},
+            "check": dataclasses.asdict(self.check),
+            "measure": dataclasses.asdict(self.measure),
+            "sandbox": dataclasses.asdict(self.sandbox),
             "on_exhausted": self.on_exhausted,
             "storage": self.storage,
             **RUN_ONLY,
@@ -104,6 +138,9 @@ def parse_config(raw: Mapping[str, Any]) -> RunConfig:
         split_ratios=ratios,
         ops=parse_ops(mapping(raw.get("ops") or {}, "ops")),
         limits=_parse_limits(mapping(raw["limits"], "limits")),
+        check=parse_check(mapping(raw["check"], "check")),
+        measure=parse_measure(mapping(raw["measure"], "measure")),
+        sandbox=parse_sandbox(mapping(raw["sandbox"], "sandbox")),
         on_exhausted=choice(raw["on_exhausted"], "on_exhausted", EXHAUSTION_POLICIES),
         storage=choice(raw["storage"], "storage", STORAGES),
         output_dir=Path(str(raw["output_dir"])),

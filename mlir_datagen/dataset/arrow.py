@@ -34,6 +34,14 @@ def number_array(numbers: NDArray[Any]) -> Any:
     return pa.Array.from_buffers(pa.from_numpy_dtype(numbers.dtype), len(numbers), [None, pa.py_buffer(contiguous)])
 
 
+def optional_number_array(numbers: Sequence[float | None]) -> Any:
+    """Return an array of numbers in double precision, with null for None."""
+    present = np.array([number is not None for number in numbers], np.bool_)
+    values = np.array([0.0 if number is None else number for number in numbers], np.float64)
+    validity = np.packbits(present, bitorder="little")
+    return pa.Array.from_buffers(pa.float64(), len(numbers), [pa.py_buffer(validity), pa.py_buffer(values)])
+
+
 def list_array(lengths: Sequence[int], rows: int, elements: Any) -> Any:
     """Cut an array into lists whose lengths follow a pattern that is repeated `rows` times."""
     ends = np.cumsum(lengths)

@@ -11,7 +11,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from mlir_datagen.dataset.arrow import list_array, number_array, repeated_string, string_array
+from mlir_datagen.dataset.arrow import (
+    list_array,
+    number_array,
+    optional_number_array,
+    repeated_string,
+    string_array,
+)
 from mlir_datagen.ops.family import Loop, Operand
 from mlir_datagen.program import Batch, ProgramBlock, spec_json
 
@@ -36,6 +42,11 @@ PROGRAM_COLUMNS = {
     "bytes_moved": (pa.int64(), "size of arguments and results in bytes"),
     "arithmetic_intensity": (pa.float64(), "flops for each byte moved"),
     "seed": (pa.int64(), "the seed of the run"),
+    "check": (pa.string(), "how far it was checked: parse, lower or execute; each includes the one before"),
+    "error": (
+        pa.float64(),
+        "largest difference of its result from PyTorch's, relative to the largest value; null if it was not run",
+    ),
     "sha256": (pa.string(), "of the program's text"),
     "mlir": (pa.string(), "the program's text"),
 }
@@ -66,8 +77,7 @@ def program_table(batch: Batch) -> Any:
     tables = [
         pa.Table.from_arrays(list(_block_columns(batch, block).values()), schema=schema) for block in batch.blocks
     ]
-    order = np.argsort(np.concatenate([block.positions for block in batch.blocks]))
-    return pa.concat_tables(tables).take(number_array(order))
+    return pa.concat_tables(tables).take(number_array(batch.order))
 
 
 def _block_columns(batch: Batch, block: ProgramBlock) -> dict[str, Any]:
@@ -79,7 +89,7 @@ def _block_columns(batch: Batch, block: ProgramBlock) -> dict[str, Any]:
         "split": repeated_string(batch.split, rows),
         "source": repeated_string(batch.source, rows),
         "family": repeated_string(family.name, rows),
-        "kind": repeated_string(block.kind, rows),
+        "kind": repeated_string(block.variant.kind, rows),
         "dtype": repeated_string(spec.dtype, rows),
         "spec": string_array([spec_json(one) for one in block.specs]),
         "arguments": _operands(family.arguments(spec), "input", rows),
@@ -89,6 +99,8 @@ def _block_columns(batch: Batch, block: ProgramBlock) -> dict[str, Any]:
         "bytes_moved": number_array(bytes_moved),
         "arithmetic_intensity": number_array(flops / bytes_moved),
         "seed": number_array(np.full(rows, batch.seed, np.int64)),
+        "check": string_array([proof.level for proof in block.proofs]),
+        "error": optional_number_array([proof.error for proof in block.proofs]),
         "sha256": string_array(block.digests),
         "mlir": string_array(block.texts),
     }

@@ -16,10 +16,12 @@ import yaml
 from mlir_datagen.config import RunConfig
 from mlir_datagen.dataset.card import dataset_card
 from mlir_datagen.dataset.manifest import MANIFEST, manifest, read_manifest
+from mlir_datagen.dataset.measurements import MANIFEST_KEY, MEASUREMENTS, write_measurements
 from mlir_datagen.dataset.reader import changed_files
 from mlir_datagen.dataset.writer import CHECKSUMS, Checksums, file_sha256
 from mlir_datagen.errors import UserError
 from mlir_datagen.production import Production
+from mlir_datagen.proving.machine import session
 from mlir_datagen.sources.mix import Quota
 
 CONFIG = "config.yaml"
@@ -64,6 +66,8 @@ def write_description(
             checksums.add(sha256, name)
     files[CHECKSUMS] = file_sha256(root / CHECKSUMS)
     written = manifest(config, by_family, quotas, production, digest, files)
+    if config.measure.enabled:
+        written[MANIFEST_KEY] = write_measurements(root, production.measured, session(config.measure))
     (root / MANIFEST).write_text(json.dumps(written, indent=2) + "\n")
     return written
 
@@ -91,13 +95,21 @@ def find_finished(path: Path, config: RunConfig) -> dict[str, Any] | None:
             f"{path} is in the way: its manifest has the fingerprint {found.get('fingerprint')!r}, so it is another "
             "dataset under this name. Move it away, or choose another folder (output_dir=…)."
         )
-    damaged = [*changed_files(path, found["files"]), *miscounted_splits(path, found)]
+    damaged = [*changed_files(path, listed_files(found)), *miscounted_splits(path, found)]
     if damaged:
         raise UserError(
             f"The dataset {path} is damaged: {'; '.join(damaged)}. Delete the folder and run this again "
             "to make it anew; scripts/verify.py checks every byte of a dataset."
         )
     return found
+
+
+def listed_files(found: Mapping[str, Any]) -> dict[str, str]:
+    """Return the digests of all files that a manifest lists, the measured times included."""
+    files = dict(found["files"])
+    if MANIFEST_KEY in found:
+        files[MEASUREMENTS] = found[MANIFEST_KEY]["sha256"]
+    return files
 
 
 def miscounted_splits(path: Path, found: Mapping[str, Any]) -> list[str]:

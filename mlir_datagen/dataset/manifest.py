@@ -17,6 +17,7 @@ from mlir_datagen.errors import UserError
 from mlir_datagen.mlir.parse import llvm_version
 from mlir_datagen.production import Production
 from mlir_datagen.program import STAGES
+from mlir_datagen.proving.job import LEVEL_STAGES
 from mlir_datagen.sources.mix import Quota
 from mlir_datagen.version import GENERATOR_VERSION, PACKAGE_VERSION, SCHEMA_VERSION
 
@@ -54,7 +55,12 @@ def manifest(
             family: {quota.split: _quota(quota, production) for quota in quotas if quota.family == family}
             for family in config.ops
         },
-        "funnel": _funnel(production),
+        "funnel": _funnel(config, production),
+        "check": {
+            "level": config.check.level,
+            "fraction": config.check.fraction,
+            "checked_beyond_parsing": production.checked,
+        },
         "files": files,
         "environment": environment(),
     }
@@ -72,15 +78,18 @@ def _quota(quota: Quota, production: Production) -> dict[str, Any]:
     }
 
 
-def _funnel(production: Production) -> dict[str, Any]:
+def _funnel(config: RunConfig, production: Production) -> dict[str, Any]:
     """Return how many programs were attempted, passed each stage and were kept, and the rejects by stage."""
+    stages = STAGES[: 3 + LEVEL_STAGES[config.check.level]]
+    if config.measure.enabled:
+        stages = (*(stage for stage in STAGES if stage in {*stages, "lowered", "executed"}), "measured")
     failed = Counter(rejected.stage for rejected in production.rejected)
     funnel: dict[str, Any] = {"attempted": production.attempted}
     left = production.attempted
-    for stage in STAGES:
+    for stage in stages:
         left -= failed[stage]
         funnel[stage] = left
-    return {**funnel, "kept": left, "rejected": {stage: failed[stage] for stage in STAGES}}
+    return {**funnel, "kept": left, "rejected": {stage: failed[stage] for stage in stages}}
 
 
 def environment() -> dict[str, str | None]:

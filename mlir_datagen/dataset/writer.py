@@ -131,8 +131,8 @@ class SplitWriter:
         """How many programs are still to come."""
         return self._size - self.counts.total()
 
-    def write(self, table: Any) -> None:
-        """Write the rows of a program table."""
+    def write(self, table: Any) -> list[str]:
+        """Write the rows of a program table; return the names that the programs have now."""
         start = self.counts.total()
         families = table.column("family").to_pylist()
         digests = table.column("sha256").to_pylist()
@@ -148,6 +148,7 @@ class SplitWriter:
                 self._checksums.add(digest, files[position])
         self._index.write_table(index_table(table, names, files, start, self._storage.with_text))
         self.counts.update(families)
+        return names
 
     def __enter__(self) -> Self:
         return self

@@ -15,12 +15,27 @@ PROGRAMS_PER_CONTEXT = 10_000
 """A context keeps every type it has seen for ever; making a new one costs a few milliseconds."""
 
 
-class Verifier:
-    """Parses programs; parsing runs the verifier. One per process, since making a context registers every dialect."""
+class Contexts:
+    """Hands out a context for each program: the same one for many, since making one registers every dialect."""
 
     def __init__(self) -> None:
         self._context = ir.Context()
         self._used = 0
+
+    def next(self) -> ir.Context:
+        """Return the context for the next program."""
+        if self._used == PROGRAMS_PER_CONTEXT:
+            self._context = ir.Context()
+            self._used = 0
+        self._used += 1
+        return self._context
+
+
+class Verifier:
+    """Parses programs; parsing runs the verifier. One per process is enough."""
+
+    def __init__(self) -> None:
+        self._contexts = Contexts()
 
     def verify(self, text: str) -> None:
         """Parse and verify one program.
@@ -28,17 +43,15 @@ class Verifier:
         Raises:
             Rejection: at stage `verified`, with the parser's first diagnostic.
         """
-        if self._used == PROGRAMS_PER_CONTEXT:
-            self._context = ir.Context()
-            self._used = 0
-        self._used += 1
+        context = self._contexts.next()
         try:
-            ir.Module.parse(text, self._context)
+            ir.Module.parse(text, context)
         except ir.MLIRError as error:
-            raise Rejection("verified", _first_diagnostic(error)) from error
+            raise Rejection("verified", first_diagnostic(error)) from error
 
 
-def _first_diagnostic(error: ir.MLIRError) -> str:
+def first_diagnostic(error: ir.MLIRError) -> str:
+    """Return the first thing that MLIR found wrong, with its place, on one line."""
     for diagnostic in error.error_diagnostics:
         return f"{diagnostic.location}: {diagnostic.message}".splitlines()[0]
     return str(error).splitlines()[0]

@@ -62,6 +62,17 @@ class Conv2d(OpFamily):
     def flops(self, spec: Conv2dSpec) -> Any:
         return 2 * math.prod(loop.bound for loop in self.loops(spec))
 
+    def reference(self, spec: Conv2dSpec, *arguments: Any) -> Any:
+        from torch.nn import functional
+
+        image, filters = arguments
+        return functional.conv2d(
+            image,
+            filters,
+            stride=(spec.stride_height, spec.stride_width),
+            dilation=(spec.dilation_height, spec.dilation_width),
+        )
+
     def emit(self, builder: FunctionBuilder, spec: Conv2dSpec, *operands: Value) -> Value:
         init = builder.filled("0.0", tensor(_output_shape(spec), spec.dtype))
         attributes = strides_and_dilations(

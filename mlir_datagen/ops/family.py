@@ -12,6 +12,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, NamedTuple
 
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
 from mlir_datagen.mlir.builder import FunctionBuilder, Value
 from mlir_datagen.mlir.types import BYTES_PER_ELEMENT, tensor
 
@@ -112,6 +116,31 @@ class OpFamily(ABC):
     @abstractmethod
     def emit(self, builder: FunctionBuilder, spec: Spec, *operands: Value) -> Value:
         """Emit the operations on the operands; return the result."""
+
+    @abstractmethod
+    def reference(self, spec: Spec, *arguments: Any) -> Any:
+        """Compute the result with PyTorch's functional operations, from and to tensors of double precision."""
+
+    def input_range(self, spec: Spec) -> tuple[float, float]:
+        """Return the range of random arguments in which a wrong program shows."""
+        return -1.0, 1.0
+
+    def reference_result(self, spec: Spec, arguments: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
+        """Return what `reference` computes, from and to numpy arrays."""
+        import torch
+
+        tensors = [torch.from_numpy(argument).double() for argument in arguments]
+        result: NDArray[np.float64] = self.reference(spec, *tensors).numpy()
+        return result
+
+    def spec_of_json(self, text: str) -> Spec:
+        """Make the spec again from a row's `spec` column.
+
+        Raises:
+            TypeError: when it does not have the fields of a spec.
+            orjson.JSONDecodeError: when it is not JSON; it is a ValueError.
+        """
+        return self.spec_from_json(orjson.loads(text))
 
     def bytes_moved(self, spec: Spec) -> Any:
         """Return the size of arguments and results in bytes: the least that any schedule must move."""

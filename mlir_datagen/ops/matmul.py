@@ -43,6 +43,11 @@ class Matmul(OpFamily):
     def flops(self, spec: MatmulSpec) -> Any:
         return 2 * spec.m * spec.n * spec.k
 
+    def reference(self, spec: MatmulSpec, *arguments: Any) -> Any:
+        import torch
+
+        return torch.matmul(*arguments)
+
     def emit(self, builder: FunctionBuilder, spec: MatmulSpec, *operands: Value) -> Value:
         init = builder.filled("0.0", tensor((spec.m, spec.n), spec.dtype))
         return builder.structured("linalg.matmul", operands, init)

@@ -61,6 +61,27 @@ class Pooling(OpFamily):
         reduced = math.prod(loop.bound for loop in self.loops(spec))
         return reduced if spec.kind == "max" else reduced + math.prod(_output_shape(spec))
 
+    def reference(self, spec: PoolingSpec, *arguments: Any) -> Any:
+        import torch
+        from torch.nn import functional
+
+        (image,) = arguments
+        kernel = (spec.kernel_height, spec.kernel_width)
+        stride = (spec.stride_height, spec.stride_width)
+        dilation = (spec.dilation_height, spec.dilation_width)
+        if spec.kind == "max":
+            return functional.max_pool2d(image, kernel, stride, dilation=dilation)
+        if dilation == (1, 1):
+            return functional.avg_pool2d(image, kernel, stride)
+        # PyTorch's average pooling knows no dilation: a convolution of each channel with equal weights.
+        weights = torch.full((1, 1, *kernel), 1 / math.prod(kernel), dtype=image.dtype)
+        channels = image.reshape(-1, 1, spec.height, spec.width)
+        return functional.conv2d(channels, weights, stride=stride, dilation=dilation).reshape(_output_shape(spec))
+
+    def input_range(self, spec: PoolingSpec) -> tuple[float, float]:
+        """A maximum that starts from zero instead of -inf is right on any window with a positive element."""
+        return (-1.0, 0.0) if spec.kind == "max" else super().input_range(spec)
+
     def emit(self, builder: FunctionBuilder, spec: PoolingSpec, *operands: Value) -> Value:
         window = builder.empty(tensor((spec.kernel_height, spec.kernel_width), spec.dtype))
         result_type = tensor(_output_shape(spec), spec.dtype)

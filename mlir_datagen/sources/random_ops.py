@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 from mlir_datagen.config import RunConfig
 from mlir_datagen.errors import Rejection
 from mlir_datagen.mlir.parse import Verifier
-from mlir_datagen.ops.family import Spec
-from mlir_datagen.program import Batch, ProgramBlock, Rejected, rejected_program, spec_json
+from mlir_datagen.program import PARSED, Batch, ProgramBlock
+from mlir_datagen.proving.job import Failure, Proof
 from mlir_datagen.sources.mix import FamilyWalk, Quota, allot, check_admissible
 from mlir_datagen.sources.split import Splitter
 from mlir_datagen.sources.walk import VariantWalk
 
 PROGRAMS_PER_TASK = 8192
+PROGRAMS_PER_SLOW_TASK = 256
+"""When each program is lowered, run or measured, which takes a thousand times longer."""
 
 Taken = Mapping[tuple[str, str], int]
 """How many programs of each (split, family) earlier plans have taken."""
@@ -62,12 +64,12 @@ class RandomOps:
         self._variants: list[VariantWalk] = []
         for name, op in config.ops.items():
             walks = [
-                VariantWalk(op.family, variant, op.variant_grid(variant), config.limits, splitter, config.seed)
+                VariantWalk(op.family, variant, op.variant_grid(variant), config.grid_limits, splitter, config.seed)
                 for variant in op.variants
             ]
             self._families[name] = FamilyWalk(op, walks, first_index=len(self._variants))
             self._variants += walks
-        check_admissible(self._families, config.limits, len(config.splits))
+        check_admissible(self._families, config.grid_limits, len(config.splits))
 
     def plan(self, sizes: Mapping[str, int], taken: Taken | None = None) -> Plan:
         """Plan the next programs of each split, after those that were taken.
@@ -78,69 +80,41 @@ class RandomOps:
         tasks: list[RandomTask] = []
         quotas: list[Quota] = []
         split_names = list(self._config.split_ratios)
+        step = PROGRAMS_PER_SLOW_TASK if self._config.needs_workers else PROGRAMS_PER_TASK
         for split, size in sizes.items():
             own = {name: (taken or {}).get((split, name), 0) for name in self._families}
             allotment = allot(self._families, split, split_names.index(split), size, own, self._config.on_exhausted)
             quotas += allotment.quotas
-            for start in range(0, size, PROGRAMS_PER_TASK):
-                chunk = slice(start, start + PROGRAMS_PER_TASK)
+            for start in range(0, size, step):
+                chunk = slice(start, start + step)
                 tasks.append(RandomTask(split, allotment.variants[chunk], allotment.points[chunk]))
         return Plan(tasks, quotas)
 
     def produce(self, task: RandomTask, verifier: Verifier) -> Batch:
-        """Make and prove the task's programs."""
-        rejected: list[Rejected] = []
+        """Make the task's programs, parsed and verified."""
         blocks = []
         for index in np.unique(task.variants):
             positions = np.flatnonzero(task.variants == index)
-            walk = self._variants[index]
-            columns = walk.grid.columns(task.points[positions])
-            # One stage after the other for the whole block: emitting and parsing in turn drive each other out of the
-            # processor's caches.
-            specs, texts = _emit(walk, columns)
-            failed = _failures(texts, verifier)
-            kept = np.asarray([row for row in range(len(texts)) if row not in failed], np.int64)
-            rejected += [
-                rejected_program(walk.family.name, task.split, spec_json(specs[row]), rejection)
-                for row, rejection in failed.items()
-            ]
-            blocks.append(_block(walk, columns, specs, texts, kept, positions))
-        return Batch(task.split, self.name, self._config.seed, blocks, rejected)
+            blocks.append(_emit(self._variants[index], task.points[positions], positions))
+        # One stage after the other for a whole block: emitting and parsing in turn drive each other out of the
+        # processor's caches.
+        return Batch(task.split, self.name, self._config.seed, blocks, []).sift(
+            lambda block: [_verified(text, verifier) for text in block.texts]
+        )
 
 
-def _emit(walk: VariantWalk, columns: list[NDArray[np.int64]]) -> tuple[list[Spec], list[str]]:
+def _emit(walk: VariantWalk, points: NDArray[np.int64], positions: NDArray[np.int64]) -> ProgramBlock:
     family, variant = walk.family, walk.variant
+    columns = walk.grid.columns(points)
     specs = [family.spec(variant, *row) for row in zip(*(column.tolist() for column in columns), strict=True)]
-    return specs, [family.program(spec) for spec in specs]
+    texts = [family.program(spec) for spec in specs]
+    digests = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
+    return ProgramBlock(family, variant, columns, specs, texts, digests, positions, [PARSED] * len(texts))
 
 
-def _failures(texts: list[str], verifier: Verifier) -> dict[int, Rejection]:
-    failed = {}
-    for row, text in enumerate(texts):
-        try:
-            verifier.verify(text)
-        except Rejection as rejection:
-            failed[row] = rejection
-    return failed
-
-
-def _block(
-    walk: VariantWalk,
-    columns: list[NDArray[np.int64]],
-    specs: list[Spec],
-    texts: list[str],
-    kept: NDArray[np.int64],
-    positions: NDArray[np.int64],
-) -> ProgramBlock:
-    if len(kept) < len(texts):
-        specs = [specs[row] for row in kept]
-        texts = [texts[row] for row in kept]
-    return ProgramBlock(
-        family=walk.family,
-        kind=walk.variant.kind,
-        spec=walk.family.spec(walk.variant, *(column[kept] for column in columns)),
-        specs=specs,
-        texts=texts,
-        digests=[hashlib.sha256(text.encode()).hexdigest() for text in texts],
-        positions=positions[kept],
-    )
+def _verified(text: str, verifier: Verifier) -> Proof | Failure:
+    try:
+        verifier.verify(text)
+    except Rejection as rejection:
+        return Failure(rejection.stage, rejection.reason)
+    return PARSED

@@ -1,0 +1,80 @@
+"""The measured times of a dataset: a file and a part of the manifest of their own, as no two sessions give the same.
+
+`measurements.parquet` has a row for each program. The dataset's digest and SHA256SUMS leave it out; the manifest covers
+it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mlir_datagen.dataset.arrow import number_array, string_array
+from mlir_datagen.dataset.manifest import MANIFEST
+from mlir_datagen.dataset.staging import writable
+from mlir_datagen.dataset.writer import file_sha256
+from mlir_datagen.errors import UserError
+from mlir_datagen.proving.job import Measurement
+
+MEASUREMENTS = "measurements.parquet"
+MANIFEST_KEY = "measurements"
+
+Measured = tuple[str, str, Measurement]
+"""Split, name, and time of a program."""
+
+_TYPES = {"median_ns": np.float64, "min_ns": np.float64, "iqr_ns": np.float64}
+
+
+def write_measurements(folder: Path, measured: Sequence[Measured], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the times into a folder; return what the manifest says of them.
+
+    Args:
+        folder: where the file goes.
+        measured: the times.
+        settings: machine, pipeline and settings of the session.
+    """
+    columns = {
+        "split": string_array([split for split, _, _ in measured]),
+        "name": string_array([name for _, name, _ in measured]),
+    }
+    for field in dataclasses.fields(Measurement):
+        values = [getattr(measurement, field.name) for _, _, measurement in measured]
+        columns[field.name] = number_array(np.array(values, _TYPES.get(field.name, np.int64)))
+    path = folder / MEASUREMENTS
+    partial = path.with_suffix(".partial")
+    pq.write_table(pa.Table.from_arrays(list(columns.values()), names=list(columns)), partial, compression="zstd")
+    partial.rename(path)
+    return {"programs": len(measured), "sha256": file_sha256(path), **settings}
+
+
+def read_measurements(folder: Path) -> dict[tuple[str, str], Measurement]:
+    """Return the time of each program, by split and name.
+
+    Raises:
+        UserError: when the dataset has none.
+    """
+    path = folder / MEASUREMENTS
+    if not path.is_file():
+        raise UserError(f"{folder} has no measured times. Measure them first: python scripts/measure.py {folder}")
+    rows = pq.ParquetFile(path).read().to_pylist()
+    return {(row.pop("split"), row.pop("name")): Measurement(**row) for row in rows}
+
+
+def record_measurements(folder: Path, manifest: dict[str, Any], measured: Sequence[Measured], settings: Any) -> None:
+    """Add times to a finished dataset, or replace the ones it has, and write the manifest anew.
+
+    Raises:
+        UserError: when the folder cannot be written.
+    """
+    with writable(folder):
+        manifest[MANIFEST_KEY] = write_measurements(folder, measured, settings)
+        partial = folder / f"{MANIFEST}.partial"
+        partial.write_text(json.dumps(manifest, indent=2) + "\n")
+        partial.rename(folder / MANIFEST)

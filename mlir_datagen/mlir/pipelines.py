@@ -1,0 +1,27 @@
+"""Pass pipelines, as text."""
+
+from __future__ import annotations
+
+BASELINE_PIPELINE = ",".join(
+    [
+        "func.func(llvm-request-c-wrappers)",
+        "one-shot-bufferize{bufferize-function-boundaries=1 function-boundary-type-conversion=identity-layout-map}",
+        # Results become arguments, so that nothing is allocated for them while the clock runs.
+        "buffer-results-to-out-params{hoist-static-allocs=true modify-public-functions=1}",
+        "buffer-deallocation-pipeline",
+        # Strided copies become linalg, so that no runtime library is needed.
+        "func.func(refback-munge-memref-copy)",
+        "func.func(convert-linalg-to-loops)",
+        "expand-strided-metadata",
+        "lower-affine",
+        "convert-scf-to-cf",
+        "convert-math-to-llvm",
+        "convert-math-to-libm",
+        "convert-arith-to-llvm",
+        "finalize-memref-to-llvm",
+        "convert-func-to-llvm",
+        "convert-cf-to-llvm",
+        "reconcile-unrealized-casts",
+    ]
+)
+"""What MLIR-RL calls the baseline: bufferize, lower linalg to plain loops; LLVM's -O3 follows when it is compiled."""

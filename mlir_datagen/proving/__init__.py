@@ -1,0 +1,1 @@
+"""Proving programs beyond the parser: lowering, running against a reference, measuring; each in a worker process."""

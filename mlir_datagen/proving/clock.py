@@ -1,0 +1,69 @@
+"""Timing a program on a core of its own."""
+
+from __future__ import annotations
+
+import fcntl
+import math
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from mlir_datagen.errors import Rejection
+from mlir_datagen.mlir.jit import BoundProgram
+from mlir_datagen.proving.job import Measurement
+from mlir_datagen.proving.settings import Cores, MeasureSettings
+
+SHORTEST_RUN_NS = 5_000_000
+"""Shorter programs are called several times a run: calling from Python takes about a microsecond."""
+
+
+@contextmanager
+def measuring_core(cores: Cores, lock: int) -> Iterator[None]:
+    """Have the measuring core alone among this project's processes.
+
+    Args:
+        cores: the cores of the machine.
+        lock: an open file that all workers lock; unlike a semaphore, the lock of a worker that dies is free again.
+    """
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    try:
+        pin({cores.measuring})
+        yield
+    finally:
+        pin(set(cores.others))
+        fcntl.flock(lock, fcntl.LOCK_UN)
+
+
+def pin(cores: set[int]) -> None:
+    """Keep this process on these cores, where the system can."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, cores)
+
+
+def measure(program: BoundProgram, settings: MeasureSettings, compile_ns: int) -> Measurement:
+    """Time a program: the median of several runs after a warm-up.
+
+    Raises:
+        Rejection: at stage `measured`, when one call takes too long.
+    """
+    _elapsed(program, 1)
+    once = _elapsed(program, 1)
+    if once > settings.max_seconds * 1e9:
+        raise Rejection("measured", f"one call takes longer than measure.max_seconds, {settings.max_seconds} s")
+    calls = 1
+    while calls * once < SHORTEST_RUN_NS:
+        # A first guess from one call is wrong for the shortest programs, so it is corrected as the runs get longer.
+        calls = min(8 * calls, math.ceil(SHORTEST_RUN_NS / max(once, 1)))
+        once = max(1, _elapsed(program, calls) // calls)
+    times = np.array([_elapsed(program, calls) / calls for _ in range(settings.runs)])
+    first, median, third = np.percentile(times, [25, 50, 75])
+    return Measurement(float(median), float(times.min()), float(third - first), settings.runs, calls, compile_ns)
+
+
+def _elapsed(program: BoundProgram, calls: int) -> int:
+    started = time.perf_counter_ns()
+    program.run(calls)
+    return time.perf_counter_ns() - started

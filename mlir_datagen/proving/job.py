@@ -1,0 +1,78 @@
+"""What goes to a worker process, and what comes back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+LEVELS = ("parse", "lower", "execute")
+"""How far programs are checked; each level includes the one before it."""
+
+LEVEL_STAGES = {"parse": 0, "lower": 1, "execute": 3}
+"""How many stages each level adds to parsing: `lowered`; `executed` and `matched`."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One program to prove.
+
+    Attributes:
+        family: the family's name, for its reference.
+        spec: the spec as JSON.
+        text: the program.
+        shapes: of the arguments, then of the results.
+        arguments: how many of the shapes are arguments.
+        level: one of `LEVELS`.
+        measure: whether its time is measured.
+    """
+
+    family: str
+    spec: str
+    text: str
+    shapes: tuple[tuple[int, ...], ...]
+    arguments: int
+    level: str
+    measure: bool
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """The time of one call of a program, in nanoseconds.
+
+    Attributes:
+        median_ns, min_ns, iqr_ns: of the runs; the last is the interquartile range.
+        runs: how many runs.
+        calls_per_run: how many calls in a row a run times; its time is divided by them.
+        compile_ns: lowering and compiling.
+    """
+
+    median_ns: float
+    min_ns: float
+    iqr_ns: float
+    runs: int
+    calls_per_run: int
+    compile_ns: int
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A program that passed.
+
+    Attributes:
+        level: how far it was checked.
+        error: the largest error relative to the largest reference value, rounded to three digits; None if not run.
+        measurement: its time, if it was measured.
+        busy: begin and end of compiling and of running it, on the monotonic clock in nanoseconds.
+    """
+
+    level: str
+    error: float | None
+    measurement: Measurement | None
+    busy: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A program that did not pass: the stage, and the reason on one line."""
+
+    stage: str
+    reason: str

@@ -1,0 +1,93 @@
+"""Running jobs in worker processes: a crash, a hang or too much memory costs one program, never the run."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from pebble import ProcessExpired, ProcessPool
+
+from mlir_datagen.proving import worker
+from mlir_datagen.proving.clock import pin
+from mlir_datagen.proving.job import Failure, Job, Proof
+from mlir_datagen.proving.settings import CheckSettings, Cores, MeasureSettings, SandboxLimits
+
+_GRACE_SECONDS = 120
+_SIGNAL_MEANINGS = {
+    signal.SIGXCPU: "it ran for longer than sandbox.seconds, {seconds} s of processor time",
+    signal.SIGSEGV: (
+        "it crashed its process (SIGSEGV), as asking for more memory than sandbox.memory_bytes, {memory_bytes}, may"
+    ),
+}
+
+
+class Prover:
+    """A pool of worker processes. Use it as a context.
+
+    This process stays off the measuring core meanwhile.
+    """
+
+    def __init__(self, check: CheckSettings, measure: MeasureSettings, limits: SandboxLimits) -> None:
+        self._limits = limits
+        self._cores = Cores.available()
+        handle, path = tempfile.mkstemp(prefix="mlir_datagen_core_")
+        os.close(handle)
+        self._lock_path = Path(path)
+        self._pool = ProcessPool(
+            max_workers=self._cores.workers,
+            context=multiprocessing.get_context("spawn"),
+            initializer=worker.start,
+            initargs=(self._cores, limits, measure, self._lock_path, check.level == "execute"),
+        )
+        # Only a program that uses no processor time, and so escapes the limit on it, can take so long.
+        self._wall_seconds = (self._cores.workers + 1) * limits.seconds + _GRACE_SECONDS
+
+    def prove(self, jobs: Sequence[Job]) -> Iterator[Proof | Failure]:
+        """Yield the outcome of each job, in order; the next ones are worked on meanwhile."""
+        waiting = iter(jobs)
+        running = [self._submit(job) for job in islice(waiting, 4 * self._cores.workers)]
+        while running:
+            yield self._outcome(running.pop(0))
+            running += [self._submit(job) for job in islice(waiting, 1)]
+
+    def __enter__(self) -> Self:
+        pin(set(self._cores.others))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self._pool.close()
+        else:
+            self._pool.stop()
+        self._pool.join()
+        self._lock_path.unlink()
+        pin({self._cores.measuring, *self._cores.others})
+
+    def _submit(self, job: Job) -> Any:
+        return self._pool.schedule(worker.prove, args=(job,), timeout=self._wall_seconds)
+
+    def _outcome(self, future: Any) -> Proof | Failure:
+        try:
+            outcome: Proof | Failure = future.result()
+            return outcome
+        except ProcessExpired as expired:
+            return Failure("executed", self._why(expired.exitcode))
+        except FutureTimeoutError:
+            return Failure("executed", f"it did not end within {self._wall_seconds} s")
+
+    def _why(self, exit_code: int) -> str:
+        if exit_code >= 0:
+            return f"it ended its process with exit code {exit_code}"
+        ended_by = signal.Signals(-exit_code)
+        meaning = _SIGNAL_MEANINGS.get(ended_by, f"it crashed its process ({ended_by.name})")
+        return meaning.format(seconds=self._limits.seconds, memory_bytes=self._limits.memory_bytes)
