@@ -78,10 +78,11 @@ def preview(config: RunConfig) -> Preview:
         UserError: when the config cannot be fulfilled.
     """
     path = dataset_path(config)
-    exists = find_finished(path, config) is not None
     source = RandomOps(config)
     plan = source.plan(config.splits)
-    return Preview(path, plan.quotas, _estimate(config, source, plan), exists)
+    with writable(path):
+        exists = find_finished(path, config) is not None
+        return Preview(path, plan.quotas, _estimate(config, source, plan), exists)
 
 
 def generate(config: RunConfig, listener: Listener | None = None) -> Outcome:
@@ -92,7 +93,9 @@ def generate(config: RunConfig, listener: Listener | None = None) -> Outcome:
     """
     listener = listener or Listener()
     path = dataset_path(config)
-    if (finished := find_finished(path, config)) is not None:
+    with writable(path):
+        finished = find_finished(path, config)
+    if finished is not None:
         return Outcome(path, finished, existed=True)
     source = RandomOps(config)
     plan = source.plan(config.splits)
@@ -125,12 +128,15 @@ def generate_files(
     Raises:
         UserError: when the config cannot be fulfilled, or the folder holds other things or cannot be written.
     """
-    output_dir = output_dir.absolute()
-    check_replaceable(output_dir)
+    output_dir = output_dir.resolve()
+    with writable(output_dir):
+        check_replaceable(output_dir)
     plan = source.plan(config.splits, taken)
     ((split, size),) = config.splits.items()
     with Staging(output_dir) as staging:
         with writable(output_dir):
+            # Again, now that nobody else can be writing it.
+            check_replaceable(output_dir)
             writer = SplitWriter(staging.path, split, size, Storage("", FLAT_INDEX, with_text=False))
             with writer:
                 production = produce_all(source, plan, {split: writer}, taken=taken)

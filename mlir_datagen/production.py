@@ -72,6 +72,8 @@ def produce_all(
             kept = _write(batch, writers[batch.split], production)
             production.attempted += len(task.points)
             fruitless = 0 if kept else fruitless + len(task.points)
+            if fruitless >= _MOST_FRUITLESS:
+                raise UserError(f"Not one of {fruitless} programs in a row was kept. {_last_rejected(production)}")
         for quota in plan.quotas:
             production.taken[quota.split, quota.family] += quota.planned
         missing = {split: writer.missing for split, writer in writers.items() if writer.missing}
@@ -81,8 +83,6 @@ def produce_all(
             plan = source.plan(missing, production.taken)
         except UserError as error:
             raise UserError(f"{error} {_last_rejected(production)}") from error
-        if fruitless >= _MOST_FRUITLESS:
-            raise UserError(f"Not one of {fruitless} programs in a row was kept. {_last_rejected(production)}")
 
 
 def _write(batch: Batch, writer: SplitWriter, production: Production) -> int:

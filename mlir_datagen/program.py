@@ -12,8 +12,9 @@ import orjson
 from numpy.typing import NDArray
 
 from mlir_datagen.errors import UserError, listed, nearest
+from mlir_datagen.mlir.types import BYTES_PER_ELEMENT
 from mlir_datagen.ops import FAMILIES
-from mlir_datagen.ops.family import OpFamily, Spec, Variant
+from mlir_datagen.ops.family import OpFamily, Spec, Variant, flatten
 from mlir_datagen.proving.job import Failure, Proof
 
 STAGES = ("emitted", "verified", "unique", "lowered", "executed", "matched", "measured")
@@ -53,11 +54,31 @@ def parse_spec(family: str, spec: str) -> Spec:
     if family not in FAMILIES:
         raise UserError(f'There is no op "{family}".{nearest(family, FAMILIES)} The ops are {listed(FAMILIES)}.')
     try:
-        return FAMILIES[family].spec_of_json(spec)
+        parsed = FAMILIES[family].spec_of_json(spec)
     except (TypeError, KeyError, ValueError) as error:
         raise UserError(
             f"{spec!r} is not a spec of {family} as JSON ({error}); the index has a column of them."
         ) from error
+    problem = spec_problem(FAMILIES[family], parsed)
+    if problem is not None:
+        raise UserError(f"{spec!r} is not a program of {family}: {problem}.")
+    return parsed
+
+
+def spec_problem(family: OpFamily, spec: Spec) -> str | None:
+    """Say why a spec that comes from elsewhere is none of the family's, or return None."""
+    words, dimensions = flatten(spec)
+    if not all(
+        isinstance(dimension, int) and not isinstance(dimension, bool) and dimension > 0 for dimension in dimensions
+    ):
+        return "its dimensions must be whole numbers of at least 1"
+    kind, dtype = (words[0] if len(words) > 1 else family.kinds[0]), words[-1]
+    if kind not in family.kinds or dtype not in BYTES_PER_ELEMENT:
+        return f"its kind must be one of {listed(family.kinds)}, and its dtype one of {listed(BYTES_PER_ELEMENT)}"
+    ranks = {variant.rank for variant in family.variants}
+    if ranks != {None} and len(dimensions) not in ranks:
+        return f"it must have {listed(map(str, family.ranks))} dimensions"
+    return next((constraint.if_never for constraint in family.constraints(spec) if not constraint.holds), None)
 
 
 def rejected_program(family: str, split: str, spec: Spec, failure: Failure) -> Rejected:

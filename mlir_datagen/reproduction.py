@@ -46,6 +46,8 @@ def reproduce(folder: Path, work_dir: Path | None, listener: Listener) -> str:
             f"{_commit_hint(dataset.manifest)}."
         )
     config = load_saved_config(folder / CONFIG)
+    if work_dir is not None and not work_dir.is_dir():
+        raise UserError(f"{work_dir} is not a folder, so the dataset cannot be made again in it. Name one: --work-dir.")
     with tempfile.TemporaryDirectory(prefix="mlir_datagen_", dir=work_dir) as temporary:
         again = generate(dataclasses.replace(config, output_dir=Path(temporary), dry_run=False), listener).path
         files = sorted({*dataset.checksums(), CHECKSUMS})

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import orjson
-
+from mlir_datagen.config import RunConfig
 from mlir_datagen.config.compose import load_saved_config
 from mlir_datagen.dataset.finished import CONFIG, listed_files
 from mlir_datagen.dataset.manifest import MANIFEST
-from mlir_datagen.dataset.reader import Dataset, StoredProgram, changed_files
+from mlir_datagen.dataset.reader import Dataset, changed_files
 from mlir_datagen.dataset.writer import CHECKSUMS
 from mlir_datagen.errors import Rejection, UserError
 from mlir_datagen.mlir.parse import Verifier
 from mlir_datagen.ops import FAMILIES
+from mlir_datagen.ops.family import OpFamily, Spec
+from mlir_datagen.program import parse_spec
 from mlir_datagen.proving.batch import Progress
 from mlir_datagen.sources.split import Splitter
 from mlir_datagen.version import GENERATOR_VERSION
@@ -67,52 +70,105 @@ def _check_files(dataset: Dataset) -> str:
 
 def _check_programs(dataset: Dataset, progress: Progress) -> list[str]:
     config = load_saved_config(dataset.folder / CONFIG)
-    same_generator = dataset.manifest["generator_version"] == GENERATOR_VERSION
-    verifier, splitter = Verifier(), Splitter(config.split_ratios)
-    first_places: dict[bytes, str] = {}
-    problems: list[str] = []
-    count = 0
-    digest = hashlib.sha256()
-    for program in dataset.programs():
-        place = f"{program.split}/{program.name}"
-        digest.update(f"{place} {program.sha256}\n".encode())
-        key = bytes.fromhex(program.sha256)
-        if key in first_places:
-            problems.append(f"{place} is the same program as {first_places[key]}")
-        first_places[key] = place
-        problems += [f"{place} {problem}" for problem in _program_problems(program, verifier, splitter, same_generator)]
-        count += 1
-        progress(1)
-    if count != dataset.count():
-        problems.append(f"there are {count} programs, and the manifest counts {dataset.count()}")
-    if digest.hexdigest() != dataset.manifest["digest"]:
-        problems.append("the dataset's digest is not the one in the manifest")
+    checks = _ProgramChecks(dataset, config)
+    problems = list(_different_config(dataset, config))
+    for split, table in dataset.tables():
+        rows = table.to_pylist()
+        for row in rows:
+            problems += [f"{split}/{row.get('name')} {problem}" for problem in checks.problems(split, row)]
+        progress(len(rows))
+    problems += checks.totals()
     refuse(dataset.folder, problems)
     remade = (
-        "Each comes back byte for byte from its spec."
-        if same_generator
+        "Each text, shape and cost comes back from its spec."
+        if checks.same_generator
         else f"They are of another generator version ({dataset.manifest['generator_version']}), so none was made again."
     )
     return [
-        f"{count} programs pass the parser and the verifier.",
+        f"{dataset.count()} programs pass the parser and the verifier.",
         "No two are the same, within a split or across splits.",
         "Each is in the split that its content decides.",
         remade,
     ]
 
 
-def _program_problems(
-    program: StoredProgram, verifier: Verifier, splitter: Splitter, same_generator: bool
-) -> Iterator[str]:
-    if hashlib.sha256(program.text.encode()).hexdigest() != program.sha256:
-        yield "has another text than its sha256 says"
-    try:
-        verifier.verify(program.text)
-    except Rejection as rejection:
-        yield f"is not valid MLIR: {rejection.reason}"
-    family = FAMILIES[program.family]
-    spec = family.spec_from_json(orjson.loads(program.spec))
-    if splitter.names[int(splitter(family.name, spec))] != program.split:
-        yield "belongs to another split"
-    if same_generator and family.program(spec) != program.text:
-        yield "is not the program of its spec"
+def _different_config(dataset: Dataset, config: RunConfig) -> Iterator[str]:
+    manifest = dataset.manifest
+    for key, value in {"name": config.name, "seed": config.seed, "storage": config.storage}.items():
+        if manifest[key] != value:
+            yield f"{key} is {manifest[key]!r} in the manifest and {value!r} in {CONFIG}"
+    if manifest["generator_version"] == GENERATOR_VERSION and manifest["fingerprint"] != config.fingerprint:
+        yield f"its fingerprint is not that of {CONFIG}"
+
+
+class _ProgramChecks:
+    """What is checked of every row, and what adds up over them."""
+
+    def __init__(self, dataset: Dataset, config: RunConfig) -> None:
+        self.same_generator = dataset.manifest["generator_version"] == GENERATOR_VERSION
+        self._dataset, self._config = dataset, config
+        self._verifier, self._splitter = Verifier(), Splitter(config.split_ratios)
+        self._listed = dataset.checksums()
+        self._first_places: dict[str, str] = {}
+        self._counts: dict[str, Counter[str]] = {split: Counter() for split in dataset.splits}
+        self._digest = hashlib.sha256()
+
+    def problems(self, split: str, row: dict[str, Any]) -> Iterator[str]:
+        """Say what is wrong with a row."""
+        program = self._dataset.program(split, row)
+        place = f"{split}/{program.name}"
+        self._digest.update(f"{place} {program.sha256}\n".encode())
+        self._counts[split][program.family] += 1
+        if program.sha256 in self._first_places:
+            yield f"is the same program as {self._first_places[program.sha256]}"
+        self._first_places[program.sha256] = place
+        if hashlib.sha256(program.text.encode()).hexdigest() != program.sha256:
+            yield "has another text than its sha256 says"
+        if self._config.storage != "parquet" and self._listed.get(row["file"]) != program.sha256:
+            yield "has another text in its file than in the index"
+        try:
+            self._verifier.verify(program.text)
+        except Rejection as rejection:
+            yield f"is not valid MLIR: {rejection.reason}"
+        try:
+            spec = parse_spec(program.family, program.spec)
+        except UserError as error:
+            yield f"has no usable spec: {error}"
+            return
+        family = FAMILIES[program.family]
+        if self._splitter.names[int(self._splitter(family.name, spec))] != split:
+            yield "belongs to another split"
+        if self.same_generator:
+            if family.program(spec) != program.text:
+                yield "is not the program of its spec"
+            yield from _different_columns(family, spec, row)
+
+    def totals(self) -> Iterator[str]:
+        """Say what does not add up."""
+        manifest = self._dataset.manifest
+        for split, counted in self._counts.items():
+            if {family: number for family, number in manifest["counts"][split].items() if number} != dict(counted):
+                yield f"{split} has {dict(counted)}, and the manifest counts {manifest['counts'][split]}"
+        if self._digest.hexdigest() != manifest["digest"]:
+            yield "the dataset's digest is not the one in the manifest"
+
+
+def _different_columns(family: OpFamily, spec: Spec, row: dict[str, Any]) -> Iterator[str]:
+    """Compare what the index says of a program with what follows from its spec."""
+    expected = {
+        "arguments": [operand.shape for operand in family.arguments(spec)],
+        "results": [operand.shape for operand in family.results(spec)],
+        "loops": [tuple(loop) for loop in family.loops(spec)],
+        "flops": family.flops(spec),
+        "bytes_moved": family.bytes_moved(spec),
+        "dtype": spec.dtype,
+    }
+    found = {
+        **row,
+        "arguments": [tuple(operand["shape"]) for operand in row["arguments"]],
+        "results": [tuple(operand["shape"]) for operand in row["results"]],
+        "loops": [(loop["bound"], loop["iterator"]) for loop in row["loops"]],
+    }
+    for column, value in expected.items():
+        if found[column] != value:
+            yield f"has {column} {found[column]} where its spec gives {value}"

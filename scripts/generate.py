@@ -6,8 +6,10 @@ conf/generate.yaml explains every setting; the README has examples.
 from __future__ import annotations
 
 import sys
+import tempfile
 import time
 from functools import partial
+from pathlib import Path
 
 import _cli
 import hydra
@@ -44,10 +46,7 @@ def _generate(cfg: DictConfig) -> None:
 
 
 def _print_preview(plan: Preview) -> None:
-    rows = [
-        [quota.split, quota.family, quota.asked, f"{'' if quota.exact else 'at most '}{quota.existing}", quota.planned]
-        for quota in plan.quotas
-    ]
+    rows = [[quota.split, quota.family, quota.asked, str(quota.existing), quota.planned] for quota in plan.quotas]
     print(tabulate(rows, headers=["split", "op", "asked for", "existing", "will be made"]))
     print(f"disk needed: about {plan.disk_bytes / 1e6:.1f} MB")
     print("This was a dry run: nothing was written.")
@@ -73,8 +72,9 @@ def _print_outcome(outcome: Outcome, seconds: float) -> None:
 
 
 def _start_hydra() -> None:
-    sys.argv[1:] = command_line(sys.argv[1:])
-    main()
+    with tempfile.TemporaryDirectory(prefix="mlir_datagen_") as scratch:
+        sys.argv[1:] = command_line(sys.argv[1:], Path(scratch))
+        main()
 
 
 if __name__ == "__main__":

@@ -98,6 +98,33 @@ def test_the_same_command_again_finds_the_dataset(tiny, tmp_path):
     assert other.name != tiny.name
 
 
+@pytest.mark.parametrize("before", ["[8,16]", "{from: 8, to: 16, step: 8}", "{same_as: width}"])
+@pytest.mark.parametrize("after", ["[8,16]", "{from: 8, to: 16, step: 8}", "{same_as: width}"])
+def test_a_grid_can_be_given_in_any_form_over_any_other(before, after):
+    key = "ops.conv2d.grid.height"
+    run = compose_config(["experiment=tiny", f"{key}={before}", f"{key}={after}"])
+    assert run.dataset_name == compose_config(["experiment=tiny", f"{key}={after}"]).dataset_name
+
+
+def test_a_tiny_number_leaves_a_split_out(tmp_path):
+    counts = counts_of(made_dataset(run_script("generate", "num_samples=2", cwd=tmp_path), tmp_path))
+    assert {split: sum(families.values()) for split, families in counts.items()} == {"train": 2}
+
+
+def test_splits_replace_those_of_a_saved_config(tmp_path):
+    first = made_dataset(
+        run_script(
+            "generate", "dims=small", "splits={train: 9, test: 1}", "split_ratios={train: 5, test: 1}", cwd=tmp_path
+        ),
+        tmp_path,
+    )
+    again = ["--config-dir", str(first), "--config-name", "config"]
+    done = run_script("generate", *again, "splits=null", "num_samples=12", cwd=tmp_path)
+    assert sum(counts_of(made_dataset(done, tmp_path))["train"].values()) == 10
+    done = run_script("generate", *again, "splits={train: 3}", "split_ratios=null", "num_samples=null", cwd=tmp_path)
+    assert list(counts_of(made_dataset(done, tmp_path))) == ["train"]
+
+
 @pytest.mark.parametrize(
     "same",
     [
@@ -199,7 +226,7 @@ def test_an_interrupt_leaves_nothing(tmp_path):
     _, told = run.communicate(timeout=60)
     assert run.returncode == 130
     assert told == "Stopped; nothing was left behind. The same command starts again.\n"
-    assert not list((tmp_path / "outputs").iterdir())
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_full_disk(tmp_path):

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import hydra
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from helpers import REPOSITORY, run_mlir_opt
@@ -47,9 +48,13 @@ def test_batches_of_one_generator_share_nothing(tmp_path):
 
 def test_batches_are_the_parts_of_one_large_call(tmp_path):
     generator = RandomMLIRGenerator(seed=1, dims="small")
-    parts = [*generator.generate_dataset(8, tmp_path / "a"), *generator.generate_dataset(12, tmp_path / "b")]
-    whole = RandomMLIRGenerator(seed=1, dims="small").generate_dataset(20, tmp_path / "c")
-    assert texts(parts) == texts(whole)
+    parts = [text for size in (3, 5, 1, 1) for text in _batch(generator, size, tmp_path / "other")]
+    whole = RandomMLIRGenerator(seed=1, dims="small").generate_dataset(10, tmp_path / "whole")
+    assert parts == texts(whole)
+
+
+def _batch(generator, size, folder):
+    return texts(generator.generate_dataset(size, folder))
 
 
 def test_the_same_seed_gives_the_same_programs_and_another_does_not(tmp_path):
@@ -98,6 +103,10 @@ def _index(folder):
         ((5, "out", ["matmull"]), 'no "matmull" in the group ops.* Did you mean "matmul"?'),
         ((5, "out", []), "No op is chosen"),
         ((1000, "out", ["matmul"]), "too few programs for the 1000"),
+        ((5, "out", "matmul"), "must be a list"),
+        ((5, "out", [None]), "operation_types has None"),
+        (("null", "out"), "num_samples is 'null', and must be a whole number"),
+        ((5, "."), "is the working folder"),
     ],
 )
 def test_bad_arguments(arguments, message, tmp_path, monkeypatch):
@@ -105,6 +114,35 @@ def test_bad_arguments(arguments, message, tmp_path, monkeypatch):
     with pytest.raises(UserError, match=message):
         RandomMLIRGenerator().generate_dataset(*arguments)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("arguments", [{"seed": -1}, {"seed": "x"}, {"dims": "bogus"}, {"dims": "a=b"}])
+def test_bad_arguments_of_the_generator(arguments):
+    with pytest.raises(UserError):
+        RandomMLIRGenerator(**arguments)
+
+
+def test_numbers_of_numpy_and_a_generator_of_names(tmp_path):
+    generator = RandomMLIRGenerator(seed=np.int64(3))
+    names = (name for name in ("matmul", "conv2d"))
+    assert len(generator.generate_dataset(np.int32(4), tmp_path / "out", names)) == 4
+
+
+def test_a_symbolic_link_to_a_folder(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    for _ in range(2):
+        RandomMLIRGenerator().generate_dataset(2, tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert len(list((tmp_path / "real").glob("*.mlir"))) == 2
+
+
+def test_what_a_killed_call_left_does_not_matter(tmp_path):
+    (tmp_path / ".out.replaced").mkdir()
+    (tmp_path / ".out.replaced" / "matmul_0000.mlir").write_text("")
+    for _ in range(2):
+        RandomMLIRGenerator().generate_dataset(2, tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_it_works_within_another_hydra_application(tmp_path):

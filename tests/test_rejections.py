@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 
+import pyarrow.parquet as pq
 import pytest
 from helpers import config, run_script
 
@@ -42,6 +43,21 @@ def test_a_rejected_program_is_listed_and_the_next_one_takes_its_place(monkeypat
     assert "rejects.jsonl" in outcome.manifest["files"]
 
 
+def test_a_smaller_dataset_is_a_prefix_of_a_larger_one_also_with_rejections(monkeypatch, tmp_path):
+    def broken_sometimes(self, spec):
+        return "module {" if spec.m in (1, 2) else REAL(self, spec)
+
+    monkeypatch.setattr(Matmul, "program", broken_sometimes)
+    large = _train_texts(generate(config(num_samples=48, output_dir=str(tmp_path))))
+    for size in (13, 18, 23):
+        small = _train_texts(generate(config(num_samples=size, output_dir=str(tmp_path))))
+        assert large[: len(small)] == small
+
+
+def _train_texts(outcome):
+    return pq.read_table(outcome.path / "train.parquet").column("mlir").to_pylist()
+
+
 def test_the_command_of_a_rejection_makes_its_program(monkeypatch, tmp_path):
     monkeypatch.setattr(Matmul, "program", lambda self, spec: REAL(self, spec)[: 40 if spec.k == 1 else None])
     outcome = generate(config(["matmul"], output_dir=str(tmp_path)))
@@ -58,13 +74,13 @@ def test_the_same_text_twice_is_rejected(monkeypatch, tmp_path):
     real = Pooling.program
     monkeypatch.setattr(Pooling, "program", lambda self, spec: real(self, spec._replace(kind="max")))
     grid = {"ops__pooling__grid__height": [6], "ops__pooling__grid__stride_width": [1]}
-    run = config(["pooling"], num_samples=40, split_ratios={"train": 1}, output_dir=str(tmp_path), **grid)
+    run = config(["pooling"], num_samples=30, split_ratios={"train": 1}, output_dir=str(tmp_path), **grid)
     outcome = generate(run)
     rejects = [json.loads(line) for line in (outcome.path / "rejects.jsonl").read_text().splitlines()]
     assert {reject["stage"] for reject in rejects} == {"unique"}
-    assert outcome.manifest["funnel"]["kept"] == 40
+    assert outcome.manifest["funnel"]["kept"] == 30
     texts = [path.read_text() for path in (outcome.path / "train").iterdir()]
-    assert len(set(texts)) == 40
+    assert len(set(texts)) == 30
 
 
 def test_a_run_that_keeps_nothing_stops(monkeypatch, tmp_path):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
-import tempfile
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,17 +21,19 @@ from mlir_datagen.errors import UserError, listed, nearest
 
 CONFIG_NAME = "generate"
 CONFIG_ERRORS = (HydraException, OmegaConfBaseException)
+GROUPS = ("ops", "dims", "check", "measure", "experiment")
 
 # A dataset's folder holds its config; Hydra's own records of a run would be clutter in the working folder.
 _WITHOUT_HYDRA_FILES = {
     "hydra.run.dir": ".",
     "hydra.output_subdir": "null",
-    # The one file that a sweep insists on (multirun.yaml) says nothing that the datasets' own configs do not.
-    "hydra.sweep.dir": f"{tempfile.gettempdir()}/mlir_datagen_sweeps_{os.getuid()}",
     "hydra.sweep.subdir": ".",
     "hydra/job_logging": "disabled",
     "hydra/hydra_logging": "disabled",
 }
+
+# Settings that are taken as a whole: OmegaConf would merge mappings, and refuses a list in the place of a mapping.
+_WHOLE = re.compile(r"(dims\.\w+|ops\.\w+\.grid\.\w+|splits|split_ratios)=(.*)", re.DOTALL)
 
 
 def config_directory() -> Path:
@@ -49,7 +50,7 @@ def compose_config(overrides: Sequence[str]) -> RunConfig:
         UserError: when Hydra or a check refuses it.
     """
     with _hydra_errors_for_people(), _own_hydra():
-        cfg = compose(CONFIG_NAME, overrides=list(overrides))
+        cfg = compose(CONFIG_NAME, overrides=whole_settings(overrides))
     return from_omegaconf(cfg)
 
 
@@ -63,24 +64,54 @@ def from_omegaconf(cfg: DictConfig) -> RunConfig:
     return parse_config({str(key): value for key, value in raw.items()})
 
 
-def command_line(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments with which Hydra is started: those given, and settings that keep it from writing files.
+def command_line(arguments: Sequence[str], scratch: Path) -> list[str]:
+    """Return the arguments with which Hydra is started, from those given.
 
-    They are given here and not in the primary config, since a saved config takes that one's place.
+    Settings that keep Hydra from writing files are added here and not in the primary config, since a saved config takes
+    that one's place. A saved config is read and checked, and Hydra gets a copy of nothing but its
+    values: it would instantiate what a stranger's `hydra:` section, defaults list or neighbouring file names.
+
+    Args:
+        arguments: the command line.
+        scratch: an empty folder that lasts as long as Hydra runs.
 
     Raises:
-        UserError: when a saved config is named that is more than data.
+        UserError: when a saved config is not one, or an option would have Hydra read other files.
     """
+    given = {argument.split("=")[0] for argument in arguments}
+    settings = {**_WITHOUT_HYDRA_FILES, "hydra.sweep.dir": str(scratch / "sweep")}
+    own = [f"{key}={value}" for key, value in settings.items() if key not in given]
     options = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     options.add_argument("--config-dir", "-cd")
     options.add_argument("--config-name", "-cn")
-    options.add_argument("--config-path", "-cp")
-    named, _ = options.parse_known_args(arguments)
-    folder = named.config_dir or named.config_path
-    if folder is not None and named.config_name is not None:
-        refuse_active_config(Path(folder) / f"{named.config_name.removesuffix('.yaml')}.yaml")
-    given = {argument.split("=")[0] for argument in arguments}
-    return [*arguments, *(f"{key}={value}" for key, value in _WITHOUT_HYDRA_FILES.items() if key not in given)]
+    named, rest = options.parse_known_args(arguments)
+    unclear = next((word for word in rest if word.startswith(("--conf", "--exp", "-cp", "-cd", "-cn"))), None)
+    if unclear is not None or (named.config_dir is None) != (named.config_name is None):
+        raise UserError(
+            f"{unclear or 'One of --config-dir and --config-name alone'} is not supported. To run a saved config, "
+            "type --config-dir outputs/<dataset> --config-name config. Configs of your own go into conf/, for instance "
+            "conf/experiment/mine.yaml for experiment=mine."
+        )
+    if named.config_dir is not None:
+        saved = load_saved_config(Path(named.config_dir) / f"{named.config_name.removesuffix('.yaml')}.yaml")
+        (scratch / "saved.yaml").write_text(yaml.safe_dump(saved.to_saved(), sort_keys=False))
+        rest = ["--config-dir", str(scratch), "--config-name", "saved", *rest]
+    # Hydra wants all settings in one row, and an option like --info takes the word behind it for its own.
+    first = next((place for place, word in enumerate(rest) if re.match(r"[~+\w./]+=|~", word)), None)
+    return [*own, *rest] if first is None else [*rest[:first], *own, *whole_settings(rest[first:])]
+
+
+def whole_settings(overrides: Sequence[str]) -> list[str]:
+    """Return the overrides such that mappings and lists replace what they override, whatever its form."""
+    replacing = []
+    for override in overrides:
+        setting = _WHOLE.fullmatch(override)
+        if setting:
+            replacing += [f"{setting[1]}=null", f"++{setting[1]}={setting[2]}"]
+        else:
+            # Hydra crashes on null for a list of choices.
+            replacing.append("ops=[]" if override == "ops=null" else override)
+    return replacing
 
 
 def load_saved_config(path: Path) -> RunConfig:
@@ -92,32 +123,23 @@ def load_saved_config(path: Path) -> RunConfig:
     return parse_config(_read_saved(path))
 
 
-def refuse_active_config(path: Path) -> None:
-    """Refuse a saved config that would have Hydra do more than read values, before Hydra sees it.
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """Plain data only, and no key twice in a mapping."""
 
-    Hydra instantiates what `hydra.launcher`, `hydra.callbacks` and logging sections name, and a defaults list or a
-    package directive can bring such sections in.
-
-    Raises:
-        UserError: when the file has a key that is not one of this package's own, or directives in its head.
-    """
-    raw = _read_saved(path)
-    directive = next(
-        (line for line in path.read_text().splitlines() if line.lstrip("# \t").startswith("@package")), None
-    )
-    if directive is not None:
-        raise UserError(f"{path} has the directive {directive!r}, which a saved config has not; it is not loaded.")
-    if "${" in path.read_text():
-        raise UserError(f"{path} has interpolations (${{…}}), which a saved config has not; it is not loaded.")
-    parse_config(raw)
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.YAMLError(f"the key {key!r} stands there twice")
+        return super().construct_mapping(node, deep)
 
 
 def _read_saved(path: Path) -> dict[str, Any]:
     try:
-        raw = yaml.safe_load(path.read_text())
+        raw = yaml.load(path.read_text(), _UniqueKeyLoader)  # noqa: S506  (a SafeLoader)
     except FileNotFoundError:
         raise UserError(f"There is no saved config at {path}. Name a dataset's folder: it has a config.yaml.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, OSError, RecursionError) as error:
         raise UserError(f"{path} is not a readable YAML file: {' '.join(str(error).split())}.") from error
     if not isinstance(raw, dict):
         raise UserError(f"{path} is not a saved config: it must be a mapping of keys to values.")
@@ -149,32 +171,31 @@ def explain(error: Exception) -> UserError:
     """Turn an exception of Hydra or OmegaConf into a paragraph that says what to type instead."""
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = str(error.missing_cfg_file).rpartition("/")
-        options = sorted(path.stem for path in (config_directory() / group).glob("*.yaml"))
-        return UserError(
-            f'There is no "{option}" in the group {group}.{nearest(option, options)} It has {listed(options)}. '
-            f"Type for instance {group}={_group_example(group, options)}."
-        )
+        if group in GROUPS:
+            options = sorted(path.stem for path in (config_directory() / group).glob("*.yaml"))
+            chosen = f"'{group}=[{options[0]}]'" if group == "ops" else f"{group}={options[0]}"
+            return UserError(
+                f'There is no "{option}" in the group {group}.{nearest(option, options)} It has {listed(options)}. '
+                f"Type for instance {chosen}."
+            )
     if isinstance(error, OverrideParseException):
         return UserError(
             f"The setting {error.override!r} cannot be read: {_first_line(error)} A setting has the form key=value, "
             "such as num_samples=500 or 'ops=[matmul,conv2d]'."
         )
     key = _unknown_key(error)
-    if key is not None:
-        known = known_keys()
-        top = key.split(".")[0]
-        if key in ("ops", "dims", "experiment"):
-            return UserError(
-                f"{key} cannot be chosen here: a saved config has its groups composed already. Change single values "
-                f"(seed=…, num_samples=…), or run without --config-dir to choose {key}."
-            )
-        if top == "dims" and key not in known:
-            known = [name for name in known if name.startswith("dims.")]
+    if key is None:
+        return UserError(f"The config cannot be composed: {_first_line(error)}")
+    if key in GROUPS:
         return UserError(
-            f'There is no key "{key}" in the config.{nearest(key, known)} '
-            f"The keys are {listed(name for name in known if '.' not in name)}; conf/generate.yaml explains them."
+            f"{key} cannot be chosen here: a saved config has its groups composed already. Change single values "
+            f"(seed=…, num_samples=…), or run without --config-dir to choose {key}."
         )
-    return UserError(f"The config cannot be composed: {_first_line(error)}")
+    known = known_keys()
+    return UserError(
+        f'There is no key "{key}" in the config.{nearest(key, set(known) - {key})} '
+        f"The keys are {listed(name for name in known if '.' not in name)}; conf/generate.yaml explains them."
+    )
 
 
 def known_keys() -> list[str]:
@@ -192,17 +213,10 @@ def known_keys() -> list[str]:
     return keys
 
 
-def _group_example(group: str, options: Sequence[str]) -> str:
-    return f"'[{options[0]}]'" if group == "ops" else options[0] if options else "…"
-
-
 def _unknown_key(error: Exception) -> str | None:
     """Return the key that an override named and the config lacks, from Hydra's message about it."""
-    prefix = "Could not override '"
-    message = str(error)
-    if isinstance(error, ConfigCompositionException) and message.startswith(prefix):
-        return message[len(prefix) :].split("'")[0]
-    return None
+    named = re.match(r"Could not (?:override|delete from config\.) '([^']+)'", str(error))
+    return named[1] if isinstance(error, ConfigCompositionException) and named else None
 
 
 def _first_line(error: Exception) -> str:

@@ -16,6 +16,7 @@ from mlir_datagen.sources.grid import Axis, Grid, SameAs
 from mlir_datagen.sources.permutation import MAXIMUM_SIZE
 
 LARGEST_DIMENSION = (1 << 31) - 1
+LARGEST_WEIGHT = 1_000_000
 GRID_FORMS = "a list like [16, 32, 64], a range like {from: 16, to: 512, step: 16}, or {same_as: <other dimension>}"
 
 
@@ -148,10 +149,7 @@ def parse_axis(value: Any, key: str) -> Axis:
 
 
 def _dimension(value: Any, key: str, example: str) -> int:
-    number = whole_number(value, key, minimum=1, example=example)
-    if number > LARGEST_DIMENSION:
-        raise UserError(f"{key} is {number}, and a dimension is at most {LARGEST_DIMENSION}. Type {example}.")
-    return number
+    return whole_number(value, key, minimum=1, maximum=LARGEST_DIMENSION, example=example)
 
 
 def _saved_axis(axis: Axis) -> list[int] | dict[str, int] | dict[str, str]:
@@ -163,8 +161,10 @@ def _saved_axis(axis: Axis) -> list[int] | dict[str, int] | dict[str, str]:
 
 
 def _parse_weight(value: Any, key: str) -> Fraction:
-    finite = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    if not finite or value < 0:
-        raise UserError(f"{key} is {value!r}, and must be a number of at least 0. Type for instance {key}=2.")
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value <= LARGEST_WEIGHT:
+        raise UserError(
+            f"{key} is {value!r}, and must be a number of at least 0 and at most {LARGEST_WEIGHT}. Type for instance "
+            f"{key}=2."
+        )
     # By way of the decimal text, so that 0.1 is a tenth and not the nearest binary fraction.
     return Fraction(str(value))

@@ -27,6 +27,7 @@ from mlir_datagen.sources.walk import Limits
 from mlir_datagen.version import GENERATOR_VERSION, SCHEMA_VERSION
 
 DEFAULT_SPLITS = {"train": 1000, "test": 200}
+MOST_PROGRAMS = 100_000_000
 STORAGES = ("both", "files", "parquet")
 EXHAUSTION_POLICIES = ("redistribute", "error")
 RUN_ONLY = {"output_dir": "outputs", "dry_run": False}
@@ -46,13 +47,16 @@ _REQUIRED = (
     "dry_run",
 )
 _OPTIONAL = ("num_samples", "splits", "split_ratios", "ops")
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
-_SPLIT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+_SPLIT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """All that a run may choose. `splits` and `split_ratios` are in canonical order, `ops` in the table's."""
+    """All that a run may choose.
+
+    `splits` and `split_ratios` are in canonical order, `ops` in the table's. A split may have a ratio and no size.
+    """
 
     name: str
     seed: int
@@ -105,7 +109,7 @@ class RunConfig:
             "schema_version": SCHEMA_VERSION,
             "name": self.name,
             "seed": self.seed,
-            "num_samples": total,
+            "num_samples": total if derived else None,
             "splits": None if derived else dict(self.splits),
             "split_ratios": dict(self.split_ratios),
             "ops": {name: op.to_saved() for name, op in self.ops.items()},
@@ -133,7 +137,7 @@ def parse_config(raw: Mapping[str, Any]) -> RunConfig:
     splits, ratios = _parse_splits(raw.get("num_samples"), raw.get("splits"), raw.get("split_ratios"))
     return RunConfig(
         name=_parse_name(raw["name"]),
-        seed=whole_number(raw["seed"], "seed", minimum=0, example="seed=42"),
+        seed=whole_number(raw["seed"], "seed", minimum=0, maximum=(1 << 63) - 1, example="seed=42"),
         splits=splits,
         split_ratios=ratios,
         ops=parse_ops(mapping(raw.get("ops") or {}, "ops")),
@@ -143,7 +147,7 @@ def parse_config(raw: Mapping[str, Any]) -> RunConfig:
         sandbox=parse_sandbox(mapping(raw["sandbox"], "sandbox")),
         on_exhausted=choice(raw["on_exhausted"], "on_exhausted", EXHAUSTION_POLICIES),
         storage=choice(raw["storage"], "storage", STORAGES),
-        output_dir=Path(str(raw["output_dir"])),
+        output_dir=_parse_folder(raw["output_dir"]),
         dry_run=choice(raw["dry_run"], "dry_run", (True, False)),
     )
 
@@ -157,11 +161,19 @@ def check_schema_version(version: Any) -> None:
         )
 
 
+def _parse_folder(value: Any) -> Path:
+    if not isinstance(value, str) or not value:
+        raise UserError(
+            f"output_dir is {value!r}, and must be the path of a folder. Type for instance output_dir=outputs."
+        )
+    return Path(value)
+
+
 def _parse_name(value: Any) -> str:
     if not isinstance(value, str) or not _NAME.fullmatch(value):
         raise UserError(
             f"name is {value!r}, and it becomes part of a folder's name: a letter, then letters, digits, "
-            "underscores and hyphens. Type for instance name=my_dataset."
+            "underscores and hyphens, 64 at most. Type for instance name=my_dataset."
         )
     return value
 
@@ -185,7 +197,7 @@ def _parse_splits(num_samples: Any, splits: Any, ratios: Any) -> tuple[dict[str,
     """
     total = None
     if num_samples is not None:
-        total = whole_number(num_samples, "num_samples", minimum=1, example="num_samples=500")
+        total = whole_number(num_samples, "num_samples", minimum=1, maximum=MOST_PROGRAMS, example="num_samples=500")
     sizes = None if splits is None else _parse_split_numbers(splits, "splits")
     given_ratios = _parse_split_numbers(ratios, "split_ratios") if ratios is not None else sizes or DEFAULT_SPLITS
     order = canonical_order(given_ratios)
@@ -201,21 +213,16 @@ def _parse_splits(num_samples: Any, splits: Any, ratios: Any) -> tuple[dict[str,
     if total is not None and total != sum(sizes.values()):
         raise UserError(
             f"The splits add up to {sum(sizes.values())} programs, and num_samples is {total}. Give only one of them: "
-            "num_samples alone scales the splits in proportion, and splits alone decides the total (num_samples=null)."
+            "num_samples alone scales the splits in proportion (splits=null), and splits alone decides the total "
+            "(num_samples=null)."
         )
     return {name: sizes[name] for name in order}, reduced_ratios
 
 
 def _scaled(total: int, ratios: Mapping[str, int]) -> dict[str, int]:
-    sizes = dict(zip(ratios, shares(total, [Fraction(ratio) for ratio in ratios.values()]), strict=True))
-    empty = [name for name, size in sizes.items() if size == 0]
-    if empty:
-        raise UserError(
-            f"num_samples={total} leaves nothing for the split {listed(empty)} (the proportions are "
-            f"{' : '.join(f'{name} {ratio}' for name, ratio in ratios.items())}). Ask for more programs, or give the "
-            "sizes themselves: splits='{train: 5, test: 1}'."
-        )
-    return sizes
+    """Return the sizes of the splits in proportion; a split that would be empty is left out."""
+    sizes = zip(ratios, shares(total, [Fraction(ratio) for ratio in ratios.values()]), strict=True)
+    return {name: size for name, size in sizes if size}
 
 
 def _parse_split_numbers(value: Any, key: str) -> dict[str, int]:
@@ -226,10 +233,13 @@ def _parse_split_numbers(value: Any, key: str) -> dict[str, int]:
     for name in numbers:
         if not _SPLIT_NAME.fullmatch(name) or name == "all":
             raise UserError(
-                f"{key} has a split named {name!r}, and the name becomes that of a folder and of a Hugging Face split: "
-                f'a letter, then letters, digits and underscores, and not "all". Type for instance {example}.'
+                f"{key} has a split named {name!r}, and it becomes the name of a folder and of a Hugging Face split: "
+                f'a letter, then letters, digits and underscores, 64 at most, not "all". Type for instance {example}.'
             )
     folded = [name.casefold() for name in numbers]
     if len(set(folded)) < len(folded):
         raise UserError(f"{key} has names that differ only in case, which some file systems take for the same.")
-    return {name: whole_number(number, f"{key}.{name}", minimum=1, example=example) for name, number in numbers.items()}
+    return {
+        name: whole_number(number, f"{key}.{name}", minimum=1, maximum=MOST_PROGRAMS, example=example)
+        for name, number in numbers.items()
+    }

@@ -28,10 +28,12 @@ def mapping(value: Any, key: str, example: str | None = None) -> Mapping[str, An
     return value
 
 
-def whole_number(value: Any, key: str, minimum: int, example: str) -> int:
-    """Return the value when it is a whole number that is large enough."""
+def whole_number(value: Any, key: str, minimum: int, example: str, maximum: int | None = None) -> int:
+    """Return the value when it is a whole number within the bounds."""
     if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
         raise UserError(f"{key} is {value!r}, and must be a whole number of at least {minimum}. Type {example}.")
+    if maximum is not None and value > maximum:
+        raise UserError(f"{key} is {value}, and must be at most {maximum}. Type {example}.")
     return value
 
 

@@ -25,8 +25,12 @@ def check_replaceable(folder: Path) -> None:
         return
     if not folder.is_dir():
         raise UserError(f"{folder} is a file; the programs need a folder of their own. Name another output_dir.")
-    own = {FLAT_INDEX, *written_files(folder)} if _has_own_index(folder) else set()
-    foreign = sorted({path.name for path in folder.iterdir()} - own)
+    if Path.cwd().is_relative_to(folder):
+        raise UserError(
+            f"{folder} is the working folder or above it, and the folder of the programs is replaced as a whole. "
+            "Name a folder within it: output_dir='programs'."
+        )
+    foreign = sorted({path.name for path in folder.iterdir()} - _own_files(folder))
     if foreign:
         raise UserError(
             f"{folder} holds {foreign[0]}{f' and {len(foreign) - 1} more' if len(foreign) > 1 else ''}, which this "
@@ -35,16 +39,15 @@ def check_replaceable(folder: Path) -> None:
 
 
 def replace_folder(staging: Staging) -> None:
-    """Publish a staged folder in the place of an earlier one."""
-    if staging.final.exists():
-        check_replaceable(staging.final)
-        old = staging.final.with_name(f".{staging.final.name}.old")
-        with writable(staging.final):
+    """Publish a staged folder in the place of an earlier one, which must be replaceable."""
+    old = staging.final.with_name(f".{staging.final.name}.replaced")
+    with writable(staging.final):
+        # A process that was killed between the two renames below may have left it.
+        shutil.rmtree(old, ignore_errors=True)
+        if staging.final.exists():
             staging.final.rename(old)
-            staging.publish()
-        shutil.rmtree(old)
-    else:
         staging.publish()
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def written_files(folder: Path) -> list[str]:
@@ -53,12 +56,10 @@ def written_files(folder: Path) -> list[str]:
     return files
 
 
-def _has_own_index(folder: Path) -> bool:
-    index = folder / FLAT_INDEX
-    if not index.is_file():
-        return False
+def _own_files(folder: Path) -> set[str]:
+    """Return the names of the files that an earlier call wrote, as far as its index can be read."""
     try:
-        metadata = pq.read_schema(index).metadata or {}
-    except pa.ArrowInvalid:
-        return False
-    return INDEX_METADATA.items() <= metadata.items()
+        metadata = pq.read_schema(folder / FLAT_INDEX).metadata or {}
+        return {FLAT_INDEX, *written_files(folder)} if INDEX_METADATA.items() <= metadata.items() else set()
+    except (pa.ArrowException, OSError):
+        return set()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import platform
+import re
 import subprocess
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from mlir_datagen.sources.mix import Quota
 from mlir_datagen.version import GENERATOR_VERSION, PACKAGE_VERSION, SCHEMA_VERSION
 
 MANIFEST = "manifest.json"
+MEASUREMENTS_KEY = "measurements"
 
 
 def manifest(
@@ -67,14 +69,14 @@ def manifest(
 
 
 def _quota(quota: Quota, production: Production) -> dict[str, Any]:
-    existing = {"existing": quota.existing} if quota.exact else {"existing_at_most": quota.existing}
+    suffix = {"exact": "", "at most": "_at_most", "at least": "_at_least"}[quota.existing.meaning]
     place = (quota.split, quota.family)
     return {
         "asked": quota.asked,
-        **existing,
+        f"existing{suffix}": quota.existing.number,
         "planned": quota.planned,
         "rejected": sum((rejected.split, rejected.family) == place for rejected in production.rejected),
-        "exhausted": quota.planned < quota.asked,
+        "exhausted": quota.exhausted,
     }
 
 
@@ -114,19 +116,65 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     try:
         read = json.loads(path.read_text())
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         raise UserError(
             f"{folder} is not a dataset: it has no {MANIFEST}. Name a folder that scripts/generate.py printed as its "
             "last line."
         ) from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(
             f"{path} is damaged: it is not readable as JSON ({error}). Generate the dataset again."
         ) from None
     if not isinstance(read, dict):
         raise UserError(f"{path} is damaged: it is not a JSON object. Generate the dataset again.")
     check_schema_version(read.get("schema_version"))
+    for key, is_right in _FORM.items():
+        if not is_right(read.get(key)):
+            raise UserError(f"{path} is damaged: {key} is {read.get(key)!r}. Generate the dataset again.")
+    if MEASUREMENTS_KEY in read and not isinstance(read[MEASUREMENTS_KEY].get("sha256"), str):
+        raise UserError(f"{path} is damaged: {MEASUREMENTS_KEY} has no sha256. Generate the dataset again.")
     return read
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_mapping(value: Any, is_value: Callable[[Any], bool]) -> bool:
+    """Tell whether it is a mapping whose keys are plain names, and its values of a form."""
+    return isinstance(value, dict) and all(
+        re.fullmatch(r"[\w.-]+", key) and not key.startswith(".") and is_value(item) for key, item in value.items()
+    )
+
+
+def _is_count(value: Any) -> bool:
+    return _is_mapping(value, _is_number)
+
+
+def _is_quota(value: Any) -> bool:
+    return _is_mapping(
+        value, lambda quota: isinstance(quota, dict) and {"asked", "rejected", "exhausted"} <= set(quota)
+    )
+
+
+# What the other parts rely on; config.yaml has a stricter check of its own.
+_FORM: dict[str, Callable[[Any], bool]] = {
+    "name": _is_text,
+    "fingerprint": _is_text,
+    "generator_version": _is_number,
+    "digest": _is_text,
+    "seed": _is_number,
+    "storage": lambda value: value in ("both", "files", "parquet"),
+    "counts": lambda value: _is_mapping(value, _is_count) and len(value) > 0,
+    "quotas": lambda value: _is_mapping(value, _is_quota),
+    "funnel": lambda value: isinstance(value, dict) and {"attempted", "kept"} <= set(value),
+    "files": lambda value: _is_mapping(value, _is_text) and "SHA256SUMS" in value,
+    "environment": lambda value: isinstance(value, dict),
+}
 
 
 def _git_commit() -> str | None:

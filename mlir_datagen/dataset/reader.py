@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,6 +12,9 @@ import pyarrow.parquet as pq
 from mlir_datagen.dataset.manifest import read_manifest
 from mlir_datagen.dataset.writer import CHECKSUMS, file_sha256
 from mlir_datagen.errors import UserError
+
+PARQUET_ERRORS = (pa.ArrowException, OSError)
+"""What reading a damaged index raises."""
 
 _ROWS_AT_A_TIME = 4096
 
@@ -47,17 +50,44 @@ class Dataset:
         """Return how many programs the manifest counts."""
         return sum(sum(families.values()) for families in self.manifest["counts"].values())
 
-    def programs(self) -> Iterator[StoredProgram]:
-        """Yield the programs, split by split in the order of the index."""
-        stored = self.manifest["storage"] != "files"
-        columns = ["name", "family", "spec", "sha256", "mlir" if stored else "file"]
+    def tables(self) -> Iterator[tuple[str, Any]]:
+        """Yield the index, split by split in order, as (split, some rows).
+
+        Raises:
+            UserError: when an index cannot be read.
+        """
         for split in self.splits:
-            for batch in pq.ParquetFile(self.folder / f"{split}.parquet").iter_batches(
-                _ROWS_AT_A_TIME, columns=columns
-            ):
-                for row in batch.to_pylist():
-                    text = row["mlir"] if stored else (self.folder / row["file"]).read_text()
-                    yield StoredProgram(split, row["name"], row["family"], row["spec"], row["sha256"], text)
+            path = self.folder / f"{split}.parquet"
+            try:
+                for batch in pq.ParquetFile(path).iter_batches(_ROWS_AT_A_TIME):
+                    yield split, pa.Table.from_batches([batch])
+            except PARQUET_ERRORS as error:
+                raise UserError(f"{path} cannot be read ({error}). Generate the dataset again.") from error
+
+    def programs(self) -> Iterator[StoredProgram]:
+        """Yield the programs, split by split in the order of the index.
+
+        Raises:
+            UserError: when an index, or the file of a program, cannot be read.
+        """
+        for split, table in self.tables():
+            for row in table.to_pylist():
+                yield self.program(split, row)
+
+    def program(self, split: str, row: Mapping[str, Any]) -> StoredProgram:
+        """Return the program of a row of the index.
+
+        Raises:
+            UserError: when the row lacks something, or its file cannot be read.
+        """
+        try:
+            text = row["mlir"] if self.manifest["storage"] != "files" else (self.folder / row["file"]).read_text()
+            program = StoredProgram(split, row["name"], row["family"], row["spec"], row["sha256"], text)
+        except (KeyError, TypeError, OSError, UnicodeDecodeError) as error:
+            raise UserError(f"A row of {self.folder / split}.parquet is damaged ({error!r}).") from error
+        if not all(isinstance(field, str) for field in program):
+            raise UserError(f"A row of {self.folder / split}.parquet is damaged: {program.name!r} lacks something.")
+        return program
 
     def checksums(self) -> dict[str, str]:
         """Return the digest of each file that SHA256SUMS lists.
@@ -80,7 +110,3 @@ def changed_files(folder: Path, listed: Mapping[str, str]) -> Iterator[str]:
             yield f"{file} is missing"
         elif file_sha256(folder / file) != digest:
             yield f"{file} was changed"
-
-
-PARQUET_ERRORS = (pa.ArrowInvalid, pa.ArrowKeyError, OSError)
-"""What reading a damaged index raises."""

@@ -7,7 +7,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -34,6 +34,7 @@ class Staging:
         self.path = final.with_name(f".{final.name}.partial")
         self._on_wait = on_wait
         self._lock = -1
+        self._made_parents: list[Path] = []
 
     def publish(self) -> None:
         """Give the folder its final name, in one step."""
@@ -54,10 +55,16 @@ class Staging:
         if self._is_locked():
             shutil.rmtree(self.path)
         os.close(self._lock)
+        for parent in self._made_parents:
+            # What holds something now stays: what was published, or somebody else's.
+            with suppress(OSError):
+                parent.rmdir()
 
     def _try_lock(self) -> bool:
         with writable(self.path.parent):
+            missing = [parent for parent in self.path.parents if not parent.exists()]
             self.path.mkdir(parents=True, exist_ok=True)
+            self._made_parents += missing
             self._lock = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -76,7 +83,7 @@ class Staging:
 
 @contextmanager
 def writable(path: Path) -> Iterator[None]:
-    """Turn what the operating system says about a place that cannot be written into a message for people."""
+    """Turn what the operating system says about a place that cannot be used into a message for people."""
     try:
         yield
     except OSError as error:
@@ -86,5 +93,5 @@ def writable(path: Path) -> Iterator[None]:
                 "folder (output_dir=…), or store less (storage=parquet); dry_run=true tells how much is needed."
             ) from error
         raise UserError(
-            f"{path} cannot be written: {error.strerror or error}. Choose a folder that can be: output_dir=…"
+            f"{path} cannot be used: {error.strerror or error}. Choose a folder that can be: output_dir=…"
         ) from error

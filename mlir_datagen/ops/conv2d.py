@@ -8,7 +8,15 @@ from typing import Any, NamedTuple
 
 from mlir_datagen.mlir.builder import FunctionBuilder, Value, strides_and_dilations
 from mlir_datagen.mlir.types import tensor
-from mlir_datagen.ops.family import Constraint, Loop, Operand, OpFamily, Variant, fits, sliding_window_extent
+from mlir_datagen.ops.family import (
+    Constraint,
+    Loop,
+    Operand,
+    OpFamily,
+    Variant,
+    sliding_window_constraints,
+    sliding_window_extent,
+)
 
 
 class Conv2dSpec(NamedTuple):
@@ -42,7 +50,7 @@ class Conv2d(OpFamily):
         return Conv2dSpec(**fields)
 
     def constraints(self, spec: Conv2dSpec) -> Sequence[Constraint]:
-        return fits(spec)
+        return sliding_window_constraints(spec)
 
     def arguments(self, spec: Conv2dSpec) -> tuple[Operand, ...]:
         image = (spec.batch, spec.in_channels, spec.height, spec.width)

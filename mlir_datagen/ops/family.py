@@ -178,15 +178,30 @@ def dilated(window: Any, dilation: Any) -> Any:
     return (window - 1) * dilation + 1
 
 
-def fits(spec: Spec) -> tuple[Constraint, ...]:
-    """Return the constraints of a sliding window over `height` and `width`."""
+def sliding_window_constraints(spec: Spec) -> tuple[Constraint, ...]:
+    """Return the constraints of a sliding window over `height` and `width`.
+
+    Where a stride or a dilation has no effect it must be 1: other values would be the same program under another text.
+    """
+    return (
+        *_window_constraints("height", spec.height, spec.kernel_height, spec.stride_height, spec.dilation_height),
+        *_window_constraints("width", spec.width, spec.kernel_width, spec.stride_width, spec.dilation_width),
+    )
+
+
+def _window_constraints(side: str, extent: Any, kernel: Any, stride: Any, dilation: Any) -> tuple[Constraint, ...]:
+    positions = sliding_window_extent(extent, kernel, stride, dilation)
     return (
         Constraint(
-            dilated(spec.kernel_height, spec.dilation_height) <= spec.height,
-            "the kernel is larger than every input: every (dilated) kernel_height exceeds every height",
+            dilated(kernel, dilation) <= extent,
+            f"the kernel is larger than every input: every (dilated) kernel_{side} exceeds every {side}",
         ),
         Constraint(
-            dilated(spec.kernel_width, spec.dilation_width) <= spec.width,
-            "the kernel is larger than every input: every (dilated) kernel_width exceeds every width",
+            (kernel > 1) | (dilation == 1),
+            f"a dilation has no effect on a kernel of 1, so that dilation_{side} must have the value 1",
+        ),
+        Constraint(
+            (positions > 1) | (stride == 1),
+            f"a stride has no effect where the window has one position, so that stride_{side} must have the value 1",
         ),
     )

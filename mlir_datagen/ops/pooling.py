@@ -8,7 +8,15 @@ from typing import Any, NamedTuple
 
 from mlir_datagen.mlir.builder import FunctionBuilder, Value, strides_and_dilations
 from mlir_datagen.mlir.types import negative_infinity, tensor
-from mlir_datagen.ops.family import Constraint, Loop, Operand, OpFamily, Variant, fits, sliding_window_extent
+from mlir_datagen.ops.family import (
+    Constraint,
+    Loop,
+    Operand,
+    OpFamily,
+    Variant,
+    sliding_window_constraints,
+    sliding_window_extent,
+)
 
 
 class PoolingSpec(NamedTuple):
@@ -42,7 +50,7 @@ class Pooling(OpFamily):
         return PoolingSpec(**fields)
 
     def constraints(self, spec: PoolingSpec) -> Sequence[Constraint]:
-        return fits(spec)
+        return sliding_window_constraints(spec)
 
     def arguments(self, spec: PoolingSpec) -> tuple[Operand, ...]:
         return (Operand("image", (spec.batch, spec.channels, spec.height, spec.width), spec.dtype),)

@@ -39,6 +39,14 @@ class Grid:
         """Whether point numbers would not fit into 64 bits."""
         return self.size > MAXIMUM_SIZE
 
+    def corners(self) -> NDArray[np.int64]:
+        """Return the points that have the first or the last value on every free axis."""
+        corners = np.zeros(1, np.int64)
+        for axis in self._free.values():
+            ends = np.unique([0, len(axis) - 1])
+            corners = (corners[:, np.newaxis] * len(axis) + ends).ravel()
+        return corners
+
     def columns(self, points: NDArray[np.int64]) -> list[NDArray[np.int64]]:
         """Return the dimensions of the points, one array for each axis in the order given."""
         values: dict[str, NDArray[np.int64]] = {}

@@ -69,7 +69,7 @@ class RandomOps:
             ]
             self._families[name] = FamilyWalk(op, walks, first_index=len(self._variants))
             self._variants += walks
-        check_admissible(self._families, config.grid_limits, len(config.splits))
+        check_admissible(self._families, config.grid_limits, len(config.split_ratios))
 
     def plan(self, sizes: Mapping[str, int], taken: Taken | None = None) -> Plan:
         """Plan the next programs of each split, after those that were taken.

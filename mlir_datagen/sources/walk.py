@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlir_datagen.apportion import UNLIMITED
 from mlir_datagen.ops.family import OpFamily, Variant
 from mlir_datagen.sources.grid import Grid
 from mlir_datagen.sources.permutation import Permutation
@@ -16,10 +16,12 @@ from mlir_datagen.sources.split import Splitter
 ENUMERATION_LIMIT = 10_000_000
 """Grids up to this many points are counted exactly."""
 
-WALK_LIMIT = 50_000_000
-"""How many points of a larger grid are looked at before it counts as exhausted."""
+WALK_LIMIT = 10_000_000
+"""How many points of a larger grid are looked at before the search is given up."""
 
-_LARGEST_COST = 1 << 62
+LARGEST_COST = 1 << 62
+"""No program has more flops or bytes, so that they fit into 64 bits."""
+
 _CHUNK = 1 << 16
 _FIRST_CHUNK = 1 << 10
 
@@ -29,6 +31,16 @@ class Limits(NamedTuple):
 
     max_bytes: int | None
     max_flops: int | None
+
+
+class Existing(NamedTuple):
+    """How many programs there are: a number, and how it is meant (`exact`, `at most`, `at least`)."""
+
+    number: int
+    meaning: str
+
+    def __str__(self) -> str:
+        return str(self.number) if self.meaning == "exact" else f"{self.meaning} {self.number}"
 
 
 class VariantWalk:
@@ -45,12 +57,19 @@ class VariantWalk:
         self._lengths = [0] * len(splitter.names)
         self._counts = self._count() if grid.size <= ENUMERATION_LIMIT else None
 
-    def count(self, split: int) -> int | None:
-        """Return how many programs the split can have, or None while that is not known."""
-        return None if self._counts is None else self._counts[split]
+    def capacity(self, split: int) -> int:
+        """Return how many programs can be had for the split, unlimited while that is not known."""
+        return UNLIMITED if self._counts is None else self._counts[split]
+
+    def existing(self, split: int) -> Existing:
+        """Return how many programs there are for the split, as far as that is known."""
+        if self._counts is None:
+            return Existing(self.grid.size, "at most")
+        given_up = self.grid.size > ENUMERATION_LIMIT
+        return Existing(self._counts[split], "at least" if given_up else "exact")
 
     def find(self, split: int, wanted: int) -> bool:
-        """Walk on until the split has the wanted points; False when there are not so many (then `count` tells)."""
+        """Walk on until the split has the wanted points; False when they are not found (`capacity` then tells)."""
         chunk = _FIRST_CHUNK
         end = self.grid.size if self.grid.size <= ENUMERATION_LIMIT else min(self.grid.size, WALK_LIMIT)
         while self._lengths[split] < wanted and self._position < end:
@@ -72,12 +91,15 @@ class VariantWalk:
         return self.family.spec(self.variant, *self.grid.columns(points))
 
     def obstacle(self) -> str | None:
-        """Say which constraint no point of the grid fulfils, if there is one such."""
-        possible: dict[str, bool] = {}
-        for points in self._chunks():
-            for constraint in self.family.constraints(self.spec(points)):
-                possible[constraint.if_never] = possible.get(constraint.if_never, False) or bool(constraint.holds.any())
-        return next((if_never for if_never, seen in possible.items() if not seen), None)
+        """Say which constraint no point of the grid fulfils, if there is one such.
+
+        Only the grid's corners are looked at: a family's constraints compare dimensions, so that they hold at one of
+        the corners if they hold anywhere.
+        """
+        for constraint in self.family.constraints(self.spec(self.grid.corners())):
+            if not constraint.holds.any():
+                return constraint.if_never
+        return None
 
     def _keep(self, points: NDArray[np.int64]) -> None:
         points, splits = self._admissible(points)
@@ -88,16 +110,11 @@ class VariantWalk:
 
     def _count(self) -> list[int]:
         counts = np.zeros(len(self._lengths), np.int64)
-        for points in self._chunks():
+        for start in range(0, self.grid.size, _CHUNK):
+            points = np.arange(start, min(start + _CHUNK, self.grid.size))
             _, splits = self._admissible(points)
             counts += np.bincount(splits, minlength=len(counts))
         return [int(count) for count in counts]
-
-    def _chunks(self) -> Iterator[NDArray[np.int64]]:
-        """Yield the grid's points in order, up to the number that may be enumerated."""
-        end = min(self.grid.size, ENUMERATION_LIMIT)
-        for start in range(0, end, _CHUNK):
-            yield np.arange(start, min(start + _CHUNK, end))
 
     def _admissible(self, points: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return those of the points that are programs within the limits, and the split of each."""
@@ -111,6 +128,6 @@ class VariantWalk:
             (self.family.bytes_moved(spec), self._limits.max_bytes),
             (self.family.flops(spec), self._limits.max_flops),
         ):
-            admissible &= cost <= (_LARGEST_COST if limit is None else min(limit, _LARGEST_COST))
+            admissible &= cost <= (LARGEST_COST if limit is None else min(limit, LARGEST_COST))
         kept = self.family.spec(self.variant, *(column[admissible] for column in columns))
         return points[admissible], self._splitter(self.family.name, kept)
