@@ -1,6 +1,6 @@
 """The versions that a dataset is stamped with."""
 
-PACKAGE_VERSION = "0.1.0"
+PACKAGE_VERSION = "0.2.0"
 
 GENERATOR_VERSION = 2
 """Goes up whenever the same config would give other bytes; it is part of every dataset's fingerprint."""

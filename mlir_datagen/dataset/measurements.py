@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mlir_datagen.dataset.arrow import number_array, string_array
+from mlir_datagen.dataset.journal import recordable
 from mlir_datagen.dataset.manifest import MANIFEST
-from mlir_datagen.dataset.staging import writable
 from mlir_datagen.dataset.writer import file_sha256
 from mlir_datagen.errors import UserError
 from mlir_datagen.proving.job import Measurement
@@ -32,13 +32,16 @@ Measured = tuple[str, str, Measurement]
 _TYPES = {"median_ns": np.float64, "min_ns": np.float64, "iqr_ns": np.float64}
 
 
-def write_measurements(folder: Path, measured: Sequence[Measured], settings: Mapping[str, Any]) -> dict[str, Any]:
+def write_measurements(
+    folder: Path, measured: Sequence[Measured], settings: Mapping[str, Any], failed: int = 0
+) -> dict[str, Any]:
     """Write the times into a folder; return what the manifest says of them.
 
     Args:
         folder: where the file goes.
         measured: the times.
         settings: machine, pipeline and settings of the session.
+        failed: how many programs of the dataset have no time.
     """
     columns = {
         "split": string_array([split for split, _, _ in measured]),
@@ -51,7 +54,7 @@ def write_measurements(folder: Path, measured: Sequence[Measured], settings: Map
     partial = path.with_suffix(".partial")
     pq.write_table(pa.Table.from_arrays(list(columns.values()), names=list(columns)), partial, compression="zstd")
     partial.rename(path)
-    return {"programs": len(measured), "sha256": file_sha256(path), **settings}
+    return {"programs": len(measured), "failed": failed, "sha256": file_sha256(path), **settings}
 
 
 def read_measurements(folder: Path) -> dict[tuple[str, str], Measurement]:
@@ -67,14 +70,23 @@ def read_measurements(folder: Path) -> dict[tuple[str, str], Measurement]:
     return {(row.pop("split"), row.pop("name")): Measurement(**row) for row in rows}
 
 
-def record_measurements(folder: Path, manifest: dict[str, Any], measured: Sequence[Measured], settings: Any) -> None:
+def record_measurements(
+    folder: Path, manifest: dict[str, Any], measured: Sequence[Measured], settings: Mapping[str, Any], failed: int
+) -> None:
     """Add times to a finished dataset, or replace the ones it has, and write the manifest anew.
+
+    Args:
+        folder: the dataset.
+        manifest: its manifest, which is changed.
+        measured: the times.
+        settings: machine, pipeline and settings of the session.
+        failed: how many programs have no time.
 
     Raises:
         UserError: when the folder cannot be written.
     """
-    with writable(folder):
-        manifest[MANIFEST_KEY] = write_measurements(folder, measured, settings)
+    with recordable(folder):
+        manifest[MANIFEST_KEY] = write_measurements(folder, measured, settings, failed)
         partial = folder / f"{MANIFEST}.partial"
         partial.write_text(json.dumps(manifest, indent=2) + "\n")
         partial.rename(folder / MANIFEST)

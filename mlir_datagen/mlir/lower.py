@@ -14,14 +14,30 @@ def lower(text: str, context: ir.Context) -> ir.Module:
     """Parse a program and lower it to the LLVM dialect.
 
     Raises:
-        Rejection: at stage `lowered`, with MLIR's first diagnostic.
+        Rejection: at stage `lowered`, with MLIR's first diagnostic, or the operation that is left over.
     """
     try:
         module = ir.Module.parse(text, context)
         passmanager.PassManager.parse(f"builtin.module({BASELINE_PIPELINE})", context).run(module.operation)
     except ir.MLIRError as error:
         raise Rejection("lowered", first_diagnostic(error)) from error
+    if left_over := _left_over(module):
+        raise Rejection("lowered", f"{left_over} is left over, which is not of the LLVM dialect")
     return module
+
+
+def _left_over(module: ir.Module) -> str | None:
+    """Return the name of an operation that no pass has lowered: the passes succeed with one that they do not know."""
+    names: list[str] = []
+
+    def look(operation: ir.Operation) -> ir.WalkResult:
+        if operation.name == "builtin.module" or operation.name.startswith("llvm."):
+            return ir.WalkResult.ADVANCE
+        names.append(operation.name)
+        return ir.WalkResult.INTERRUPT
+
+    module.operation.walk(look)
+    return names[0] if names else None
 
 
 def function_name(module: ir.Module) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import fcntl
 import math
 import os
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 
@@ -19,6 +21,18 @@ from mlir_datagen.proving.settings import Cores, MeasureSettings
 SHORTEST_RUN_NS = 5_000_000
 """Shorter programs are called several times a run: calling from Python takes about a microsecond."""
 
+CALM = 0.01
+"""Runs whose interquartile range is at most this part of the median were not disturbed."""
+
+MOST_ROUNDS = 4
+"""How often the runs are done, at most, when they were disturbed; the round with the smallest median counts."""
+
+
+def open_lock(cores: Cores) -> int:
+    """Open the file whose lock goes with the measuring core: one for all runs of this user on this machine."""
+    path = Path(tempfile.gettempdir()) / f"mlir_datagen_{os.getuid()}_core{cores.measuring}.lock"
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+
 
 @contextmanager
 def measuring_core(cores: Cores, lock: int) -> Iterator[None]:
@@ -26,9 +40,27 @@ def measuring_core(cores: Cores, lock: int) -> Iterator[None]:
 
     Args:
         cores: the cores of the machine.
-        lock: an open file that all workers lock; unlike a semaphore, the lock of a worker that dies is free again.
+        lock: what `open_lock` gave; unlike a semaphore, the lock of a worker that dies is free again.
     """
     fcntl.flock(lock, fcntl.LOCK_EX)
+    with _pinned(cores, lock):
+        yield
+
+
+@contextmanager
+def any_core(cores: Cores, lock: int) -> Iterator[None]:
+    """Work on the measuring core if nobody has it now, and on the others if somebody has."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        yield
+        return
+    with _pinned(cores, lock):
+        yield
+
+
+@contextmanager
+def _pinned(cores: Cores, lock: int) -> Iterator[None]:
     try:
         pin({cores.measuring})
         yield
@@ -44,13 +76,12 @@ def pin(cores: set[int]) -> None:
 
 
 def measure(program: BoundProgram, settings: MeasureSettings, compile_ns: int) -> Measurement:
-    """Time a program: the median of several runs after a warm-up.
+    """Time a program: the median of several runs after a warm-up, done anew when something disturbed them.
 
     Raises:
         Rejection: at stage `measured`, when one call takes too long.
     """
-    _elapsed(program, 1)
-    once = _elapsed(program, 1)
+    once = min(_elapsed(program, 1), _elapsed(program, 1))
     if once > settings.max_seconds * 1e9:
         raise Rejection("measured", f"one call takes longer than measure.max_seconds, {settings.max_seconds} s")
     calls = 1
@@ -58,9 +89,17 @@ def measure(program: BoundProgram, settings: MeasureSettings, compile_ns: int) -
         # A first guess from one call is wrong for the shortest programs, so it is corrected as the runs get longer.
         calls = min(8 * calls, math.ceil(SHORTEST_RUN_NS / max(once, 1)))
         once = max(1, _elapsed(program, calls) // calls)
-    times = np.array([_elapsed(program, calls) / calls for _ in range(settings.runs)])
-    first, median, third = np.percentile(times, [25, 50, 75])
-    return Measurement(float(median), float(times.min()), float(third - first), settings.runs, calls, compile_ns)
+    rounds = []
+    for _ in range(MOST_ROUNDS):
+        times = np.array([_elapsed(program, calls) / calls for _ in range(settings.runs)])
+        first, median, third = np.percentile(times, [25, 50, 75])
+        rounds.append(
+            Measurement(float(median), float(times.min()), float(third - first), settings.runs, calls, compile_ns)
+        )
+        if third - first <= CALM * median:
+            break
+    # What disturbs a program only ever makes it slower.
+    return min(rounds, key=lambda round_: round_.median_ns)
 
 
 def _elapsed(program: BoundProgram, calls: int) -> int:

@@ -33,6 +33,16 @@ class Job:
     level: str
     measure: bool
 
+    @property
+    def is_run(self) -> bool:
+        """Whether the program is compiled and run, and not only lowered."""
+        return self.level == "execute" or self.measure
+
+    @property
+    def last_stage(self) -> str:
+        """The stage that a program which ends its process fails: which of the earlier ones it passed is not known."""
+        return "executed" if self.is_run else "lowered"
+
 
 @dataclass(frozen=True)
 class Measurement:
@@ -42,7 +52,7 @@ class Measurement:
         median_ns, min_ns, iqr_ns: of the runs; the last is the interquartile range.
         runs: how many runs.
         calls_per_run: how many calls in a row a run times; its time is divided by them.
-        compile_ns: lowering and compiling.
+        compile_ns: processor time of lowering and compiling; others may be compiling on the same core.
     """
 
     median_ns: float

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from importlib.util import find_spec
 from itertools import islice
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from pebble import ProcessExpired, ProcessPool
 
+from mlir_datagen.errors import UserError
 from mlir_datagen.proving import worker
 from mlir_datagen.proving.clock import pin
 from mlir_datagen.proving.job import Failure, Job, Proof
@@ -33,32 +32,49 @@ class Prover:
     """A pool of worker processes. Use it as a context.
 
     This process stays off the measuring core meanwhile.
+
+    Raises:
+        UserError: when programs are to be compared, and the reference's library is not installed.
     """
 
     def __init__(self, check: CheckSettings, measure: MeasureSettings, limits: SandboxLimits) -> None:
+        if check.level == "execute" and find_spec("torch") is None:
+            raise UserError(
+                "check=execute compares programs with PyTorch, which is not installed. Install it with "
+                "pip install 'mlir_datagen[execute]', or use check=lower."
+            )
         self._limits = limits
         self._cores = Cores.available()
-        handle, path = tempfile.mkstemp(prefix="mlir_datagen_core_")
-        os.close(handle)
-        self._lock_path = Path(path)
+        # One process imports all that the workers need, and they are forked from it: PyTorch takes seconds to import,
+        # and a worker that a program has ended is replaced at once.
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([worker.__name__, *(["torch"] if check.level == "execute" else [])])
         self._pool = ProcessPool(
             max_workers=self._cores.workers,
-            context=multiprocessing.get_context("spawn"),
+            context=context,
             initializer=worker.start,
-            initargs=(self._cores, limits, measure, self._lock_path, check.level == "execute"),
+            initargs=(self._cores, limits, measure, check.level == "execute"),
         )
         # Only a program that uses no processor time, and so escapes the limit on it, can take so long.
         self._wall_seconds = (self._cores.workers + 1) * limits.seconds + _GRACE_SECONDS
 
-    def prove(self, jobs: Sequence[Job]) -> Iterator[Proof | Failure]:
+    def prove(self, jobs: Iterable[Job]) -> Iterator[Proof | Failure]:
         """Yield the outcome of each job, in order; the next ones are worked on meanwhile."""
         waiting = iter(jobs)
         running = [self._submit(job) for job in islice(waiting, 4 * self._cores.workers)]
         while running:
-            yield self._outcome(running.pop(0))
+            yield self._outcome(*running.pop(0))
             running += [self._submit(job) for job in islice(waiting, 1)]
 
     def __enter__(self) -> Self:
+        # The pool's threads, and so the workers, inherit that SIGINT is blocked: Ctrl-C is this process's to handle,
+        # and a worker that is just starting would print a traceback.
+        unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            assert self._pool.active  # asking starts it
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
+        # Not before, as the process that the workers are forked from inherits it.
         pin(set(self._cores.others))
         return self
 
@@ -70,20 +86,19 @@ class Prover:
         else:
             self._pool.stop()
         self._pool.join()
-        self._lock_path.unlink()
         pin({self._cores.measuring, *self._cores.others})
 
-    def _submit(self, job: Job) -> Any:
-        return self._pool.schedule(worker.prove, args=(job,), timeout=self._wall_seconds)
+    def _submit(self, job: Job) -> tuple[Job, Any]:
+        return job, self._pool.schedule(worker.prove, args=(job,), timeout=self._wall_seconds)
 
-    def _outcome(self, future: Any) -> Proof | Failure:
+    def _outcome(self, job: Job, future: Any) -> Proof | Failure:
         try:
             outcome: Proof | Failure = future.result()
             return outcome
         except ProcessExpired as expired:
-            return Failure("executed", self._why(expired.exitcode))
+            return Failure(job.last_stage, self._why(expired.exitcode))
         except FutureTimeoutError:
-            return Failure("executed", f"it did not end within {self._wall_seconds} s")
+            return Failure(job.last_stage, f"it did not end within {self._wall_seconds} s")
 
     def _why(self, exit_code: int) -> str:
         if exit_code >= 0:

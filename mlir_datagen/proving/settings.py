@@ -67,5 +67,5 @@ class Cores:
 
     @property
     def workers(self) -> int:
-        """How many worker processes keep them busy: one may measure while each other core compiles."""
-        return len({self.measuring, *self.others})
+        """How many worker processes keep them busy: one for each core, and one that is ready to be measured next."""
+        return len({self.measuring, *self.others}) + 1

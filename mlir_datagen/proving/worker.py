@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-import os
 import resource
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from mlir_datagen.mlir.jit import CompiledProgram
 from mlir_datagen.mlir.lower import lower
 from mlir_datagen.mlir.parse import Contexts
 from mlir_datagen.ops import FAMILIES
-from mlir_datagen.proving.clock import measure, measuring_core, pin
+from mlir_datagen.proving.clock import any_core, measure, measuring_core, open_lock, pin
 from mlir_datagen.proving.job import Failure, Job, Measurement, Proof
 from mlir_datagen.proving.reference import compare, random_arguments
 from mlir_datagen.proving.settings import Cores, MeasureSettings, SandboxLimits
@@ -28,72 +29,77 @@ class Worker:
         cores: the cores of the machine.
         limits: what one program may use.
         settings: how times are measured.
-        lock_path: the file whose lock goes with the measuring core.
         with_reference: whether programs are compared; the reference's library is then loaded at once, so that its
             memory does not count for the first program.
     """
 
-    def __init__(
-        self, cores: Cores, limits: SandboxLimits, settings: MeasureSettings, lock_path: Path, with_reference: bool
-    ) -> None:
+    def __init__(self, cores: Cores, limits: SandboxLimits, settings: MeasureSettings, with_reference: bool) -> None:
         pin(set(cores.others))
         self._cores, self._limits, self._settings = cores, limits, settings
         self._contexts = Contexts()
-        self._lock = os.open(lock_path, os.O_RDWR)
+        self._lock = open_lock(cores)
         if with_reference:
             import torch
 
             torch.set_num_threads(1)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        _limit_memory(limits.memory_bytes)
 
     def prove(self, job: Job) -> Proof | Failure:
         """Prove one program; a program that does not pass is an answer, not an error."""
         _limit_processor_time(self._limits.seconds)
+        # Anew for each program: what earlier ones left in the process must not count for this one.
+        _limit_memory(self._limits.memory_bytes)
         try:
             return self._prove(job)
         except Rejection as rejection:
             return Failure(rejection.stage, rejection.reason)
         except MemoryError:
-            return Failure("executed", f"it needs more memory than sandbox.memory_bytes, {self._limits.memory_bytes}")
+            return Failure(
+                job.last_stage, f"it needs more memory than sandbox.memory_bytes, {self._limits.memory_bytes}"
+            )
 
     def _prove(self, job: Job) -> Proof:
-        started = time.monotonic_ns()
-        module = lower(job.text, self._contexts.next())
-        if job.level != "execute" and not job.measure:
-            return Proof(job.level, None, None, ((started, time.monotonic_ns()),))
-        program = CompiledProgram(module, len(job.shapes))
-        compiled = time.monotonic_ns()
-        busy = [(started, compiled)]
-        family = FAMILIES[job.family]
-        arguments = random_arguments(job, family, family.spec_of_json(job.spec))
-        # An element that the program does not write stays NaN, which never passes.
-        results = [np.full(shape, np.nan, np.float32) for shape in job.shapes[job.arguments :]]
-        bound = program.bind([*arguments, *results])
+        busy: list[tuple[int, int]] = []
         error: float | None = None
         measurement: Measurement | None = None
-        if job.level == "execute":
-            begin = time.monotonic_ns()
-            bound.run()
-            busy.append((begin, time.monotonic_ns()))
-            error = compare(job, arguments, results)
+        with any_core(self._cores, self._lock):
+            processor_time = time.process_time_ns()
+            with _timed(busy):
+                module = lower(job.text, self._contexts.next())
+                program = CompiledProgram(module, len(job.shapes)) if job.is_run else None
+            compile_ns = time.process_time_ns() - processor_time
+            if program is None:
+                return Proof(job.level, None, None, tuple(busy))
+            family = FAMILIES[job.family]
+            arguments = random_arguments(job, family, family.spec_of_json(job.spec))
+            # An element that the program does not write stays NaN, which never passes.
+            results = [np.full(shape, np.nan, np.float32) for shape in job.shapes[job.arguments :]]
+            bound = program.bind([*arguments, *results])
+            if job.level == "execute":
+                with _timed(busy):
+                    bound.run()
+                error = compare(job, arguments, results)
         if job.measure:
-            with measuring_core(self._cores, self._lock):
-                begin = time.monotonic_ns()
-                measurement = measure(bound, self._settings, compiled - started)
-                busy.append((begin, time.monotonic_ns()))
+            with measuring_core(self._cores, self._lock), _timed(busy):
+                measurement = measure(bound, self._settings, compile_ns)
         return Proof(job.level, error, measurement, tuple(busy))
+
+
+@contextmanager
+def _timed(spans: list[tuple[int, int]]) -> Iterator[None]:
+    """Note when it began and ended."""
+    begin = time.monotonic_ns()
+    yield
+    spans.append((begin, time.monotonic_ns()))
 
 
 _worker: Worker | None = None
 
 
-def start(
-    cores: Cores, limits: SandboxLimits, settings: MeasureSettings, lock_path: Path, with_reference: bool
-) -> None:
+def start(cores: Cores, limits: SandboxLimits, settings: MeasureSettings, with_reference: bool) -> None:
     """Prepare this process: what the pool calls first."""
     global _worker
-    _worker = Worker(cores, limits, settings, lock_path, with_reference)
+    _worker = Worker(cores, limits, settings, with_reference)
 
 
 def prove(job: Job) -> Proof | Failure:

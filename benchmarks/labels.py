@@ -1,0 +1,257 @@
+"""What checking and measuring cost, and how good the times are, side by side in one run.
+
+    python benchmarks/labels.py                                          # 200 programs; 1000 for the reference
+    python benchmarks/labels.py --programs 24 --usual 8 --small 40       # a short run
+
+Four figures, each beside what it must reach:
+
+- how much of the wall time of `check=execute measure=baseline` no worker compiles or runs a program;
+- labelled programs per minute, beside the usual way, one `mlir-opt-19 | mlir-cpu-runner-19 -O3` per program and run
+  (which needs `apt install mlir-19-tools libmlir-19-dev`, the second for the clock), and how far the medians differ;
+- how far two measurements of the same programs agree;
+- how many of all four families' programs over `dims=small` match the reference.
+
+The usual way calls a program three times in each process, and counts the last: the calls before pay for fresh memory.
+Max pooling was seen to take about twice as long there. Its LLVM is version 19 and ours is newer; that this is the cause
+was not examined.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+
+from mlir_datagen.config.compose import compose_config
+from mlir_datagen.dataset.measurements import read_measurements
+from mlir_datagen.dataset.reader import Dataset
+from mlir_datagen.measuring import repeat_measurements
+from mlir_datagen.pipeline import Listener, generate
+from mlir_datagen.proving.job import Failure, Job, Proof
+from mlir_datagen.proving.prover import Prover
+
+Span = tuple[int, int]
+
+ALL_OPS = "ops=[matmul,conv2d,pooling,elementwise]"
+RANGE_NS = (0.1e6, 50e6)
+GRIDS = [
+    "dims.matrix=[96,128,160,192,256]",
+    "dims.batch=[4,8]",
+    "dims.channels=[16,32,64]",
+    "dims.spatial=[28,32,56,64]",
+    "dims.kernel=[3,5]",
+    "ops.elementwise.ranks=[1,2]",
+    "ops.elementwise.grid.length={from: 300000, to: 2000000, step: 50000}",
+    "ops.elementwise.grid.rows=[640,768,1024,1536]",
+    "ops.elementwise.grid.columns=[640,768,1024,1536]",
+    "limits.max_flops=40000000",
+]
+"""Grids whose programs take 0.1 to 50 ms as plain loops on a processor of 2.5 GHz."""
+
+RUNS = 5
+MLIR_LIBRARIES = Path("/usr/lib/llvm-19/lib")
+MLIR_19_PIPELINE = ",".join(
+    [
+        "one-shot-bufferize{bufferize-function-boundaries=1 function-boundary-type-conversion=identity-layout-map}",
+        "buffer-deallocation-pipeline",
+        "func.func(convert-linalg-to-loops)",
+        "expand-strided-metadata",
+        "lower-affine",
+        "convert-scf-to-cf",
+        "convert-math-to-llvm",
+        "convert-math-to-libm",
+        "convert-arith-to-llvm",
+        "finalize-memref-to-llvm",
+        "convert-func-to-llvm",
+        "convert-cf-to-llvm",
+        "reconcile-unrealized-casts",
+    ]
+)
+"""Our own pipeline, but for making results arguments, which MLIR 19 does for private functions only."""
+
+
+def union_ns(spans: Iterable[Span]) -> int:
+    """Return how long at least one of the spans lasted."""
+    total, reached = 0, 0
+    for begin, end in sorted(spans):
+        total += max(0, end - max(begin, reached))
+        reached = max(reached, end)
+    return total
+
+
+def label(programs: int, folder: Path) -> tuple[Path, float, float]:
+    """Check and measure programs of 0.1 to 50 ms; return the dataset, the seconds, and the share of other work."""
+    spans: list[Span] = []
+    prove = Prover.prove
+
+    def recorded(prover: Prover, jobs: Iterable[Job]) -> Iterator[Proof | Failure]:
+        for outcome in prove(prover, jobs):
+            if isinstance(outcome, Proof):
+                spans.extend(outcome.busy)
+            yield outcome
+
+    config = compose_config(
+        [ALL_OPS, *GRIDS, f"num_samples={programs}", "check=execute", "measure=baseline", f"output_dir={folder}"]
+    )
+    with mock.patch.object(Prover, "prove", recorded):
+        started = time.monotonic_ns()
+        dataset = generate(config).path
+        wall = time.monotonic_ns() - started
+    return dataset, wall / 1e9, 1 - union_ns(spans) / wall
+
+
+def usual_program(text: str) -> str:
+    """Return a program together with a main function that calls it thrice and prints the last call's nanoseconds."""
+    signature = re.search(r"func\.func @(\w+)\((.*)\) -> (\S+) \{", text)
+    assert signature is not None
+    name, parameters, result = signature.groups()
+    types = [parameter.split(": ")[1] for parameter in parameters.split(", ")]
+    filled = "".join(
+        f"    %empty{index} = tensor.empty() : {type_}\n"
+        f"    %operand{index} = linalg.fill ins(%one : f32) outs(%empty{index} : {type_}) -> {type_}\n"
+        for index, type_ in enumerate(types)
+    )
+    operands = ", ".join(f"%operand{index}" for index in range(len(types)))
+    parameters = ", ".join(f"%argument{index}: {type_}" for index, type_ in enumerate(types))
+    arguments = ", ".join(f"%argument{index}" for index in range(len(types)))
+    timed = f"func.call @timed({operands}) : ({', '.join(types)}) -> i64"
+    main = f"""
+  func.func private @nanoTime() -> i64 attributes {{llvm.emit_c_interface}}
+  func.func private @printI64(i64)
+  func.func private @printNewline()
+  func.func @timed({parameters}) -> i64 attributes {{passthrough = ["noinline"]}} {{
+    %begin = func.call @nanoTime() : () -> i64
+    %result = func.call @{name}({arguments}) : ({", ".join(types)}) -> {result}
+    %end = func.call @nanoTime() : () -> i64
+    %elapsed = arith.subi %end, %begin : i64
+    return %elapsed : i64
+  }}
+  func.func @main() {{
+    %one = arith.constant 1.0 : f32
+{filled}    %first = {timed}
+    %second = {timed}
+    %third = {timed}
+    func.call @printI64(%third) : (i64) -> ()
+    func.call @printNewline() : () -> ()
+    return
+  }}
+}}
+"""
+    # Inlined, LLVM would see that nobody reads the results.
+    kept = re.sub(r"(func\.func @\w+\(.*\) -> \S+) \{", r'\1 attributes {passthrough = ["noinline"]} {', text, count=1)
+    return kept.rstrip().removesuffix("}") + main
+
+
+def usual_median_ns(text: str) -> float:
+    """Return a program's median time as it is usually measured: in a pipeline of two processes for each run."""
+    program = usual_program(text)
+    libraries = ",".join(str(MLIR_LIBRARIES / f"libmlir_{name}.so") for name in ("runner_utils", "c_runner_utils"))
+    times = []
+    for _ in range(RUNS):
+        lowered = subprocess.run(
+            ["mlir-opt-19", f"--pass-pipeline=builtin.module({MLIR_19_PIPELINE})"],
+            input=program, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        run = subprocess.run(
+            ["mlir-cpu-runner-19", "-O3", "-e", "main", "-entry-point-result=void", f"-shared-libs={libraries}"],
+            input=lowered.stdout, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        times.append(int(run.stdout))
+    return statistics.median(times)
+
+
+def compare_with_usual(dataset: Path, seconds: float, programs: int) -> None:
+    """Print both ways' rates, and how far their medians differ, on some of the dataset's programs."""
+    if shutil.which("mlir-cpu-runner-19") is None or not MLIR_LIBRARIES.is_dir():
+        print("the usual way: not measured; it needs apt install mlir-19-tools libmlir-19-dev")
+        return
+    stored = read_measurements(dataset)
+    every = list(Dataset(dataset).programs())
+    chosen = every[:: max(1, len(every) // programs)][:programs]
+    started = time.monotonic()
+    usual = np.array([usual_median_ns(program.text) for program in chosen])
+    usual_rate = len(chosen) / (time.monotonic() - started) * 60
+    ours = np.array([stored[program.split, program.name].median_ns for program in chosen])
+    rate = len(every) / seconds * 60
+    report("labelled programs per minute", f"{rate:.0f}", f"the usual way {usual_rate:.0f}")
+    report("  ratio", f"{rate / usual_rate:.1f}", "at least 3")
+    long = ours > 1e6
+    difference = np.abs(ours[long] - usual[long]) / usual[long]
+    report(
+        f"  median difference, {long.sum()} programs over 1 ms",
+        f"{np.median(difference):.1%}" if long.any() else "none",
+        "at most 10 %",
+    )
+
+
+def compare_sessions(dataset: Path) -> None:
+    """Measure a dataset once more and print how far the times agree with the stored ones."""
+    agreement = repeat_measurements(dataset, Listener())
+    correlation = agreement.rank_correlation
+    report("two sessions: rank correlation", f"{correlation:.4f}" if correlation else "none", "at least 0.99")
+    report("  median relative difference", f"{agreement.relative_difference:.1%}", "at most 5 %")
+
+
+def match_reference(programs: int, folder: Path) -> None:
+    """Print how many programs of all families over small dimensions match the reference."""
+    config = compose_config(
+        [ALL_OPS, "dims=small", f"num_samples={programs}", "check=execute", f"output_dir={folder}", "name=small"]
+    )
+    started = time.monotonic()
+    funnel = generate(config).manifest["funnel"]
+    seconds = time.monotonic() - started
+    share = funnel["matched"] / funnel["attempted"]
+    report("dims=small: programs that match the reference", f"{share:.2%}", "100 %")
+    report("  programs checked", str(funnel["attempted"]), f"{seconds:.0f} s")
+
+
+def report(what: str, figure: str, target: str) -> None:
+    """Print a figure beside its target."""
+    print(f"{what:52}{figure:>12}   {target}", flush=True)
+
+
+def labels(programs: int, usual: int, small: int, root: Path) -> None:
+    """Print all figures."""
+    dataset, seconds, other = label(programs, root)
+    times = [measurement.median_ns for measurement in read_measurements(dataset).values()]
+    report("programs checked and measured", str(len(times)), f"{seconds:.0f} s")
+    report("  their times, in ms", f"{min(times) / 1e6:.2f}", f"to {max(times) / 1e6:.1f}; {spread(times)}")
+    report("wall time outside compiling and running", f"{other:.1%}", "at most 15 %")
+    compare_with_usual(dataset, seconds, usual)
+    compare_sessions(dataset)
+    match_reference(small, root)
+
+
+def spread(times: Sequence[float]) -> str:
+    """Say how many times are of the range that is asked for."""
+    shortest, longest = RANGE_NS
+    inside = sum(shortest <= time_ <= longest for time_ in times)
+    return f"{inside} of {len(times)} within 0.1 to 50 ms"
+
+
+def main() -> None:
+    """Measure what the command line asks for."""
+    parser = argparse.ArgumentParser(description="Measure what checking and measuring programs costs.")
+    parser.add_argument("--programs", type=int, default=200, help="how many are checked and measured")
+    parser.add_argument("--usual", type=int, default=40, help="how many of them are measured the usual way too")
+    parser.add_argument("--small", type=int, default=1000, help="how many of dims=small are checked")
+    parser.add_argument("--folder", type=Path, help="where datasets are written for the time being")
+    arguments = parser.parse_args()
+    root = Path(tempfile.mkdtemp(prefix="mlir_datagen_labels_", dir=arguments.folder))
+    try:
+        labels(arguments.programs, arguments.usual, arguments.small, root)
+    finally:
+        shutil.rmtree(root)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""What checking proves: planted defects are found, and cost one program each."""
+
+from __future__ import annotations
+
+import shlex
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from helpers import GOLDEN_SPECS, config, golden_program, run_script
+from planting import (
+    CRASHES,
+    LOOPS_FOR_EVER,
+    NEEDS_MEMORY,
+    assert_funnel_adds_up,
+    fill_with,
+    insert,
+    matmuls,
+    plant,
+    rejects_by_defect,
+    starts_from,
+    writes_one_element,
+)
+
+from mlir_datagen.errors import Rejection
+from mlir_datagen.mlir.jit import CompiledProgram
+from mlir_datagen.mlir.lower import lower
+from mlir_datagen.mlir.parse import Contexts
+from mlir_datagen.pipeline import generate
+from mlir_datagen.proving.batch import job_of
+from mlir_datagen.proving.job import Failure, Proof
+from mlir_datagen.proving.prover import Prover
+from mlir_datagen.proving.reference import relative_error, tolerance
+from mlir_datagen.proving.settings import CheckSettings
+
+
+def index_of(path):
+    return pq.read_table(path / "train.parquet").to_pylist()
+
+
+def test_wrong_results_are_rejected_with_what_repeats_them(monkeypatch, tmp_path):
+    run = matmuls(tmp_path)
+    planted = plant(
+        monkeypatch,
+        run,
+        constant=lambda text: fill_with(text, "1.0"),
+        infinity=lambda text: fill_with(text, "0x7F800000"),
+        not_a_number=lambda text: fill_with(text, "0x7FC00000"),
+        unwritten=writes_one_element,
+    )
+    outcome = generate(run)
+    assert_funnel_adds_up(outcome)
+    assert outcome.manifest["funnel"]["kept"] == 20
+    rejects = rejects_by_defect(outcome, planted)
+    assert {reject["stage"] for reject in rejects.values()} == {"matched"}
+    assert "differs from the reference by" in rejects["constant"]["reason"]
+    for name in ("infinity", "not_a_number", "unwritten"):
+        assert rejects[name]["reason"] == "the result holds NaN or inf"
+    assert all(0 <= row["error"] < 1e-6 for row in index_of(outcome.path))
+    assert outcome.manifest["check"] == {"level": "execute", "fraction": 1.0, "checked_beyond_parsing": 20}
+
+    python, script, *arguments = shlex.split(rejects["constant"]["command"])
+    assert (python, script) == ("python", "scripts/program.py")
+    again = run_script("program", *arguments, cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert "largest error relative to the reference" in again.stderr
+
+
+def test_a_hang_a_crash_and_too_much_memory_cost_one_program_each(monkeypatch, tmp_path):
+    run = matmuls(tmp_path, sandbox__seconds=2)
+    planted = plant(
+        monkeypatch,
+        run,
+        hang=starts_from(LOOPS_FOR_EVER),
+        crash=starts_from(CRASHES),
+        memory=starts_from(NEEDS_MEMORY),
+    )
+    outcome = generate(run)
+    assert_funnel_adds_up(outcome)
+    assert outcome.manifest["funnel"]["kept"] == 20
+    rejects = rejects_by_defect(outcome, planted)
+    assert {reject["stage"] for reject in rejects.values()} == {"executed"}
+    assert "longer than sandbox.seconds, 2 s" in rejects["hang"]["reason"]
+    assert "it crashed its process (SIGSEGV)" in rejects["crash"]["reason"]
+    assert "more memory than sandbox.memory_bytes, 1073741824" in rejects["memory"]["reason"]
+
+
+def test_lowering_rejects_what_no_pass_knows(monkeypatch, tmp_path):
+    run = matmuls(tmp_path, check__level="lower")
+    printed = "    %v = arith.constant dense<1.0> : vector<4xf32>\n    vector.print %v : vector<4xf32>\n"
+    planted = plant(
+        monkeypatch,
+        run,
+        refused=lambda text: insert(text, "    gpu.barrier\n"),
+        left_over=lambda text: insert(text, printed),
+    )
+    outcome = generate(run)
+    assert_funnel_adds_up(outcome)
+    assert outcome.manifest["funnel"]["lowered"] == 20
+    assert "executed" not in outcome.manifest["funnel"]
+    rejects = rejects_by_defect(outcome, planted)
+    assert {reject["stage"] for reject in rejects.values()} == {"lowered"}
+    assert "memory side effects" in rejects["refused"]["reason"]
+    assert rejects["left_over"]["reason"] == "vector.print is left over, which is not of the LLVM dialect"
+    assert {(row["check"], row["error"]) for row in index_of(outcome.path)} == {("lower", None)}
+
+
+def test_a_part_of_the_programs_is_checked_chosen_by_the_seed(tmp_path):
+    def checked(folder, **changes):
+        run = config(
+            num_samples=120,
+            split_ratios={"train": 1},
+            check={"level": "lower", "fraction": 0.4},
+            output_dir=str(tmp_path / folder),
+            **changes,
+        )
+        outcome = generate(run)
+        levels = {row["sha256"]: row["check"] for row in index_of(outcome.path)}
+        assert set(levels.values()) == {"lower", "parse"}
+        number = list(levels.values()).count("lower")
+        assert outcome.manifest["check"] == {"level": "lower", "fraction": 0.4, "checked_beyond_parsing": number}
+        # Four standard deviations of 120 draws.
+        assert abs(number - 0.4 * 120) < 4 * (120 * 0.4 * 0.6) ** 0.5
+        return levels
+
+    one = checked("one")
+    assert checked("again") == one
+    other = checked("other", seed=1)
+    both = set(one) & set(other)
+    assert any(one[digest] != other[digest] for digest in both)
+
+
+def test_not_a_number_never_passes():
+    reference = np.array([1.0, 2.0])
+    for wrong in (np.nan, np.inf, -np.inf):
+        with pytest.raises(Rejection, match="NaN or inf"):
+            relative_error(np.array([1.0, wrong], np.float32), reference)
+    assert relative_error(np.array([1.0, 2.0], np.float32), reference) == 0
+
+
+def execute(jobs):
+    run = config(["matmul"])
+    with Prover(CheckSettings("execute", 1.0), run.measure, run.sandbox) as prover:
+        return list(prover.prove(jobs))
+
+
+def test_every_variant_matches_its_reference():
+    """The golden programs, whose average pooling is dilated; and a maximum that starts from zero does not."""
+    programs = {name: golden_program(name) for name in GOLDEN_SPECS}
+    jobs = [job_of(family, spec, text, "execute", measure=False) for family, spec, text in programs.values()]
+    family, spec, text = programs["pooling_max"]
+    assert "0xFF800000" in text
+    jobs.append(job_of(family, spec, text.replace("0xFF800000", "0.0"), "execute", measure=False))
+    *proofs, from_zero = execute(jobs)
+    for name, proof in zip(programs, proofs, strict=True):
+        assert isinstance(proof, Proof), (name, proof)
+        assert proof.error <= tolerance(*programs[name][:2]), name
+    assert programs["pooling_avg"][1].dilation_width == 2
+    assert isinstance(from_zero, Failure)
+    assert from_zero.stage == "matched"
+
+
+def test_where_a_maximum_starts_shows_on_negative_images_alone():
+    family, spec, text = golden_program("pooling_max")
+    generator = np.random.default_rng(0)
+    (image,) = (generator.random(operand.shape, np.float32) for operand in family.arguments(spec))
+
+    def passes(program, argument):
+        result = np.full(family.results(spec)[0].shape, np.nan, np.float32)
+        CompiledProgram(lower(program, Contexts().next()), 2).bind([argument, result]).run()
+        return relative_error(result, family.reference_result(spec, [argument])) <= tolerance(family, spec)
+
+    from_zero = text.replace("0xFF800000", "0.0")
+    assert passes(text, image)
+    assert passes(text, -image)
+    assert passes(from_zero, image)
+    assert not passes(from_zero, -image)
+    # So this is what the check runs it on.
+    assert max(family.input_range(spec)) <= 0
