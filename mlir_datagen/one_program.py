@@ -12,18 +12,18 @@ from mlir_datagen.proving.batch import job_of
 from mlir_datagen.proving.job import Failure, Proof
 
 
-def prove_program(family: str, spec: Spec, level: str) -> Proof | Failure:
-    """Make one program and check it up to a level, with the default limits."""
+def prove_program(family: str, spec: Spec, level: str, measure: bool) -> Proof | Failure:
+    """Make one program, check it up to a level, and measure it if asked to, with the default limits."""
     text = FAMILIES[family].program(spec)
     try:
         Verifier().verify(text)
     except Rejection as rejection:
         return Failure(rejection.stage, rejection.reason)
-    if level == "parse":
+    if level == "parse" and not measure:
         return PARSED
     from mlir_datagen.proving.prover import Prover
 
-    config = compose_config([f"check={level}"])
+    config = compose_config([f"check={level}", f"measure={'baseline' if measure else 'none'}"])
     with Prover(config.check, config.measure, config.sandbox) as prover:
-        (outcome,) = prover.prove([job_of(FAMILIES[family], spec, text, level, measure=False)])
+        (outcome,) = prover.prove([job_of(FAMILIES[family], spec, text, level, measure)])
     return outcome

@@ -84,8 +84,9 @@ def spec_problem(family: OpFamily, spec: Spec) -> str | None:
 def rejected_program(family: str, split: str, spec: Spec, failure: Failure) -> Rejected:
     """Describe a rejection so that it can be repeated."""
     written = spec_json(spec)
-    level = "" if failure.stage in STAGES[:3] else " --check execute"
-    command = f"python scripts/program.py {family} {shlex.quote(written)}{level}"
+    option = {"lowered": " --check lower", "executed": " --check execute", "matched": " --check execute"}
+    option["measured"] = " --measure"
+    command = f"python scripts/program.py {family} {shlex.quote(written)}{option.get(failure.stage, '')}"
     return Rejected(family, split, written, failure.stage, failure.reason, command)
 
 

@@ -23,12 +23,15 @@ def main() -> None:
     parser.add_argument("family", help="the op family")
     parser.add_argument("spec", help="the spec as JSON: the column `spec` of an index")
     parser.add_argument("--check", choices=LEVELS, default="parse", help="how far it is checked (default: parse)")
+    parser.add_argument("--measure", action="store_true", help="measure the time of one call, too")
     arguments = parser.parse_args()
     spec = parse_spec(arguments.family, arguments.spec)
     print(FAMILIES[arguments.family].program(spec), end="")
-    outcome = prove_program(arguments.family, spec, arguments.check)
+    outcome = prove_program(arguments.family, spec, arguments.check, arguments.measure)
     if isinstance(outcome, Failure):
         raise UserError(f"The program is rejected at the stage {outcome.stage}: {outcome.reason}")
+    if outcome.measurement is not None:
+        print(f"one call: {outcome.measurement.median_ns:.0f} ns", file=sys.stderr)
     if outcome.error is not None:
         print(f"largest error relative to the reference: {outcome.error:.1e}", file=sys.stderr)
 

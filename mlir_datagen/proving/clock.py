@@ -21,12 +21,6 @@ from mlir_datagen.proving.settings import Cores, MeasureSettings
 SHORTEST_RUN_NS = 5_000_000
 """Shorter programs are called several times a run: calling from Python takes about a microsecond."""
 
-CALM = 0.01
-"""Runs whose interquartile range is at most this part of the median were not disturbed."""
-
-MOST_ROUNDS = 4
-"""How often the runs are done, at most, when they were disturbed; the round with the smallest median counts."""
-
 
 def open_lock(cores: Cores) -> int:
     """Open the file whose lock goes with the measuring core: one for all runs of this user on this machine."""
@@ -76,7 +70,7 @@ def pin(cores: set[int]) -> None:
 
 
 def measure(program: BoundProgram, settings: MeasureSettings, compile_ns: int) -> Measurement:
-    """Time a program: the median of several runs after a warm-up, done anew when something disturbed them.
+    """Time a program: the median of several runs after a warm-up.
 
     Raises:
         Rejection: at stage `measured`, when one call takes too long.
@@ -89,17 +83,9 @@ def measure(program: BoundProgram, settings: MeasureSettings, compile_ns: int) -
         # A first guess from one call is wrong for the shortest programs, so it is corrected as the runs get longer.
         calls = min(8 * calls, math.ceil(SHORTEST_RUN_NS / max(once, 1)))
         once = max(1, _elapsed(program, calls) // calls)
-    rounds = []
-    for _ in range(MOST_ROUNDS):
-        times = np.array([_elapsed(program, calls) / calls for _ in range(settings.runs)])
-        first, median, third = np.percentile(times, [25, 50, 75])
-        rounds.append(
-            Measurement(float(median), float(times.min()), float(third - first), settings.runs, calls, compile_ns)
-        )
-        if third - first <= CALM * median:
-            break
-    # What disturbs a program only ever makes it slower.
-    return min(rounds, key=lambda round_: round_.median_ns)
+    times = np.array([_elapsed(program, calls) / calls for _ in range(settings.runs)])
+    first, median, third = np.percentile(times, [25, 50, 75])
+    return Measurement(float(median), float(times.min()), float(third - first), settings.runs, calls, compile_ns)
 
 
 def _elapsed(program: BoundProgram, calls: int) -> int:

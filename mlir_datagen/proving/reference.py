@@ -13,7 +13,16 @@ from mlir_datagen.ops import FAMILIES
 from mlir_datagen.ops.family import OpFamily, Spec
 from mlir_datagen.proving.job import Job
 
+_PAGE = 4096
 UNIT_ROUNDOFF = {"f32": 2.0**-24}
+
+
+def aligned_array(shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Return an array, not initialised, that begins at a page: the time of memory-bound loops depends on where."""
+    size = math.prod(shape) * 4
+    memory = np.empty(size + _PAGE, np.uint8)
+    start = -memory.ctypes.data % _PAGE
+    return memory[start : start + size].view(np.float32).reshape(shape)
 
 
 def random_arguments(job: Job, family: OpFamily, spec: Spec) -> list[NDArray[Any]]:
@@ -22,7 +31,8 @@ def random_arguments(job: Job, family: OpFamily, spec: Spec) -> list[NDArray[Any
     generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(list(job.text.encode()))))
     arguments = []
     for shape in job.shapes[: job.arguments]:
-        argument = generator.random(shape, np.float32)
+        argument = aligned_array(shape)
+        generator.random(out=argument, dtype=np.float32)
         # In place: getting fresh memory for large arrays takes longer than the arithmetic.
         argument *= np.float32(high - low)
         argument += np.float32(low)

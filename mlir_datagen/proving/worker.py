@@ -18,7 +18,7 @@ from mlir_datagen.mlir.parse import Contexts
 from mlir_datagen.ops import FAMILIES
 from mlir_datagen.proving.clock import any_core, measure, measuring_core, open_lock, pin
 from mlir_datagen.proving.job import Failure, Job, Measurement, Proof
-from mlir_datagen.proving.reference import compare, random_arguments
+from mlir_datagen.proving.reference import aligned_array, compare, random_arguments
 from mlir_datagen.proving.settings import Cores, MeasureSettings, SandboxLimits
 
 
@@ -72,8 +72,10 @@ class Worker:
                 return Proof(job.level, None, None, tuple(busy))
             family = FAMILIES[job.family]
             arguments = random_arguments(job, family, family.spec_of_json(job.spec))
-            # An element that the program does not write stays NaN, which never passes.
-            results = [np.full(shape, np.nan, np.float32) for shape in job.shapes[job.arguments :]]
+            results = [aligned_array(shape) for shape in job.shapes[job.arguments :]]
+            for result in results:
+                # An element that the program does not write stays NaN, which never passes.
+                result.fill(np.nan)
             bound = program.bind([*arguments, *results])
             if job.level == "execute":
                 with _timed(busy):
