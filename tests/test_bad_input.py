@@ -127,14 +127,12 @@ def test_an_output_folder_that_cannot_be_written(tmp_path):
     refused(run_script("generate", "experiment=tiny", "output_dir=/proc/outputs", cwd=tmp_path), "cannot be used")
 
 
-@pytest.mark.parametrize("mode", [0o000, 0o555])
-@pytest.mark.parametrize("dry_run", ["true", "false"])
+# A dry run only reads, which a folder of mode 555 allows.
+@pytest.mark.parametrize(("mode", "dry_run"), [(0o000, "true"), (0o000, "false"), (0o555, "false")])
 def test_an_output_folder_without_permission(mode, dry_run, tmp_path):
     locked = tmp_path / "locked"
     locked.mkdir()
     locked.chmod(mode)
-    if mode == 0o555 and dry_run == "true":
-        pytest.skip("a dry run only reads")
     # The system's administrator may write everywhere, unless he gives that up.
     powers = "-dac_override,-dac_read_search"
     as_a_user = ["setpriv", f"--bounding-set={powers}", f"--inh-caps={powers}"] if os.geteuid() == 0 else []
