@@ -14,8 +14,8 @@ Four figures, each beside what it must reach:
 The usual way calls a program three times in each process, and counts the last: the calls before pay for fresh memory.
 Its LLVM is version 19 and ours is newer; max pooling was seen to take about twice as long there.
 
-How far two sessions agree depends on the machine first. On a shared virtual machine the same compiled program on the same
-arrays, with nothing else running, was seen to differ by up to 29 % (10th to 90th percentile) within seconds.
+How far two sessions agree depends on the machine first. On a shared virtual machine the same compiled program on the
+same arrays, with nothing else running, was seen to differ by up to 29 % (10th to 90th percentile) within seconds.
 """
 
 from __future__ import annotations

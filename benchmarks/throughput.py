@@ -3,9 +3,9 @@
     python benchmarks/throughput.py                        # 100 000 programs of dims=large, Parquet and files
     python benchmarks/throughput.py --memory 1000000       # peak memory of a larger run, in a process of its own
 
-Machines are noisy, so each way of storing is measured several times, in turn with the parser, and the medians' ratio
-counts. A fresh folder is used each time, and deleted after the last: ext4 makes files several times more slowly in a
-folder's place where many were just deleted.
+Machines are noisy, and change their speed within minutes: each dataset is followed by the parser on its own texts, and
+the median of these pairs' ratios counts. A fresh folder is used each time, and deleted after the last: ext4 makes files
+several times more slowly where many were just deleted.
 """
 
 from __future__ import annotations
@@ -58,20 +58,22 @@ def stored_texts(dataset: Path) -> list[str]:
 
 
 def throughput(programs: int, rounds: int, root: Path) -> None:
-    """Print the rates side by side."""
-    seconds: dict[str, list[float]] = {"parser": [], **{storage: [] for storage in STORAGES}}
+    """Print the rates, and their ratio to the parser's right after, side by side."""
+    seconds: dict[str, list[float]] = {storage: [] for storage in STORAGES}
+    parser: dict[str, list[float]] = {storage: [] for storage in STORAGES}
     for turn in range(rounds):
         for storage in STORAGES:
             taken, dataset = seconds_end_to_end(programs, storage, root / f"{turn}_{storage}")
             seconds[storage].append(taken)
-            seconds["parser"].append(seconds_of_parser(stored_texts(dataset)))
-    parser = statistics.median(seconds["parser"])
-    print(f"{programs} programs, dims=large, one process, median of {rounds} rounds")
-    print(f"{'':24}{'programs/s':>12}{'of the parser':>16}{'  seconds of each round'}")
-    for name, label in (("parser", "MLIR parser alone"), ("parquet", "storage=parquet"), ("both", "storage=both")):
-        median = statistics.median(seconds[name])
-        each = " ".join(f"{value:.1f}" for value in seconds[name])
-        print(f"{label:24}{programs / median:12.0f}{parser / median:16.2f}  {each}")
+            parser[storage].append(seconds_of_parser(stored_texts(dataset)))
+    print(f"{programs} programs, dims=large, one process, medians of {rounds} rounds")
+    alone = statistics.median(value for values in parser.values() for value in values)
+    print(f"MLIR parser alone  {programs / alone:8.0f} programs/s")
+    for storage in STORAGES:
+        ratios = [beside / taken for beside, taken in zip(parser[storage], seconds[storage], strict=True)]
+        each = " ".join(f"{ratio:.2f}" for ratio in ratios)
+        rate = programs / statistics.median(seconds[storage])
+        print(f"storage={storage:10} {rate:8.0f} programs/s  {statistics.median(ratios):.2f} of the parser's ({each})")
 
 
 def peak_memory(programs: int, root: Path) -> None:
