@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from mlir_datagen.config.compose import compose_config, load_saved_config
 from mlir_datagen.dataset.finished import CONFIG
 from mlir_datagen.dataset.journal import Journal, Place
-from mlir_datagen.dataset.measurements import MANIFEST_KEY, Measured, read_measurements, record_measurements
+from mlir_datagen.dataset.manifest import MEASUREMENTS_KEY
+from mlir_datagen.dataset.measurements import Measured, read_measurements, record_measurements
 from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.errors import UserError
 from mlir_datagen.ops import FAMILIES
@@ -97,7 +98,7 @@ def repeat_measurements(folder: Path, listener: Listener) -> Agreement:
         )
     first, second = np.array(both).T
     conditions = session(dataset.settings)
-    recorded = dataset.manifest.get(MANIFEST_KEY, {})
+    recorded = dataset.manifest.get(MEASUREMENTS_KEY, {})
     return Agreement(
         programs=len(both),
         rank_correlation=rank_correlation(first, second),

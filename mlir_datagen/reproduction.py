@@ -11,8 +11,7 @@ from typing import Any
 
 from mlir_datagen.config.compose import load_saved_config
 from mlir_datagen.dataset.finished import CONFIG
-from mlir_datagen.dataset.manifest import MANIFEST, environment
-from mlir_datagen.dataset.measurements import MANIFEST_KEY
+from mlir_datagen.dataset.manifest import MANIFEST, MEASUREMENTS_KEY, environment
 from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.dataset.writer import CHECKSUMS
 from mlir_datagen.errors import UserError
@@ -81,7 +80,7 @@ def _same_bytes(one: Path, other: Path) -> bool:
 def _different_manifest(manifest: dict[str, Any], again: Path) -> Iterator[str]:
     """Compare all of the manifests but what made each, and measured times."""
     made = json.loads((again / MANIFEST).read_text())
-    for key in sorted({*manifest, *made} - {"environment", MANIFEST_KEY}):
+    for key in sorted({*manifest, *made} - {"environment", MEASUREMENTS_KEY}):
         if manifest.get(key) != made.get(key):
             yield f"{MANIFEST} differs in {key}"
 

@@ -15,8 +15,8 @@ import yaml
 
 from mlir_datagen.config import RunConfig
 from mlir_datagen.dataset.card import dataset_card
-from mlir_datagen.dataset.manifest import MANIFEST, manifest, read_manifest
-from mlir_datagen.dataset.measurements import MANIFEST_KEY, MEASUREMENTS, write_measurements
+from mlir_datagen.dataset.manifest import MANIFEST, MEASUREMENTS_KEY, manifest, read_manifest
+from mlir_datagen.dataset.measurements import MEASUREMENTS, write_measurements
 from mlir_datagen.dataset.reader import changed_files
 from mlir_datagen.dataset.writer import CHECKSUMS, Checksums, file_sha256
 from mlir_datagen.errors import UserError
@@ -67,7 +67,7 @@ def write_description(
     files[CHECKSUMS] = file_sha256(root / CHECKSUMS)
     written = manifest(config, by_family, quotas, production, digest, files)
     if config.measure.enabled:
-        written[MANIFEST_KEY] = write_measurements(root, production.measured, session(config.measure))
+        written[MEASUREMENTS_KEY] = write_measurements(root, production.measured, session(config.measure))
     (root / MANIFEST).write_text(json.dumps(written, indent=2) + "\n")
     return written
 
@@ -107,8 +107,8 @@ def find_finished(path: Path, config: RunConfig) -> dict[str, Any] | None:
 def listed_files(found: Mapping[str, Any]) -> dict[str, str]:
     """Return the digests of all files that a manifest lists, the measured times included."""
     files = dict(found["files"])
-    if MANIFEST_KEY in found:
-        files[MEASUREMENTS] = found[MANIFEST_KEY]["sha256"]
+    if MEASUREMENTS_KEY in found:
+        files[MEASUREMENTS] = found[MEASUREMENTS_KEY]["sha256"]
     return files
 
 

@@ -18,13 +18,12 @@ import pyarrow.parquet as pq
 
 from mlir_datagen.dataset.arrow import number_array, string_array
 from mlir_datagen.dataset.journal import recordable
-from mlir_datagen.dataset.manifest import MANIFEST
+from mlir_datagen.dataset.manifest import MANIFEST, MEASUREMENTS_KEY
 from mlir_datagen.dataset.writer import file_sha256
 from mlir_datagen.errors import UserError
 from mlir_datagen.proving.job import Measurement
 
 MEASUREMENTS = "measurements.parquet"
-MANIFEST_KEY = "measurements"
 
 Measured = tuple[str, str, Measurement]
 """Split, name, and time of a program."""
@@ -86,7 +85,7 @@ def record_measurements(
         UserError: when the folder cannot be written.
     """
     with recordable(folder):
-        manifest[MANIFEST_KEY] = write_measurements(folder, measured, settings, failed)
+        manifest[MEASUREMENTS_KEY] = write_measurements(folder, measured, settings, failed)
         partial = folder / f"{MANIFEST}.partial"
         partial.write_text(json.dumps(manifest, indent=2) + "\n")
         partial.rename(folder / MANIFEST)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from mlir_datagen.mlir.types import TensorType, tensor
+from mlir_datagen.mlir.types import TensorType
 
 
 class Value(NamedTuple):
@@ -99,11 +99,6 @@ class FunctionBuilder:
             f"module {{\n  func.func @{self.name}({arguments}) -> {result.type.text} {{\n{body}\n"
             f"    return {result.name} : {result.type.text}\n  }}\n}}\n"
         )
-
-
-def window(height: int, width: int, dtype: str) -> TensorType:
-    """Return the type of a pooling window; linalg takes the window as an operand of which only the shape counts."""
-    return tensor((height, width), dtype)
 
 
 def strides_and_dilations(strides: tuple[int, int], dilations: tuple[int, int]) -> str:

@@ -132,8 +132,7 @@ def allot(
         if all(family.find(index, count) for family, count in zip(families.values(), wanted, strict=True)):
             break
     quotas = []
-    for place, (name, family) in enumerate(families.items()):
-        asked = shares(size, weights)[place]
+    for place, (asked, (name, family)) in enumerate(zip(shares(size, weights), families.items(), strict=True)):
         exhausted = wanted[place] == capacities[place] and int(planned[place]) < asked
         quotas.append(Quota(split, name, asked, int(planned[place]), family.existing(index), exhausted))
     short = len(turns) < size
