@@ -97,6 +97,10 @@ def generate(config: RunConfig, listener: Listener | None = None) -> Outcome:
         finished = find_finished(path, config)
     if finished is not None:
         return Outcome(path, finished, existed=True)
+    if config.needs_workers:
+        from mlir_datagen.proving.prover import prepare_workers
+
+        prepare_workers(config.check)
     source = RandomOps(config)
     plan = source.plan(config.splits)
     needed = _estimate(config, source, plan)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
+import sys
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -22,7 +24,7 @@ from planting import (
     writes_one_element,
 )
 
-from mlir_datagen.errors import Rejection
+from mlir_datagen.errors import Rejection, UserError
 from mlir_datagen.mlir.jit import CompiledProgram
 from mlir_datagen.mlir.lower import lower
 from mlir_datagen.mlir.parse import Contexts
@@ -177,3 +179,24 @@ def test_where_a_maximum_starts_shows_on_negative_images_alone():
     assert not passes(from_zero, -image)
     # So this is what the check runs it on.
     assert max(family.input_range(spec)) <= 0
+
+
+def test_comparing_without_pytorch_says_what_to_install(monkeypatch, tmp_path):
+    import mlir_datagen.proving.prover as prover
+
+    monkeypatch.setattr(prover, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"PyTorch, which is not installed.*pip install.*or use check=lower"):
+        generate(config(check__level="execute", output_dir=str(tmp_path)))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_script_without_a_main_guard_can_use_workers(tmp_path):
+    script = tmp_path / "unguarded.py"
+    script.write_text(
+        "from mlir_datagen.one_program import prove_program\n"
+        "from mlir_datagen.program import parse_spec\n"
+        'spec = parse_spec("matmul", \'{"m": 4, "n": 4, "k": 4}\')\n'
+        'print(prove_program("matmul", spec, "lower", measure=False).level)\n'
+    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "lower\n"), done.stderr

@@ -18,7 +18,7 @@ from mlir_datagen.mlir.jit import BoundProgram
 from mlir_datagen.proving.job import Measurement
 from mlir_datagen.proving.settings import Cores, MeasureSettings
 
-SHORTEST_RUN_NS = 5_000_000
+SHORTEST_RUN_NS = 10_000_000
 """Shorter programs are called several times a run: calling from Python takes about a microsecond."""
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import contextmanager
 from importlib.util import find_spec
 from itertools import islice
+from multiprocessing import forkserver
 from types import TracebackType
 from typing import Any, Self
 
@@ -28,6 +31,50 @@ _SIGNAL_MEANINGS = {
 }
 
 
+def prepare_workers(check: CheckSettings) -> None:
+    """Begin to start the process that the workers are forked from; it gets ready while this one goes on.
+
+    It imports all that they need: PyTorch takes seconds to import, and a worker that a program has ended is replaced at
+    once.
+    """
+    multiprocessing.set_forkserver_preload([worker.__name__, *(["torch"] if check.level == "execute" else [])])
+    with _without_interrupts():
+        forkserver.ensure_running()
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Block SIGINT for the threads and processes that are started here, which inherit that.
+
+    Ctrl-C is this process's to handle: a worker that is just starting would print a traceback.
+    """
+    unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
+
+
+class _HiddenMain:
+    """Keeps new processes from importing the script that this one runs, as multiprocessing would have them do.
+
+    Nothing that is sent to them is defined there, and a script without `if __name__ == "__main__"` would run once more
+    in each.
+    """
+
+    def __init__(self) -> None:
+        self._module = sys.modules["__main__"]
+        self._file = getattr(self._module, "__file__", None)
+
+    def hide(self) -> None:
+        """From now on, new processes import nothing of the kind."""
+        self._module.__file__ = None
+
+    def show(self) -> None:
+        """Put it back."""
+        self._module.__file__ = self._file
+
+
 class Prover:
     """A pool of worker processes. Use it as a context.
 
@@ -45,13 +92,11 @@ class Prover:
             )
         self._limits = limits
         self._cores = Cores.available()
-        # One process imports all that the workers need, and they are forked from it: PyTorch takes seconds to import,
-        # and a worker that a program has ended is replaced at once.
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([worker.__name__, *(["torch"] if check.level == "execute" else [])])
+        prepare_workers(check)
+        self._main = _HiddenMain()
         self._pool = ProcessPool(
             max_workers=self._cores.workers,
-            context=context,
+            context=multiprocessing.get_context("forkserver"),
             initializer=worker.start,
             initargs=(self._cores, limits, measure, check.level == "execute"),
         )
@@ -67,13 +112,9 @@ class Prover:
             running += [self._submit(job) for job in islice(waiting, 1)]
 
     def __enter__(self) -> Self:
-        # The pool's threads, and so the workers, inherit that SIGINT is blocked: Ctrl-C is this process's to handle,
-        # and a worker that is just starting would print a traceback.
-        unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
+        self._main.hide()
+        with _without_interrupts():
             assert self._pool.active  # asking starts it
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
         # Not before, as the process that the workers are forked from inherits it.
         pin(set(self._cores.others))
         return self
@@ -86,6 +127,7 @@ class Prover:
         else:
             self._pool.stop()
         self._pool.join()
+        self._main.show()
         pin({self._cores.measuring, *self._cores.others})
 
     def _submit(self, job: Job) -> tuple[Job, Any]:

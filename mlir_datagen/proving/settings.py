@@ -67,5 +67,5 @@ class Cores:
 
     @property
     def workers(self) -> int:
-        """How many worker processes keep them busy: one for each core, and one that is ready to be measured next."""
-        return len({self.measuring, *self.others}) + 1
+        """How many worker processes keep them busy: one for each core, and two that are ready to be measured next."""
+        return len({self.measuring, *self.others}) + 2

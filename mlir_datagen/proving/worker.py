@@ -68,8 +68,10 @@ class Worker:
                 module = lower(job.text, self._contexts.next())
                 program = CompiledProgram(module, len(job.shapes)) if job.is_run else None
             compile_ns = time.process_time_ns() - processor_time
-            if program is None:
-                return Proof(job.level, None, None, tuple(busy))
+        if program is None:
+            return Proof(job.level, None, None, tuple(busy))
+        # Again, as the measuring core may be free now: without it, several workers share the others.
+        with any_core(self._cores, self._lock):
             family = FAMILIES[job.family]
             arguments = random_arguments(job, family, family.spec_of_json(job.spec))
             results = [aligned_array(shape) for shape in job.shapes[job.arguments :]]
