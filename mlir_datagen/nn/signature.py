@@ -12,7 +12,7 @@ class Argument(NamedTuple):
 
     Attributes:
         role: one of `ROLES`.
-        name: PyTorch's name: of the forward method's argument, or of the parameter or buffer, such as `layer1.0.conv1.weight`.
+        name: in PyTorch: of an argument of the forward method, or of a parameter or buffer (`layer1.0.conv1.weight`).
         dtype: the element type as MLIR spells it, such as `f32` or `i64`.
         shape: the static shape.
     """
