@@ -7,7 +7,8 @@ Four figures, each beside what it must reach:
 
 - how much of the wall time of `check=execute measure=baseline` no worker compiles or runs a program;
 - labelled programs per minute, beside the usual way, one `mlir-opt-19 | mlir-cpu-runner-19 -O3` per program and run
-  (which needs `apt install mlir-19-tools libmlir-19-dev`, the second for the clock), and how far the medians differ;
+  (which needs `apt install mlir-19-tools`, and MLIR 19's runner libraries where MLIR_19_LIBRARIES says), and how far
+  the medians differ;
 - how far two measurements of the same programs agree;
 - how many of all four families' programs over `dims=small` match the reference.
 
@@ -21,6 +22,7 @@ same arrays, with nothing else running, was seen to differ by up to 29 % (10th t
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import shutil
 import statistics
@@ -60,7 +62,7 @@ GRIDS = [
 """Grids whose programs take 0.1 to 50 ms as plain loops on a processor of 2.5 GHz."""
 
 RUNS = 5
-MLIR_LIBRARIES = Path("/usr/lib/llvm-19/lib")
+MLIR_LIBRARIES = Path(os.environ.get("MLIR_19_LIBRARIES", "/usr/lib/llvm-19/lib"))
 MLIR_19_PIPELINE = ",".join(
     [
         "one-shot-bufferize{bufferize-function-boundaries=1 function-boundary-type-conversion=identity-layout-map}",
@@ -174,7 +176,7 @@ def usual_median_ns(text: str) -> float:
 def compare_with_usual(dataset: Path, seconds: float, programs: int) -> None:
     """Print both ways' rates, and how far their medians differ, on some of the dataset's programs."""
     if shutil.which("mlir-cpu-runner-19") is None or not MLIR_LIBRARIES.is_dir():
-        print("the usual way: not measured; it needs apt install mlir-19-tools libmlir-19-dev")
+        print("the usual way: not measured; it needs mlir-19-tools, and MLIR_19_LIBRARIES: see .ci/run")
         return
     stored = read_measurements(dataset)
     every = list(Dataset(dataset).programs())

@@ -15,12 +15,12 @@ from mlir_datagen.dataset.finished import CONFIG
 from mlir_datagen.dataset.journal import Journal, Place
 from mlir_datagen.dataset.manifest import MEASUREMENTS_KEY
 from mlir_datagen.dataset.measurements import Measured, read_measurements, record_measurements
-from mlir_datagen.dataset.reader import Dataset
+from mlir_datagen.dataset.reader import Dataset, StoredProgram
 from mlir_datagen.errors import UserError
 from mlir_datagen.ops import FAMILIES
 from mlir_datagen.pipeline import Listener
 from mlir_datagen.program import parse_spec
-from mlir_datagen.proving.batch import job_of
+from mlir_datagen.proving.batch import job_of, job_without_reference
 from mlir_datagen.proving.job import Failure, Job, Measurement
 from mlir_datagen.proving.machine import session
 from mlir_datagen.proving.settings import CheckSettings, MeasureSettings, SandboxLimits
@@ -123,6 +123,18 @@ def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return ranks
 
 
+def measuring_job(program: StoredProgram) -> Job:
+    """Return the job of measuring a program of a dataset.
+
+    Raises:
+        UserError: when its spec is damaged.
+    """
+    if program.family in FAMILIES and program.source == "random":
+        spec = parse_spec(program.family, program.spec)
+        return job_of(FAMILIES[program.family], spec, program.text, _UNCHECKED.level, measure=True)
+    return job_without_reference(program.text, program.arguments, program.results, _UNCHECKED.level, measure=True)
+
+
 class _Measurable:
     """A dataset, with the settings that it is measured with."""
 
@@ -172,5 +184,4 @@ class _Measurable:
             place = (program.split, program.name)
             if place not in journal.outcomes:
                 places.append(place)
-                spec = parse_spec(program.family, program.spec)
-                yield job_of(FAMILIES[program.family], spec, program.text, _UNCHECKED.level, measure=True)
+                yield measuring_job(program)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +11,20 @@ from typing import Any
 
 from mlir_datagen.config import RunConfig
 from mlir_datagen.dataset.columns import program_table
+from mlir_datagen.dataset.excluded import excluded_suites, keep_out_datasets
 from mlir_datagen.dataset.files_folder import FLAT_INDEX, check_replaceable, replace_folder, written_files
 from mlir_datagen.dataset.finished import find_finished, write_description
+from mlir_datagen.dataset.places import index_name, split_folder
 from mlir_datagen.dataset.room import check_room, disk_bytes
 from mlir_datagen.dataset.staging import Staging, writable
 from mlir_datagen.dataset.writer import Checksums, SplitWriter, Storage
+from mlir_datagen.decontamination import Decontamination
+from mlir_datagen.errors import UserError
 from mlir_datagen.mlir.parse import Verifier
-from mlir_datagen.production import produce_all
+from mlir_datagen.nn.model_spec import require_trusted
+from mlir_datagen.nn.worker import PRELOADED
+from mlir_datagen.production import Production, last_rejected, produce_all, produce_listed
+from mlir_datagen.program import Program, Rejected
 from mlir_datagen.proving.batch import BatchProver, Progress
 from mlir_datagen.sources.mix import Quota
 from mlir_datagen.sources.random_ops import Plan, RandomOps
@@ -32,23 +39,33 @@ class Preview:
     Attributes:
         path: where the dataset would be, or is.
         quotas: what each family gives to each split.
-        disk_bytes: the room needed, scaled up from a sample.
+        networks: the networks' names.
+        disk_bytes: the room needed without the networks, scaled up from a sample.
         exists: whether the dataset is there already.
     """
 
     path: Path
     quotas: list[Quota]
+    networks: list[str]
     disk_bytes: int
     exists: bool
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run did: the dataset's folder, its manifest, and whether it was finished before."""
+    """What a run did.
+
+    Attributes:
+        path: the dataset's folder.
+        manifest: its manifest.
+        existed: whether it was finished before.
+        rejected: what this run rejected.
+    """
 
     path: Path
     manifest: dict[str, Any]
     existed: bool
+    rejected: Sequence[Rejected] = ()
 
 
 @dataclass(frozen=True)
@@ -78,11 +95,11 @@ def preview(config: RunConfig) -> Preview:
         UserError: when the config cannot be fulfilled.
     """
     path = dataset_path(config)
-    source = RandomOps(config)
-    plan = source.plan(config.splits)
+    _require_trusted(config)
+    source, plan = _planned(config)
     with writable(path):
         exists = find_finished(path, config) is not None
-        return Preview(path, plan.quotas, _estimate(config, source, plan), exists)
+        return Preview(path, plan.quotas, list(config.models), _estimate(config, source, plan), exists)
 
 
 def generate(config: RunConfig, listener: Listener | None = None) -> Outcome:
@@ -97,22 +114,22 @@ def generate(config: RunConfig, listener: Listener | None = None) -> Outcome:
         finished = find_finished(path, config)
     if finished is not None:
         return Outcome(path, finished, existed=True)
+    _require_trusted(config)
     if config.needs_workers:
-        from mlir_datagen.proving.prover import prepare_workers
+        from mlir_datagen.proving.prover import prepare
 
-        prepare_workers(config.check)
-    source = RandomOps(config)
-    plan = source.plan(config.splits)
+        prepare(config.check, PRELOADED if config.models else ())
+    source, plan = _planned(config)
     needed = _estimate(config, source, plan)
     with Staging(path, listener.on_wait) as staging:
         if (finished := find_finished(path, config)) is not None:
             return Outcome(path, finished, existed=True)
         check_room(staging.path, needed)
-        listener.on_start(plan.total)
+        listener.on_start(plan.total + len(config.models))
         with writable(path):
-            manifest = _write_dataset(staging.path, config, source, plan, listener.on_written)
+            manifest, rejected = _write_dataset(staging.path, config, source, plan, listener.on_written)
         staging.publish()
-    return Outcome(path, manifest, existed=False)
+    return Outcome(path, manifest, existed=False, rejected=rejected)
 
 
 def generate_files(
@@ -148,18 +165,57 @@ def generate_files(
     return [output_dir / file for file in written_files(output_dir)], production.taken
 
 
-def _write_dataset(root: Path, config: RunConfig, source: RandomOps, plan: Plan, progress: Progress) -> dict[str, Any]:
+def _require_trusted(config: RunConfig) -> None:
+    """Refuse classes that the run does not trust.
+
+    Before anything is made: a dataset without them would stand in the way of the run that trusts them, which is of the
+    same name.
+    """
+    for spec in config.models.values():
+        require_trusted(spec, config.trust)
+
+
+def _planned(config: RunConfig) -> tuple[RandomOps | None, Plan]:
+    """Return the source of random programs, if any are asked for, and its plan."""
+    if not config.ops:
+        return None, Plan([], [])
+    source = RandomOps(config)
+    return source, source.plan(config.splits)
+
+
+def _write_dataset(
+    root: Path, config: RunConfig, source: RandomOps | None, plan: Plan, progress: Progress
+) -> tuple[dict[str, Any], list[Rejected]]:
     digest = hashlib.sha256()
+    production = Production()
+    unseen = Decontamination()
+    keep_out_datasets(config.exclude, unseen)
+    writers: dict[str, SplitWriter] = {}
     with ExitStack() as stack:
         checksums = stack.enter_context(Checksums(root))
-        writers = {
-            split: stack.enter_context(SplitWriter(root, split, size, _storage(config, split), checksums, digest))
-            for split, size in config.splits.items()
-        }
+
+        def open_split(split: str, size: int) -> SplitWriter:
+            writer = SplitWriter(root, split, size, _storage(config, split), checksums, digest)
+            writers[split] = stack.enter_context(writer)
+            return writer
+
+        def write_listed(split: str, programs: Iterable[Program | Rejected]) -> None:
+            produce_listed(programs, split, open_split(split, 1), production, prover, progress)
+
         prover = stack.enter_context(batch_prover(config)) if config.needs_workers else None
-        production = produce_all(source, plan, writers, prover, progress=progress)
+        if config.models or config.suites or excluded_suites(config.exclude):
+            # Only here, since it brings libraries that runs without networks and suites do not need.
+            from mlir_datagen.sources.listed import produce_listed_splits
+
+            produce_listed_splits(config, root, unseen, write_listed)
+        if source is not None:
+            drawn = {split: open_split(split, size) for split, size in config.splits.items()}
+            produce_all(source, plan, drawn, prover, progress=progress, unseen=unseen, production=production)
     counts = {split: writer.counts for split, writer in writers.items()}
-    return write_description(root, config, counts, plan.quotas, production, digest.hexdigest())
+    if not any(counter.total() for counter in counts.values()):
+        raise UserError(f"Not one program was kept, and nothing was left behind. {last_rejected(production)}")
+    manifest = write_description(root, config, counts, plan.quotas, production, digest.hexdigest(), unseen)
+    return manifest, production.rejected
 
 
 @contextmanager
@@ -173,12 +229,14 @@ def batch_prover(config: RunConfig) -> Iterator[BatchProver]:
 
 
 def _storage(config: RunConfig, split: str) -> Storage:
-    folder = None if config.storage == "parquet" else split
-    return Storage(folder, f"{split}.parquet", with_text=config.storage != "files")
+    folder = None if config.storage == "parquet" else split_folder(split)
+    return Storage(folder, index_name(split), with_text=config.storage != "files")
 
 
-def _estimate(config: RunConfig, source: RandomOps, plan: Plan) -> int:
-    """Return the bytes that the dataset needs on disk, scaled up from the first programs of its plan."""
+def _estimate(config: RunConfig, source: RandomOps | None, plan: Plan) -> int:
+    """Return the bytes that the random programs need on disk, scaled up from the first of their plan."""
+    if source is None:
+        return 0
     sample = program_table(source.produce(plan.tasks[0].first(_SAMPLE), Verifier()))
     storage = _storage(config, next(iter(config.splits)))
     return plan.total * disk_bytes(sample, storage, config.output_dir) // max(1, len(sample))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from mlir_datagen.dataset.columns import program_table
+from mlir_datagen.dataset.columns import listed_table, program_table
 from mlir_datagen.dataset.writer import SplitWriter
+from mlir_datagen.decontamination import Decontamination
 from mlir_datagen.errors import UserError
 from mlir_datagen.mlir.parse import Verifier
-from mlir_datagen.program import PARSED, Batch, Rejected
+from mlir_datagen.program import PARSED, Batch, Program, Rejected
 from mlir_datagen.proving.batch import BatchProver, Progress
 from mlir_datagen.proving.job import Failure, Measurement, Proof
 from mlir_datagen.sources.random_ops import Plan, RandomOps, Taken
@@ -44,6 +45,8 @@ def produce_all(
     prover: BatchProver | None = None,
     taken: Taken | None = None,
     progress: Progress = lambda count: None,
+    unseen: Decontamination | None = None,
+    production: Production | None = None,
 ) -> Production:
     """Make the programs of a plan and write them; the next ones of the walks make up for rejected ones.
 
@@ -54,17 +57,22 @@ def produce_all(
         prover: what proves programs beyond the parser, if anything.
         taken: what was taken before this plan.
         progress: called with the number of programs that were just tried.
+        unseen: what no program may compute, if anything.
+        production: what the run has made so far, which is added to.
 
     Raises:
         UserError: when the grids run out, or program after program is rejected.
     """
-    production = Production(taken=Counter(taken or {}))
+    production = production or Production()
+    production.taken.update(taken or {})
     verifier = Verifier()
     uniqueness = _Uniqueness()
     fruitless = 0
     while True:
         for task in plan.tasks:
             batch = uniqueness.keep_new(source.produce(task, verifier))
+            if unseen is not None and unseen.against:
+                batch = batch.sift(lambda block: [unseen.judge(text) for text in block.texts])
             if prover is not None:
                 batch = prover.prove(batch, progress)
             else:
@@ -73,7 +81,7 @@ def produce_all(
             production.attempted += len(task.points)
             fruitless = 0 if kept else fruitless + len(task.points)
             if fruitless >= _MOST_FRUITLESS:
-                raise UserError(f"Not one of {fruitless} programs in a row was kept. {_last_rejected(production)}")
+                raise UserError(f"Not one of {fruitless} programs in a row was kept. {last_rejected(production)}")
         for quota in plan.quotas:
             production.taken[quota.split, quota.family] += quota.planned
         missing = {split: writer.missing for split, writer in writers.items() if writer.missing}
@@ -82,7 +90,37 @@ def produce_all(
         try:
             plan = source.plan(missing, production.taken)
         except UserError as error:
-            raise UserError(f"{error} {_last_rejected(production)}") from error
+            raise UserError(f"{error} {last_rejected(production)}") from error
+
+
+def produce_listed(
+    programs: Iterable[Program | Rejected],
+    split: str,
+    writer: SplitWriter,
+    production: Production,
+    prover: BatchProver | None = None,
+    progress: Progress = lambda count: None,
+) -> None:
+    """Write programs that come one by one, without any that make up for rejected ones.
+
+    Args:
+        programs: the programs, verified, or why there is none.
+        split: the split that they go to.
+        writer: its writer.
+        production: what the run has made so far; it is added to.
+        prover: what proves them further, if anything.
+        progress: called with 1 for each program that was tried.
+    """
+    for outcome in programs if prover is None else prover.prove_listed(programs, split):
+        production.attempted += 1
+        progress(1)
+        if isinstance(outcome, Rejected):
+            production.rejected.append(outcome)
+            continue
+        writer.write(listed_table(split, [outcome]), [outcome.name])
+        production.checked += outcome.proof.level != "parse"
+        if outcome.proof.measurement is not None:
+            production.measured.append((split, outcome.name, outcome.proof.measurement))
 
 
 def _write(batch: Batch, writer: SplitWriter, production: Production) -> int:
@@ -97,7 +135,8 @@ def _write(batch: Batch, writer: SplitWriter, production: Production) -> int:
     return len(names)
 
 
-def _last_rejected(production: Production) -> str:
+def last_rejected(production: Production) -> str:
+    """Say what became of the programs that were rejected, and how to see the last."""
     last = production.rejected[-1]
     return (
         f"{len(production.rejected)} of {production.attempted} programs were rejected, and nothing was left behind. "

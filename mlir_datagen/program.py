@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -12,13 +13,22 @@ import orjson
 from numpy.typing import NDArray
 
 from mlir_datagen.errors import UserError, listed, nearest
-from mlir_datagen.mlir.types import BYTES_PER_ELEMENT
+from mlir_datagen.mlir.types import BYTES_PER_ELEMENT, ELEMENT_BYTES
+from mlir_datagen.nn.signature import Argument
 from mlir_datagen.ops import FAMILIES
-from mlir_datagen.ops.family import OpFamily, Spec, Variant, flatten
+from mlir_datagen.ops.family import Loop, OpFamily, Spec, Variant, flatten
 from mlir_datagen.proving.job import Failure, Proof
 
-STAGES = ("emitted", "verified", "unique", "lowered", "executed", "matched", "measured")
+STAGES = ("emitted", "verified", "unique", "unseen", "lowered", "executed", "matched", "measured")
 """What a program passes, in this order, as far as a run goes; a rejection names the one that it failed."""
+
+
+NETWORK = "network"
+"""The source and the family of a whole network."""
+EXTRACTED = "extracted"
+"""The source, and the split, of what was taken out of networks."""
+NETWORKS_SPLIT = "neural_nets"
+"""The split of whole networks."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +98,48 @@ def rejected_program(family: str, split: str, spec: Spec, failure: Failure) -> R
     option["measured"] = " --measure"
     command = f"python scripts/program.py {family} {shlex.quote(written)}{option.get(failure.stage, '')}"
     return Rejected(family, split, written, failure.stage, failure.reason, command)
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program that was not drawn from a grid: a network, or a part of one.
+
+    Attributes:
+        name: its name in its split.
+        source: where it comes from, such as `network`.
+        family: what it is, such as `network`.
+        kind: which of those; for a network the converter.
+        spec: JSON from which it can be made again.
+        arguments, results: the function's signature.
+        loops: the iteration space of the main operation; empty for a network.
+        flops: arithmetic operations of all its linalg operations; None where nothing could read them.
+        proof: what is proven of it.
+        provenance: JSON that says what it was made from.
+        multiplicity: how often the network that it comes from has it; None where it is none's part.
+        command: what makes it again, for when it is rejected.
+    """
+
+    name: str
+    source: str
+    family: str
+    kind: str
+    spec: str
+    seed: int
+    text: str
+    arguments: tuple[Argument, ...]
+    results: tuple[Argument, ...]
+    loops: tuple[Loop, ...]
+    flops: int | None
+    proof: Proof
+    provenance: str
+    multiplicity: int | None = None
+    command: str = ""
+
+    @property
+    def bytes_moved(self) -> int:
+        """The size of arguments and results in bytes."""
+        operands = (*self.arguments, *self.results)
+        return sum(math.prod(operand.shape) * ELEMENT_BYTES[operand.dtype] for operand in operands)
 
 
 PARSED = Proof("parse", None, None, ())

@@ -22,13 +22,14 @@ from mlir_datagen.version import GENERATOR_VERSION
 _READ_SIZE = 1 << 20
 
 
-def reproduce(folder: Path, work_dir: Path | None, listener: Listener) -> str:
+def reproduce(folder: Path, work_dir: Path | None, listener: Listener, trust: tuple[str, ...] = ()) -> str:
     """Make a dataset again in a temporary folder and compare.
 
     Args:
         folder: the dataset.
         work_dir: where the temporary folder goes; the system's place for such when left out.
         listener: told of the progress.
+        trust: packages whose classes the dataset's networks may import.
 
     Returns:
         What was compared, as a sentence.
@@ -48,7 +49,9 @@ def reproduce(folder: Path, work_dir: Path | None, listener: Listener) -> str:
     if work_dir is not None and not work_dir.is_dir():
         raise UserError(f"{work_dir} is not a folder, so the dataset cannot be made again in it. Name one: --work-dir.")
     with tempfile.TemporaryDirectory(prefix="mlir_datagen_", dir=work_dir) as temporary:
-        again = generate(dataclasses.replace(config, output_dir=Path(temporary), dry_run=False), listener).path
+        again = generate(
+            dataclasses.replace(config, output_dir=Path(temporary), dry_run=False, trust=trust), listener
+        ).path
         files = sorted({*dataset.checksums(), CHECKSUMS})
         differences = [*_different_files(folder, again, files), *_different_manifest(dataset.manifest, again)]
         if differences and (cause := _different_environment(dataset.manifest)):
@@ -86,7 +89,8 @@ def _different_manifest(manifest: dict[str, Any], again: Path) -> Iterator[str]:
 
 
 def _different_environment(manifest: dict[str, Any]) -> str:
-    recorded, here = manifest["environment"], environment()
+    recorded = manifest["environment"]
+    here = environment(with_networks="torch" in recorded)
     differing = [
         f"{name} {recorded.get(name)} (here {value})" for name, value in here.items() if recorded.get(name) != value
     ]

@@ -10,17 +10,19 @@ from typing import Any
 
 from mlir_datagen.config import RunConfig
 from mlir_datagen.config.compose import load_saved_config
+from mlir_datagen.dataset.exported import check_exports
 from mlir_datagen.dataset.finished import CONFIG, listed_files
 from mlir_datagen.dataset.manifest import MANIFEST
-from mlir_datagen.dataset.reader import Dataset, changed_files
+from mlir_datagen.dataset.reader import Dataset, StoredProgram, changed_files
 from mlir_datagen.dataset.writer import CHECKSUMS
 from mlir_datagen.errors import Rejection, UserError
-from mlir_datagen.mlir.parse import Verifier
+from mlir_datagen.mlir.parse import Contexts, Verifier, function_types
 from mlir_datagen.ops import FAMILIES
 from mlir_datagen.ops.family import OpFamily, Spec
 from mlir_datagen.program import parse_spec
 from mlir_datagen.proving.batch import Progress
 from mlir_datagen.sources.split import Splitter
+from mlir_datagen.sources.suite_spec import SUITES
 from mlir_datagen.version import GENERATOR_VERSION
 
 _SHOWN = 10
@@ -63,9 +65,12 @@ def _check_files(dataset: Dataset) -> str:
     problems = list(changed_files(folder, listed))
     known = {*listed, MANIFEST}
     present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
-    problems += [f"{file} does not belong to it" for file in sorted(present - known)]
+    exports = check_exports(folder, manifest["digest"])
+    exported = {file for files in exports.values() for file in files}
+    problems += [f"{file} does not belong to it" for file in sorted(present - known - exported)]
     refuse(folder, problems)
-    return f"{len(listed)} files are as SHA256SUMS and the manifest say, and there is no other."
+    besides = f" but the exports {', '.join(exports)}, which are whole" if exports else ""
+    return f"{len(listed)} files are as SHA256SUMS and the manifest say, and there is no other{besides}."
 
 
 def _check_programs(dataset: Dataset, progress: Progress) -> list[str]:
@@ -107,9 +112,10 @@ class _ProgramChecks:
     def __init__(self, dataset: Dataset, config: RunConfig) -> None:
         self.same_generator = dataset.manifest["generator_version"] == GENERATOR_VERSION
         self._dataset, self._config = dataset, config
-        self._verifier, self._splitter = Verifier(), Splitter(config.split_ratios)
+        self._verifier, self._contexts = Verifier(), Contexts()
+        self._splitter = Splitter(config.split_ratios)
         self._listed = dataset.checksums()
-        self._first_places: dict[str, str] = {}
+        self._first_places: dict[tuple[str, str], str] = {}
         self._counts: dict[str, Counter[str]] = {split: Counter() for split in dataset.splits}
         self._digest = hashlib.sha256()
 
@@ -119,9 +125,11 @@ class _ProgramChecks:
         place = f"{split}/{program.name}"
         self._digest.update(f"{place} {program.sha256}\n".encode())
         self._counts[split][program.family] += 1
-        if program.sha256 in self._first_places:
-            yield f"is the same program as {self._first_places[program.sha256]}"
-        self._first_places[program.sha256] = place
+        # A suite stays whole, whatever else is in the dataset.
+        key = (split if split.startswith(f"{SUITES}.") else "", program.sha256)
+        if key in self._first_places:
+            yield f"is the same program as {self._first_places[key]}"
+        self._first_places[key] = place
         if hashlib.sha256(program.text.encode()).hexdigest() != program.sha256:
             yield "has another text than its sha256 says"
         if self._config.storage != "parquet" and self._listed.get(row["file"]) != program.sha256:
@@ -130,6 +138,22 @@ class _ProgramChecks:
             self._verifier.verify(program.text)
         except Rejection as rejection:
             yield f"is not valid MLIR: {rejection.reason}"
+        else:
+            yield from self._different_signature(program)
+        if program.source == "random":
+            yield from self._random_problems(split, row, program)
+
+    def _different_signature(self, program: StoredProgram) -> Iterator[str]:
+        """Compare the signature in the index with the function's."""
+        types = function_types(program.text, self._contexts.next())
+        for what, listed, found in zip(
+            ("arguments", "results"), (program.arguments, program.results), types, strict=True
+        ):
+            if [(operand.dtype, operand.shape) for operand in listed] != found:
+                yield f"has other {what} than its function"
+
+    def _random_problems(self, split: str, row: dict[str, Any], program: StoredProgram) -> Iterator[str]:
+        """Say what is wrong with a program that was drawn from a grid: all of it follows from its spec."""
         try:
             spec = parse_spec(program.family, program.spec)
         except UserError as error:

@@ -1,9 +1,9 @@
 """The versions that a dataset is stamped with."""
 
-PACKAGE_VERSION = "0.2.0"
+PACKAGE_VERSION = "0.3.0"
 
-GENERATOR_VERSION = 2
+GENERATOR_VERSION = 3
 """Goes up whenever the same config would give other bytes; it is part of every dataset's fingerprint."""
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """The layout of `config.yaml` and `manifest.json`; goes up when an older reader could misread them."""

@@ -5,6 +5,7 @@ conf/generate.yaml explains every setting; the README has examples.
 
 from __future__ import annotations
 
+import json
 import sys
 import tempfile
 import time
@@ -19,6 +20,7 @@ from tqdm import tqdm
 
 from mlir_datagen.config.compose import CONFIG_NAME, command_line, from_omegaconf
 from mlir_datagen.pipeline import Listener, Outcome, Preview, generate, preview
+from mlir_datagen.program import NETWORKS_SPLIT
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name=CONFIG_NAME)
@@ -42,11 +44,19 @@ def _generate(cfg: DictConfig) -> None:
             print("Another run is writing this dataset; waiting for it.", file=sys.stderr)
 
         outcome = generate(config, Listener(bar.reset, bar.update, on_wait))
+    if config.export is not None:
+        # Only here, since most runs export nothing.
+        from mlir_datagen.export import EXPORTERS
+        from mlir_datagen.export.base import export_dataset
+
+        exported = export_dataset(EXPORTERS[config.export], outcome.path, measure=False, listener=Listener())
+        print(f"exported: {exported.folder}")
     _print_outcome(outcome, time.perf_counter() - started)
 
 
 def _print_preview(plan: Preview) -> None:
     rows = [[quota.split, quota.family, quota.asked, str(quota.existing), quota.planned] for quota in plan.quotas]
+    rows += [[NETWORKS_SPLIT, name, 1, "", 1] for name in plan.networks]
     print(tabulate(rows, headers=["split", "op", "asked for", "existing", "will be made"]))
     print(f"disk needed: about {plan.disk_bytes / 1e6:.1f} MB")
     print("This was a dry run: nothing was written.")
@@ -60,12 +70,18 @@ def _print_outcome(outcome: Outcome, seconds: float) -> None:
     rows = []
     for split, counts in manifest["counts"].items():
         for family, made in counts.items():
-            quota = manifest["quotas"][family][split]
+            quota = manifest["quotas"].get(family, {}).get(split)
+            if quota is None:
+                rows.append([split, family, "", made, "", ""])
+                continue
             note = "all that exist" if quota["exhausted"] else ""
             rows.append([split, family, quota["asked"], made, quota["rejected"], note])
     print(tabulate(rows, headers=["split", "op", "asked for", "made", "rejected", ""]))
     funnel = manifest["funnel"]
     print(f"{funnel['kept']} programs kept of {funnel['attempted']} attempted")
+    for rejected in outcome.rejected:
+        if rejected.split == NETWORKS_SPLIT:
+            print(f"{json.loads(rejected.spec)['name']} was rejected at the stage {rejected.stage}: {rejected.reason}")
     if not outcome.existed:
         print(f"made in {seconds:.1f} s")
     print(f"dataset: {outcome.path}")

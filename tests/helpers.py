@@ -40,12 +40,16 @@ GOLDEN_SPECS: dict[str, dict[str, Any]] = {
         for kind in ("add", "mul", "max")
         for shape in ((7,), (7, 5), (7, 5, 3), (2, 7, 5, 3))
     },
+    **{f"relu_generic_{len(shape)}d": {"shape": shape} for shape in ((7,), (7, 5), (7, 5, 3), (2, 7, 5, 3))},
+    "batch_matmul_bmk_bkn": {"batch": 3, "m": 16, "n": 8, "k": 32},
 }  # fmt: skip
 
 
 def golden_program(name: str) -> tuple[Any, Any, str]:
     """Return family, spec and text of a golden program."""
-    family = FAMILIES[name.split("_")[0]]
+    family = next(
+        family for family in FAMILIES.values() for variant in family.variants if f"{family.name}_{variant.name}" == name
+    )
     spec = family.spec_from_json(GOLDEN_SPECS[name])
     return family, spec, family.program(spec)
 
@@ -61,8 +65,13 @@ _WINDOW_GRID = {
     "dilation_height": [1],
     "dilation_width": [1],
 }
+_SHAPE_GRID = {
+    "length": {"from": 3, "to": 90, "step": 3},
+    **{key: [2, 3, 5] for key in ("rows", "columns")},
+    **{key: [1, 2, 4] for key in ("batch", "channels", "height", "width")},
+}
 _RAW: dict[str, Any] = {
-    "schema_version": 1,
+    "schema_version": 2,
     "name": "test",
     "seed": 0,
     "num_samples": 24,
@@ -76,21 +85,25 @@ _RAW: dict[str, Any] = {
             "weight": 1,
             "kinds": ["add", "mul", "max"],
             "ranks": [1, 2, 3, 4],
-            "grid": {
-                "length": {"from": 3, "to": 90, "step": 3},
-                **{key: [2, 3, 5] for key in ("rows", "columns")},
-                **{key: [1, 2, 4] for key in ("batch", "channels", "height", "width")},
-            },
+            "grid": _SHAPE_GRID,
         },
+        "relu": {"weight": 1, "ranks": [1, 2, 3, 4], "grid": _SHAPE_GRID},
+        "batch_matmul": {"weight": 1, "grid": {key: [1, 2, 3, 4, 5] for key in ("batch", "m", "n", "k")}},
     },
     "limits": {"max_bytes": 8 << 30, "max_flops": None},
     "check": {"level": "parse", "fraction": 1.0},
     "measure": {"kind": "none", "runs": 5, "max_seconds": 1.0, "assumed_flops_per_second": 1e9},
     "sandbox": {"seconds": 20, "memory_bytes": 1 << 30},
+    "converter": {"kind": "torch_mlir", "weights": "arguments", "seconds": 900, "memory_bytes": 1 << 34},
+    "save_weights": False,
+    "trust": [],
     "on_exhausted": "redistribute",
     "storage": "both",
     "output_dir": "outputs",
     "dry_run": False,
+    "export": {"consumer": None},
+    "extract": {"window": None, "stride": 1},
+    "exclude": [],
 }
 
 
@@ -136,7 +149,7 @@ def run_script(
         env={**os.environ, **(environment or {})},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
     )
 
 

@@ -17,7 +17,7 @@ from mlir_datagen.ops import FAMILIES
 from mlir_datagen.version import GENERATOR_VERSION
 
 TINY_DIGEST = "aa3c29075208bfaba638cf1e221fa7a62a55552f5004c34ac96d2e51863a68fa"
-TINY_GENERATOR_VERSION = 2
+TINY_GENERATOR_VERSION = 3
 
 
 def index_of(folder, split="train"):
@@ -62,7 +62,7 @@ def test_the_manifest_names_every_other_top_level_file(tiny):
 
 def test_the_manifest_adds_up(tiny):
     manifest = manifest_of(tiny)
-    assert manifest["schema_version"] == 1
+    assert manifest["schema_version"] == 2
     assert tiny.name == f"{manifest['name']}-{manifest['fingerprint']}"
     assert {split: sum(counts.values()) for split, counts in manifest["counts"].items()} == {"train": 20, "test": 4}
     assert manifest["funnel"]["attempted"] == manifest["funnel"]["kept"] == 24

@@ -32,7 +32,7 @@ from mlir_datagen.pipeline import generate
 from mlir_datagen.proving.batch import job_of
 from mlir_datagen.proving.job import Failure, Proof
 from mlir_datagen.proving.prover import Prover
-from mlir_datagen.proving.reference import relative_error, tolerance
+from mlir_datagen.proving.reference import difference, tolerance
 from mlir_datagen.proving.settings import CheckSettings
 
 
@@ -136,8 +136,8 @@ def test_not_a_number_never_passes():
     reference = np.array([1.0, 2.0])
     for wrong in (np.nan, np.inf, -np.inf):
         with pytest.raises(Rejection, match="NaN or inf"):
-            relative_error(np.array([1.0, wrong], np.float32), reference)
-    assert relative_error(np.array([1.0, 2.0], np.float32), reference) == 0
+            difference(np.array([1.0, wrong], np.float32), reference)
+    assert difference(np.array([1.0, 2.0], np.float32), reference) == (0, 0)
 
 
 def execute(jobs):
@@ -170,7 +170,7 @@ def test_where_a_maximum_starts_shows_on_negative_images_alone():
     def passes(program, argument):
         result = np.full(family.results(spec)[0].shape, np.nan, np.float32)
         CompiledProgram(lower(program, Contexts().next()), 2).bind([argument, result]).run()
-        return relative_error(result, family.reference_result(spec, [argument])) <= tolerance(family, spec)
+        return difference(result, family.reference_result(spec, [argument])).relative <= tolerance(family, spec)
 
     from_zero = text.replace("0xFF800000", "0.0")
     assert passes(text, image)

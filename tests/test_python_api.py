@@ -164,7 +164,7 @@ def test_importing_the_package_is_light(tmp_path):
 
 
 def test_boundaries():
-    """Only mlir/ imports torch_mlir, only scripts/ print, and OmegaConf stops at config/compose.py."""
+    """Only mlir/ imports torch_mlir, only nn/ PyTorch at once, only scripts/ print, and OmegaConf stops at one file."""
     package = REPOSITORY / "mlir_datagen"
     heavy = {"torch", "torchvision", "transformers", "pandas", "matplotlib"}
     for path in package.rglob("*.py"):
@@ -173,7 +173,7 @@ def test_boundaries():
         at_import, imported = _imports(tree.body), _imports(ast.walk(tree))
         assert "torch_mlir" not in imported or place.startswith("mlir/"), place
         assert not imported & {"hydra", "omegaconf"} or place == "config/compose.py", place
-        assert not at_import & heavy, place
+        assert not at_import & heavy or (place.startswith("nn/") and at_import & heavy == {"torch"}), place
         calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
         assert not any(isinstance(call, ast.Name) and call.id == "print" for call in calls), place
 

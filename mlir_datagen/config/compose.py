@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,17 +12,23 @@ from typing import Any
 
 import yaml
 from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from mlir_datagen.config.folder import config_directory
+from mlir_datagen.config.models import parse_model
 from mlir_datagen.config.run import RunConfig, check_schema_version, parse_config
 from mlir_datagen.errors import UserError, listed, nearest
+from mlir_datagen.nn.catalogue import TORCHVISION_CLASSIFIERS, torchvision_model
+from mlir_datagen.nn.model_spec import ModelSpec
 
 CONFIG_NAME = "generate"
 CONFIG_ERRORS = (HydraException, OmegaConfBaseException)
-GROUPS = ("ops", "dims", "check", "measure", "experiment")
+GROUPS = ("ops", "dims", "models", "converter", "extract", "suites", "check", "measure", "export", "experiment")
+_LISTS = ("ops", "models", "suites")
 
 # A dataset's folder holds its config; Hydra's own records of a run would be clutter in the working folder.
 _WITHOUT_HYDRA_FILES = {
@@ -36,11 +43,9 @@ _WITHOUT_HYDRA_FILES = {
 _WHOLE = re.compile(r"(dims\.\w+|ops\.\w+\.grid\.\w+|splits|split_ratios)=(.*)", re.DOTALL)
 
 
-def config_directory() -> Path:
-    """Return the folder with the composable configs: of the checkout, or of the installed package."""
-    package = Path(__file__).resolve().parents[1]
-    installed = package / "conf"
-    return installed if installed.is_dir() else package.parent / "conf"
+for _name in TORCHVISION_CLASSIFIERS:
+    # As if conf/models/torchvision/ had a file for each.
+    ConfigStore.instance().store(_name, torchvision_model(_name), "models/torchvision", package=f"models.{_name}")
 
 
 def compose_config(overrides: Sequence[str]) -> RunConfig:
@@ -52,6 +57,28 @@ def compose_config(overrides: Sequence[str]) -> RunConfig:
     with _hydra_errors_for_people(), _own_hydra():
         cfg = compose(CONFIG_NAME, overrides=whole_settings(overrides))
     return from_omegaconf(cfg)
+
+
+def choosing(spec: ModelSpec) -> dict[str, str]:
+    """Return the settings, as the command line has them, with which a run chooses a network.
+
+    They name it where it is as in `conf/models/` or as torchvision's, and describe all of it elsewhere.
+    """
+    file = config_directory() / "models" / f"{spec.name}.yaml"
+    if file.exists() and parse_model(spec.name, yaml.safe_load(file.read_text())) == spec:
+        return {"models": f"[{spec.name}]"}
+    if spec.name in TORCHVISION_CLASSIFIERS and parse_model(spec.name, torchvision_model(spec.name)) == spec:
+        return {"models": f"[torchvision/{spec.name}]"}
+    return {f"+models.{spec.name}": _override_value(spec.to_saved())}
+
+
+def _override_value(value: Any) -> str:
+    """Return a plain value as Hydra's overrides spell it: JSON, but with the keys of mappings bare."""
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{key}:{_override_value(each)}' for key, each in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{','.join(map(_override_value, value))}]"
+    return json.dumps(value)
 
 
 def from_omegaconf(cfg: DictConfig) -> RunConfig:
@@ -110,7 +137,8 @@ def whole_settings(overrides: Sequence[str]) -> list[str]:
             replacing += [f"{setting[1]}=null", f"++{setting[1]}={setting[2]}"]
         else:
             # Hydra crashes on null for a list of choices.
-            replacing.append("ops=[]" if override == "ops=null" else override)
+            group, _, value = override.partition("=")
+            replacing.append(f"{group}=[]" if group in _LISTS and value == "null" else override)
     return replacing
 
 
@@ -170,14 +198,9 @@ def _hydra_errors_for_people() -> Iterator[None]:
 def explain(error: Exception) -> UserError:
     """Turn an exception of Hydra or OmegaConf into a paragraph that says what to type instead."""
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
-        group, _, option = str(error.missing_cfg_file).rpartition("/")
+        group, _, option = str(error.missing_cfg_file).partition("/")
         if group in GROUPS:
-            options = sorted(path.stem for path in (config_directory() / group).glob("*.yaml"))
-            chosen = f"'{group}=[{options[0]}]'" if group == "ops" else f"{group}={options[0]}"
-            return UserError(
-                f'There is no "{option}" in the group {group}.{nearest(option, options)} It has {listed(options)}. '
-                f"Type for instance {chosen}."
-            )
+            return _unknown_option(group, option)
     if isinstance(error, OverrideParseException):
         return UserError(
             f"The setting {error.override!r} cannot be read: {_first_line(error)} A setting has the form key=value, "
@@ -195,6 +218,21 @@ def explain(error: Exception) -> UserError:
     return UserError(
         f'There is no key "{key}" in the config.{nearest(key, set(known) - {key})} '
         f"The keys are {listed(name for name in known if '.' not in name)}; conf/generate.yaml explains them."
+    )
+
+
+def _unknown_option(group: str, option: str) -> UserError:
+    options = sorted(path.stem for path in (config_directory() / group).glob("*.yaml"))
+    more, addressable = "", options
+    if group == "models":
+        addressable = [*options, *(f"torchvision/{name}" for name in TORCHVISION_CLASSIFIERS)]
+        more = f", and torchvision/<name> for {len(TORCHVISION_CLASSIFIERS)} networks, such as torchvision/densenet121"
+    named = f"torchvision/{option}"
+    hint = f' Did you mean "{named}"?' if named in addressable else nearest(option, addressable)
+    chosen = f"'{group}=[{options[0]}]'" if group in _LISTS else f"{group}={options[0]}"
+    return UserError(
+        f'There is no "{option}" in the group {group}.{hint} It has {listed(options)}{more}. '
+        f"Type for instance {chosen}."
     )
 
 

@@ -54,11 +54,15 @@ class OpConfig:
         return {**saved, "grid": {axis: _saved_axis(self.grid[axis]) for axis in self.family.axes}}
 
 
-def parse_ops(raw: Mapping[str, Any]) -> dict[str, OpConfig]:
+def parse_ops(raw: Mapping[str, Any], required: bool) -> dict[str, OpConfig]:
     """Check the `ops` part of a config; return it in the order of the table of families.
 
+    Args:
+        raw: the part as plain values.
+        required: whether there must be an op.
+
     Raises:
-        UserError: for an unknown op, no op, and any value that is not allowed.
+        UserError: for an unknown op, no op where there must be one, and any value that is not allowed.
     """
     for name in raw:
         if name not in FAMILIES:
@@ -66,15 +70,15 @@ def parse_ops(raw: Mapping[str, Any]) -> dict[str, OpConfig]:
                 f'There is no op "{name}".{nearest(name, FAMILIES)} The ops are {listed(FAMILIES)}. '
                 f"Type for instance 'ops=[{listed(FAMILIES)}]'."
             )
-    if not raw:
+    if not raw and required:
         raise UserError(
             f"No op is chosen, so there is nothing to generate. The ops are {listed(FAMILIES)}. "
-            "Type for instance 'ops=[matmul,conv2d]'."
+            "Type for instance 'ops=[matmul,conv2d]', or 'models=[resnet18]' for networks."
         )
     ops = {
         name: _parse_op(family, mapping(raw[name], f"ops.{name}")) for name, family in FAMILIES.items() if name in raw
     }
-    if not any(op.weight for op in ops.values()):
+    if ops and not any(op.weight for op in ops.values()):
         raise UserError(
             "Every op has weight 0, so there is nothing to generate. Type for instance ops.matmul.weight=1."
         )

@@ -17,36 +17,52 @@ from pathlib import Path
 from typing import Any
 
 from mlir_datagen.apportion import shares, smallest_integers
+from mlir_datagen.config.models import parse_converter, parse_models, parse_trust
 from mlir_datagen.config.ops import OpConfig, parse_ops
 from mlir_datagen.config.proving import parse_check, parse_measure, parse_sandbox
+from mlir_datagen.config.suites import parse_exclude, parse_export, parse_extract, parse_suites
 from mlir_datagen.config.values import check_keys, choice, mapping, whole_number
 from mlir_datagen.errors import UserError, listed
+from mlir_datagen.nn.model_spec import ConverterSettings, ModelSpec
+from mlir_datagen.program import EXTRACTED, NETWORKS_SPLIT
 from mlir_datagen.proving.settings import CheckSettings, MeasureSettings, SandboxLimits
 from mlir_datagen.sources.split import canonical_order
+from mlir_datagen.sources.suite_spec import SUITES, ExtractSettings, SuiteSpec
 from mlir_datagen.sources.walk import Limits
 from mlir_datagen.version import GENERATOR_VERSION, SCHEMA_VERSION
 
 DEFAULT_SPLITS = {"train": 1000, "test": 200}
 MOST_PROGRAMS = 100_000_000
 STORAGES = ("both", "files", "parquet")
+CONSUMERS = ("mlir_rl",)
+"""The formats that `mlir_datagen.export` has a file for; a test holds the two equal."""
 EXHAUSTION_POLICIES = ("redistribute", "error")
-RUN_ONLY = {"output_dir": "outputs", "dry_run": False}
+RUN_ONLY: dict[str, Any] = {"output_dir": "outputs", "dry_run": False, "trust": [], "export": {"consumer": None}}
 """Settings that do not change a dataset, and the value that a saved config has for them."""
+
+RESERVED_SPLITS = (NETWORKS_SPLIT, EXTRACTED, SUITES, "weights", *CONSUMERS)
+"""Folders of a dataset that are not random splits."""
 
 _REQUIRED = (
     "schema_version",
     "name",
     "seed",
     "limits",
+    "converter",
     "check",
     "measure",
     "sandbox",
     "on_exhausted",
     "storage",
+    "save_weights",
     "output_dir",
     "dry_run",
+    "trust",
+    "export",
+    "extract",
+    "exclude",
 )
-_OPTIONAL = ("num_samples", "splits", "split_ratios", "ops")
+_OPTIONAL = ("num_samples", "splits", "split_ratios", "ops", "models", "suites")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _SPLIT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
@@ -63,14 +79,22 @@ class RunConfig:
     splits: dict[str, int]
     split_ratios: dict[str, int]
     ops: dict[str, OpConfig]
+    models: dict[str, ModelSpec]
+    extract: ExtractSettings
+    suites: dict[str, SuiteSpec]
+    exclude: tuple[str, ...]
     limits: Limits
+    converter: ConverterSettings
     check: CheckSettings
     measure: MeasureSettings
     sandbox: SandboxLimits
     on_exhausted: str
     storage: str
+    save_weights: bool
     output_dir: Path
     dry_run: bool
+    trust: tuple[str, ...]
+    export: str | None
 
     @property
     def needs_workers(self) -> bool:
@@ -109,16 +133,22 @@ class RunConfig:
             "schema_version": SCHEMA_VERSION,
             "name": self.name,
             "seed": self.seed,
-            "num_samples": total if derived else None,
-            "splits": None if derived else dict(self.splits),
+            "num_samples": total if derived and self.ops else None,
+            "splits": None if derived or not self.ops else dict(self.splits),
             "split_ratios": dict(self.split_ratios),
             "ops": {name: op.to_saved() for name, op in self.ops.items()},
+            "models": {name: model.to_saved() for name, model in self.models.items()},
+            "extract": dataclasses.asdict(self.extract),
+            "suites": {name: suite.to_saved() for name, suite in self.suites.items()},
+            "exclude": list(self.exclude),
+            "converter": dataclasses.asdict(self.converter),
             "limits": {"max_bytes": self.limits.max_bytes, "max_flops": self.limits.max_flops},
             "check": dataclasses.asdict(self.check),
             "measure": dataclasses.asdict(self.measure),
             "sandbox": dataclasses.asdict(self.sandbox),
             "on_exhausted": self.on_exhausted,
             "storage": self.storage,
+            "save_weights": self.save_weights,
             **RUN_ONLY,
         }
 
@@ -134,21 +164,46 @@ def parse_config(raw: Mapping[str, Any]) -> RunConfig:
     missing = [key for key in _REQUIRED if key not in raw]
     if missing:
         raise UserError(f"The config lacks {listed(missing)}. Compare it with conf/generate.yaml, which has every key.")
+    models = parse_models(mapping(raw.get("models") or {}, "models"))
+    suites = parse_suites(mapping(raw.get("suites") or {}, "suites"))
+    ops = parse_ops(mapping(raw.get("ops") or {}, "ops"), required=not (models or suites))
     splits, ratios = _parse_splits(raw.get("num_samples"), raw.get("splits"), raw.get("split_ratios"))
+    if not ops:
+        for key in ("num_samples", "splits"):
+            if raw.get(key) is not None:
+                raise UserError(
+                    f"{key} is {raw[key]!r}, which counts random programs, and no op is chosen. Leave it out."
+                )
+        splits = {}
+    measure = parse_measure(mapping(raw["measure"], "measure"))
+    export = parse_export(mapping(raw["export"], "export"), CONSUMERS)
+    if export is not None and not measure.enabled:
+        raise UserError(
+            f"export={export} needs measured times, and measure is none. Type measure=baseline export={export}, or "
+            f"measure and export the dataset later: python scripts/export.py {export} outputs/<dataset>"
+        )
     return RunConfig(
         name=_parse_name(raw["name"]),
         seed=whole_number(raw["seed"], "seed", minimum=0, maximum=(1 << 63) - 1, example="seed=42"),
         splits=splits,
         split_ratios=ratios,
-        ops=parse_ops(mapping(raw.get("ops") or {}, "ops")),
+        ops=ops,
+        models=models,
+        extract=parse_extract(mapping(raw["extract"], "extract"), with_models=bool(models)),
+        suites=suites,
+        exclude=parse_exclude(raw["exclude"]),
         limits=_parse_limits(mapping(raw["limits"], "limits")),
+        converter=parse_converter(mapping(raw["converter"], "converter")),
         check=parse_check(mapping(raw["check"], "check")),
-        measure=parse_measure(mapping(raw["measure"], "measure")),
+        measure=measure,
         sandbox=parse_sandbox(mapping(raw["sandbox"], "sandbox")),
         on_exhausted=choice(raw["on_exhausted"], "on_exhausted", EXHAUSTION_POLICIES),
         storage=choice(raw["storage"], "storage", STORAGES),
+        save_weights=choice(raw["save_weights"], "save_weights", (True, False)),
         output_dir=_parse_folder(raw["output_dir"]),
         dry_run=choice(raw["dry_run"], "dry_run", (True, False)),
+        trust=parse_trust(raw["trust"]),
+        export=export,
     )
 
 
@@ -231,6 +286,8 @@ def _parse_split_numbers(value: Any, key: str) -> dict[str, int]:
     if not numbers:
         raise UserError(f"{key} is empty: there must be at least one split. Type for instance {example}.")
     for name in numbers:
+        if name in RESERVED_SPLITS:
+            raise UserError(f"{key} has a split named {name!r}, which is the place of networks. Choose another name.")
         if not _SPLIT_NAME.fullmatch(name) or name == "all":
             raise UserError(
                 f"{key} has a split named {name!r}, and it becomes the name of a folder and of a Hugging Face split: "

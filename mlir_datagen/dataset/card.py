@@ -9,6 +9,7 @@ from tabulate import tabulate
 
 from mlir_datagen.config import RunConfig
 from mlir_datagen.dataset.columns import PLACE_COLUMNS, PROGRAM_COLUMNS
+from mlir_datagen.dataset.places import index_name, split_folder
 from mlir_datagen.version import GENERATOR_VERSION
 
 _SIZES = (
@@ -22,7 +23,7 @@ _SIZES = (
 
 def dataset_card(config: RunConfig, counts: Mapping[str, Mapping[str, int]]) -> str:
     """Return the card of a finished dataset."""
-    families = list(config.ops)
+    families = list(dict.fromkeys([*config.ops, *(family for split in counts.values() for family in split)]))
     total = sum(sum(by_family.values()) for by_family in counts.values())
     rows = [
         [split, *(counts[split].get(family, 0) for family in families), sum(counts[split].values())] for split in counts
@@ -34,7 +35,7 @@ def dataset_card(config: RunConfig, counts: Mapping[str, Mapping[str, int]]) -> 
         "configs": [
             {
                 "config_name": "default",
-                "data_files": [{"split": split, "path": f"{split}.parquet"} for split in counts],
+                "data_files": [{"split": split, "path": index_name(split)} for split in counts],
             }
         ],
     }
@@ -45,11 +46,13 @@ def dataset_card(config: RunConfig, counts: Mapping[str, Mapping[str, int]]) -> 
         del described["mlir"]
     columns = [[f"`{name}`", meaning] for name, (_, meaning) in described.items()]
     layout = [
-        f"- `{split}.parquet`: the index, a row for each program" + (", with its text" if with_text else "")
+        f"- `{index_name(split)}`: the index, a row for each program" + (", with its text" if with_text else "")
         for split in counts
     ]
     if with_files:
-        layout += [f"- `{split}/`: the programs as `.mlir` files" for split in counts]
+        layout += [f"- `{split_folder(split)}/`: the programs as `.mlir` files" for split in counts]
+    if config.save_weights and config.models:
+        layout.append("- `weights/`: the networks' parameters and buffers, as safetensors under their names in PyTorch")
     first = next(iter(counts))
     return f"""---
 {yaml.safe_dump(head, sort_keys=False).strip()}
@@ -59,7 +62,7 @@ def dataset_card(config: RunConfig, counts: Mapping[str, Mapping[str, int]]) -> 
 
 {total} MLIR programs, made by mlir_datagen (generator version {GENERATOR_VERSION}). Each is a module with one
 function on tensors of static shape. Every one passed MLIR's parser and verifier, and no two are the same.
-
+{_networks(config)}
 {tabulate(rows, headers=["split", *families, "all"], tablefmt="github")}
 
 A program's split is decided by its content and the proportions of the splits alone: a program that is in `test` here is
@@ -91,3 +94,18 @@ python scripts/reproduce.py path/of/this/folder     # makes it again and compare
 python scripts/generate.py --config-dir path/of/this/folder --config-name config
 ```
 """
+
+
+def _networks(config: RunConfig) -> str:
+    """Say what the networks are."""
+    if not config.models:
+        return ""
+    weights = {
+        "arguments": "Their parameters and buffers are arguments of the function, in the order of the column.",
+        "embedded": "Their weights are constants in the text.",
+        "splat": "Their weights are constants of one value each.",
+    }[config.converter.weights]
+    return (
+        f"\nThe networks {', '.join(config.models)} were converted by `{config.converter.kind}`, with random weights "
+        f"from the seed. {weights}\n"
+    )

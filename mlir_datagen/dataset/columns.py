@@ -5,6 +5,7 @@ Columns are computed for a block of programs at once, from the same functions of
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ from mlir_datagen.dataset.arrow import (
     string_array,
 )
 from mlir_datagen.ops.family import Loop, Operand
-from mlir_datagen.program import Batch, ProgramBlock, spec_json
+from mlir_datagen.program import Batch, Program, ProgramBlock, spec_json
 
 _OPERANDS = pa.list_(
     pa.struct([("role", pa.string()), ("name", pa.string()), ("dtype", pa.string()), ("shape", pa.list_(pa.int64()))])
@@ -27,26 +28,32 @@ _OPERANDS = pa.list_(
 
 PROGRAM_COLUMNS = {
     "split": (pa.string(), "the split it belongs to"),
-    "source": (pa.string(), "where it comes from; `random` for a sampled single op"),
-    "family": (pa.string(), "the op family, which is also the function's name"),
-    "kind": (pa.string(), "the kind within the family"),
-    "dtype": (pa.string(), "the element type"),
+    "source": (pa.string(), "where it comes from: `random` for a sampled single op, `network` for a whole network"),
+    "family": (pa.string(), "the op family, which is also the function's name; `network` for a network"),
+    "kind": (pa.string(), "the kind within the family; for a network the converter"),
+    "dtype": (pa.string(), "the element type of the first result"),
     "spec": (pa.string(), "JSON from which the program can be made again"),
     "arguments": (_OPERANDS, "the function's arguments in order: role, name, dtype, shape"),
     "results": (_OPERANDS, "the function's results in order: role, name, dtype, shape"),
     "loops": (
         pa.list_(pa.struct([("bound", pa.int64()), ("iterator", pa.string())])),
-        "the iteration space of the main operation: bound, and iterator (parallel or reduction)",
+        "the iteration space of the main operation: bound, and iterator (parallel or reduction); empty for a network",
     ),
     "flops": (pa.int64(), "arithmetic operations; an addition, multiplication, comparison or division is one"),
     "bytes_moved": (pa.int64(), "size of arguments and results in bytes"),
     "arithmetic_intensity": (pa.float64(), "flops for each byte moved"),
     "seed": (pa.int64(), "the seed of the run"),
-    "check": (pa.string(), "how far it was checked: parse, lower or execute; each includes the one before"),
+    "check": (
+        pa.string(),
+        "how far it was checked: parse, lower or execute, each of which includes the one before; or unverified",
+    ),
     "error": (
         pa.float64(),
-        "largest difference of its result from PyTorch's, relative to the largest value; null if it was not run",
+        "largest difference of its result from PyTorch's, relative to the largest value; null if it was not compared",
     ),
+    "absolute_error": (pa.float64(), "that difference itself"),
+    "multiplicity": (pa.int64(), "how often the network that it was taken from has it; null for all others"),
+    "provenance": (pa.string(), "JSON that says what it was made from; null for a sampled single op"),
     "sha256": (pa.string(), "of the program's text"),
     "mlir": (pa.string(), "the program's text"),
 }
@@ -80,6 +87,38 @@ def program_table(batch: Batch) -> Any:
     return pa.concat_tables(tables).take(number_array(batch.order))
 
 
+def listed_table(split: str, programs: Sequence[Program]) -> Any:
+    """Return the table of programs that were not drawn from a grid, with the columns of `PROGRAM_COLUMNS`."""
+    schema = pa.schema([(name, type_) for name, (type_, _) in PROGRAM_COLUMNS.items()])
+    return pa.Table.from_pylist([_row(split, program) for program in programs], schema=schema)
+
+
+def _row(split: str, program: Program) -> dict[str, Any]:
+    bytes_moved = program.bytes_moved
+    return {
+        "split": split,
+        "source": program.source,
+        "family": program.family,
+        "kind": program.kind,
+        "dtype": program.results[0].dtype if program.results else None,
+        "spec": program.spec,
+        "arguments": [argument._asdict() for argument in program.arguments],
+        "results": [result._asdict() for result in program.results],
+        "loops": [loop._asdict() for loop in program.loops],
+        "flops": program.flops,
+        "bytes_moved": bytes_moved,
+        "arithmetic_intensity": None if program.flops is None or not bytes_moved else program.flops / bytes_moved,
+        "seed": program.seed,
+        "check": program.proof.level,
+        "error": program.proof.error,
+        "absolute_error": program.proof.absolute_error,
+        "multiplicity": program.multiplicity,
+        "provenance": program.provenance,
+        "sha256": hashlib.sha256(program.text.encode()).hexdigest(),
+        "mlir": program.text,
+    }
+
+
 def _block_columns(batch: Batch, block: ProgramBlock) -> dict[str, Any]:
     rows = len(block.texts)
     family, spec = block.family, block.spec
@@ -101,6 +140,9 @@ def _block_columns(batch: Batch, block: ProgramBlock) -> dict[str, Any]:
         "seed": number_array(np.full(rows, batch.seed, np.int64)),
         "check": string_array([proof.level for proof in block.proofs]),
         "error": optional_number_array([proof.error for proof in block.proofs]),
+        "absolute_error": optional_number_array([proof.absolute_error for proof in block.proofs]),
+        "multiplicity": pa.nulls(rows, pa.int64()),
+        "provenance": pa.nulls(rows, pa.string()),
         "sha256": string_array(block.digests),
         "mlir": string_array(block.texts),
     }

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mlir_datagen.dataset.columns import INDEX_METADATA
-from mlir_datagen.dataset.staging import Staging, writable
+from mlir_datagen.dataset.staging import Staging
 from mlir_datagen.errors import UserError
 
 FLAT_INDEX = "index.parquet"
@@ -40,8 +40,8 @@ def check_replaceable(folder: Path) -> None:
 
 def replace_folder(staging: Staging) -> None:
     """Publish a staged folder in the place of an earlier one, which must be replaceable."""
-    old = staging.final.with_name(f".{staging.final.name}.replaced")
-    with writable(staging.final):
+    old = staging.path.with_suffix(".replaced")
+    with staging.guard(staging.final):
         # A process that was killed between the two renames below may have left it.
         shutil.rmtree(old, ignore_errors=True)
         if staging.final.exists():

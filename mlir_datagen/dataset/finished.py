@@ -17,8 +17,11 @@ from mlir_datagen.config import RunConfig
 from mlir_datagen.dataset.card import dataset_card
 from mlir_datagen.dataset.manifest import MANIFEST, MEASUREMENTS_KEY, manifest, read_manifest
 from mlir_datagen.dataset.measurements import MEASUREMENTS, write_measurements
+from mlir_datagen.dataset.places import index_name, split_folder
 from mlir_datagen.dataset.reader import changed_files
+from mlir_datagen.dataset.weights import WEIGHTS_FOLDER
 from mlir_datagen.dataset.writer import CHECKSUMS, Checksums, file_sha256
+from mlir_datagen.decontamination import Decontamination
 from mlir_datagen.errors import UserError
 from mlir_datagen.production import Production
 from mlir_datagen.proving.machine import session
@@ -36,6 +39,7 @@ def write_description(
     quotas: Sequence[Quota],
     production: Production,
     digest: str,
+    unseen: Decontamination,
 ) -> dict[str, Any]:
     """Write config, card, rejects, checksums and, last, the manifest; return the manifest.
 
@@ -46,8 +50,12 @@ def write_description(
         quotas: what each family was asked for and had.
         production: what was attempted and rejected.
         digest: the dataset's digest.
+        unseen: what was kept out of the random splits.
     """
-    by_family = {split: {family: counter[family] for family in config.ops} for split, counter in counts.items()}
+    by_family = {
+        split: {family: counter[family] for family in (config.ops if split in config.splits else counter)}
+        for split, counter in counts.items()
+    }
     head = (
         f"# The config of the dataset {config.dataset_name}. To run it again:\n"
         f"#   python scripts/generate.py --config-dir {config.dataset_name} --config-name config\n"
@@ -60,12 +68,17 @@ def write_description(
         lines = [orjson.dumps(dataclasses.asdict(rejected)).decode() for rejected in production.rejected]
         (root / REJECTS).write_text("\n".join(lines) + "\n")
     described = sorted(path.name for path in root.iterdir() if path.is_file() and path.name != CHECKSUMS)
+    described += sorted(index_name(split) for split in counts if "/" in index_name(split))
     files = {name: file_sha256(root / name) for name in described}
     with Checksums(root) as checksums:
         for name, sha256 in files.items():
             checksums.add(sha256, name)
+        for path in sorted((root / WEIGHTS_FOLDER).glob("*")):
+            checksums.add(file_sha256(path), f"{WEIGHTS_FOLDER}/{path.name}")
     files[CHECKSUMS] = file_sha256(root / CHECKSUMS)
     written = manifest(config, by_family, quotas, production, digest, files)
+    if unseen.against:
+        written["decontamination"] = {"against": unseen.against, "left_out": unseen.left_out}
     if config.measure.enabled:
         written[MEASUREMENTS_KEY] = write_measurements(root, production.measured, session(config.measure))
     (root / MANIFEST).write_text(json.dumps(written, indent=2) + "\n")
@@ -119,7 +132,8 @@ def miscounted_splits(path: Path, found: Mapping[str, Any]) -> list[str]:
     problems = []
     for split, counts in found["counts"].items():
         expected = sum(counts.values())
-        present = len(os.listdir(path / split)) if (path / split).is_dir() else 0
+        folder = path / split_folder(split)
+        present = len(os.listdir(folder)) if folder.is_dir() else 0
         if present != expected:
             problems.append(f"{split}/ has {present} files instead of {expected}")
     return problems

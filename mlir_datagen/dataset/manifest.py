@@ -9,6 +9,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ def manifest(
             "checked_beyond_parsing": production.checked,
         },
         "files": files,
-        "environment": environment(),
+        "environment": environment(with_networks=bool(config.models)),
     }
 
 
@@ -82,7 +83,7 @@ def _quota(quota: Quota, production: Production) -> dict[str, Any]:
 
 def _funnel(config: RunConfig, production: Production) -> dict[str, Any]:
     """Return how many programs were attempted, passed each stage and were kept, and the rejects by stage."""
-    stages = STAGES[: 3 + LEVEL_STAGES[config.check.level]]
+    stages = STAGES[: 4 + LEVEL_STAGES[config.check.level]]
     if config.measure.enabled:
         stages = (*(stage for stage in STAGES if stage in {*stages, "lowered", "executed"}), "measured")
     failed = Counter(rejected.stage for rejected in production.rejected)
@@ -94,8 +95,13 @@ def _funnel(config: RunConfig, production: Production) -> dict[str, Any]:
     return {**funnel, "kept": left, "rejected": {stage: failed[stage] for stage in stages}}
 
 
-def environment() -> dict[str, str | None]:
-    """Return the versions of what makes the bytes; they may differ between two machines that make the same dataset."""
+def environment(with_networks: bool) -> dict[str, str | None]:
+    """Return the versions of what makes the bytes; they may differ between two machines that make the same dataset.
+
+    Args:
+        with_networks: whether the libraries of networks are among them.
+    """
+    libraries = ("torch", "torchvision", "transformers") if with_networks else ()
     return {
         "mlir_datagen": PACKAGE_VERSION,
         "git_commit": _git_commit(),
@@ -104,6 +110,7 @@ def environment() -> dict[str, str | None]:
         "llvm": llvm_version(),
         "numpy": version("numpy"),
         "pyarrow": version("pyarrow"),
+        **{library: version(library) for library in libraries if find_spec(library) is not None},
     }
 
 
@@ -147,7 +154,7 @@ def _is_number(value: Any) -> bool:
 def _is_mapping(value: Any, is_value: Callable[[Any], bool]) -> bool:
     """Tell whether it is a mapping whose keys are plain names, and its values of a form."""
     return isinstance(value, dict) and all(
-        re.fullmatch(r"[\w.-]+", key) and not key.startswith(".") and is_value(item) for key, item in value.items()
+        re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?", key) and is_value(item) for key, item in value.items()
     )
 
 

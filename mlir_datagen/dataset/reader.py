@@ -10,13 +10,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mlir_datagen.dataset.manifest import read_manifest
+from mlir_datagen.dataset.places import index_name
 from mlir_datagen.dataset.writer import CHECKSUMS, file_sha256
 from mlir_datagen.errors import UserError
+from mlir_datagen.nn.signature import Argument
 
 PARQUET_ERRORS = (pa.ArrowException, OSError)
 """What reading a damaged index raises."""
 
 _ROWS_AT_A_TIME = 4096
+_TEXT_FIELDS = 7
 
 
 class StoredProgram(NamedTuple):
@@ -24,10 +27,13 @@ class StoredProgram(NamedTuple):
 
     split: str
     name: str
+    source: str
     family: str
     spec: str
     sha256: str
     text: str
+    arguments: tuple[Argument, ...]
+    results: tuple[Argument, ...]
 
 
 class Dataset:
@@ -57,7 +63,7 @@ class Dataset:
             UserError: when an index cannot be read.
         """
         for split in self.splits:
-            path = self.folder / f"{split}.parquet"
+            path = self.folder / index_name(split)
             try:
                 for batch in pq.ParquetFile(path).iter_batches(_ROWS_AT_A_TIME):
                     yield split, pa.Table.from_batches([batch])
@@ -82,11 +88,21 @@ class Dataset:
         """
         try:
             text = row["mlir"] if self.manifest["storage"] != "files" else (self.folder / row["file"]).read_text()
-            program = StoredProgram(split, row["name"], row["family"], row["spec"], row["sha256"], text)
+            program = StoredProgram(
+                split=split,
+                name=row["name"],
+                source=row["source"],
+                family=row["family"],
+                spec=row["spec"],
+                sha256=row["sha256"],
+                text=text,
+                arguments=tuple(map(_argument, row["arguments"])),
+                results=tuple(map(_argument, row["results"])),
+            )
         except (KeyError, TypeError, OSError, UnicodeDecodeError) as error:
-            raise UserError(f"A row of {self.folder / split}.parquet is damaged ({error!r}).") from error
-        if not all(isinstance(field, str) for field in program):
-            raise UserError(f"A row of {self.folder / split}.parquet is damaged: {program.name!r} lacks something.")
+            raise UserError(f"A row of {self.folder / index_name(split)} is damaged ({error!r}).") from error
+        if not all(isinstance(field, str) for field in program[:_TEXT_FIELDS]):
+            raise UserError(f"A row of {self.folder / index_name(split)} is damaged: {program.name!r} lacks something.")
         return program
 
     def checksums(self) -> dict[str, str]:
@@ -101,6 +117,10 @@ class Dataset:
             return {file: digest for digest, file in pairs}
         except (FileNotFoundError, UnicodeDecodeError, ValueError) as error:
             raise UserError(f"{path} is damaged or missing ({error}). Generate the dataset again.") from error
+
+
+def _argument(stored: Mapping[str, Any]) -> Argument:
+    return Argument(stored["role"], stored["name"], stored["dtype"], tuple(stored["shape"]))
 
 
 def changed_files(folder: Path, listed: Mapping[str, str]) -> Iterator[str]:

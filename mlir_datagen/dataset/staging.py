@@ -7,7 +7,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -24,21 +24,30 @@ class Staging:
     Args:
         final: the name it will have.
         on_wait: called when another process has it.
+        path: where it is until then, on the same disk; left out, a hidden folder beside the final one.
+        guard: turns what the operating system says about a place into a message for people.
 
     Raises:
         UserError: on entering, when the folder cannot be made.
     """
 
-    def __init__(self, final: Path, on_wait: Callable[[], object] = lambda: None) -> None:
+    def __init__(
+        self,
+        final: Path,
+        on_wait: Callable[[], object] = lambda: None,
+        path: Path | None = None,
+        guard: Callable[[Path], AbstractContextManager[None]] | None = None,
+    ) -> None:
         self.final = final
-        self.path = final.with_name(f".{final.name}.partial")
+        self.path = path or final.with_name(f".{final.name}.partial")
+        self.guard = guard or writable
         self._on_wait = on_wait
         self._lock = -1
         self._made_parents: list[Path] = []
 
     def publish(self) -> None:
         """Give the folder its final name, in one step."""
-        with writable(self.final):
+        with self.guard(self.final):
             self.path.rename(self.final)
 
     def __enter__(self) -> Self:
@@ -61,7 +70,7 @@ class Staging:
                 parent.rmdir()
 
     def _try_lock(self) -> bool:
-        with writable(self.path.parent):
+        with self.guard(self.path.parent):
             missing = [parent for parent in self.path.parents if not parent.exists()]
             self.path.mkdir(parents=True, exist_ok=True)
             self._made_parents += missing

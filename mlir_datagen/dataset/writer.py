@@ -122,8 +122,9 @@ class SplitWriter:
         self._width = max(4, len(str(size - 1)))
         self._directory: int | None = None
         if storage.folder is not None:
-            (root / storage.folder).mkdir(exist_ok=True)
+            (root / storage.folder).mkdir(exist_ok=True, parents=True)
             self._directory = os.open(root / storage.folder, os.O_RDONLY | os.O_DIRECTORY)
+        (root / storage.index_name).parent.mkdir(exist_ok=True, parents=True)
         self._index = index_writer(root / storage.index_name, storage.with_text)
 
     @property
@@ -131,12 +132,17 @@ class SplitWriter:
         """How many programs are still to come."""
         return self._size - self.counts.total()
 
-    def write(self, table: Any) -> list[str]:
-        """Write the rows of a program table; return the names that the programs have now."""
+    def write(self, table: Any, names: list[str] | None = None) -> list[str]:
+        """Write the rows of a program table; return the names that the programs have now.
+
+        Args:
+            table: the rows.
+            names: the programs' names, if they have some of their own; otherwise the family with a number.
+        """
         start = self.counts.total()
         families = table.column("family").to_pylist()
         digests = table.column("sha256").to_pylist()
-        names = [f"{family}_{index:0{self._width}d}" for index, family in enumerate(families, start)]
+        names = names or [f"{family}_{index:0{self._width}d}" for index, family in enumerate(families, start)]
         files = None
         if self._directory is not None:
             files = [os.path.join(self._storage.folder or "", f"{name}.mlir") for name in names]

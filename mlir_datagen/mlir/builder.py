@@ -51,8 +51,11 @@ class FunctionBuilder:
 
     def filled(self, literal: str, type_: TensorType) -> Value:
         """Emit a tensor with every element set to the literal: what a reduction starts from."""
-        scalar = self.constant(literal, type_.dtype)
-        init = self.empty(type_)
+        return self.fill(self.constant(literal, type_.dtype), self.empty(type_))
+
+    def fill(self, scalar: str, init: Value) -> Value:
+        """Emit `linalg.fill` of a scalar, given by its SSA name."""
+        type_ = init.type
         name = self._fresh()
         self._lines.append(
             f"    {name} = linalg.fill ins({scalar} : {type_.dtype}) outs({init.name} : {type_.text}) -> {type_.text}"
@@ -72,21 +75,25 @@ class FunctionBuilder:
         return Value(name, init.type)
 
     def divide_by_constant(self, dividend: Value, divisor: str) -> Value:
-        """Emit an elementwise division by a scalar as `linalg.generic` (no named operation takes a scalar)."""
-        type_ = dividend.type
+        """Emit an elementwise division by a scalar."""
+        return self.combine_with_constant("arith.divf", dividend, divisor)
+
+    def combine_with_constant(self, operation: str, value: Value, literal: str) -> Value:
+        """Emit an operation of each element and a scalar as `linalg.generic` (no named operation takes a scalar)."""
+        type_ = value.type
         rank = len(type_.shape)
-        scalar = self.constant(divisor, type_.dtype)
+        scalar = self.constant(literal, type_.dtype)
         init = self.empty(type_)
         dims = ", ".join([f"d{axis}" for axis in range(rank)])
         identity = f"affine_map<({dims}) -> ({dims})>"
         parallel = ", ".join(['"parallel"'] * rank)
-        name, quotient = self._fresh(), self._fresh()
+        name, combined = self._fresh(), self._fresh()
         self._lines.append(
             f"    {name} = linalg.generic {{indexing_maps = [{identity}, {identity}], iterator_types = [{parallel}]}}"
-            f" ins({dividend.name} : {type_.text}) outs({init.name} : {type_.text}) {{\n"
+            f" ins({value.name} : {type_.text}) outs({init.name} : {type_.text}) {{\n"
             f"    ^bb0(%in: {type_.dtype}, %out: {type_.dtype}):\n"
-            f"      {quotient} = arith.divf %in, {scalar} : {type_.dtype}\n"
-            f"      linalg.yield {quotient} : {type_.dtype}\n"
+            f"      {combined} = {operation} %in, {scalar} : {type_.dtype}\n"
+            f"      linalg.yield {combined} : {type_.dtype}\n"
             f"    }} -> {type_.text}"
         )
         return Value(name, type_)

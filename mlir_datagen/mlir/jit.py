@@ -18,22 +18,24 @@ _REPEAT = "mlir_datagen_repeat"
 
 
 class CompiledProgram:
-    """Machine code of a program, made with LLVM's -O3.
+    """Machine code of a program, made with LLVM's -O3 unless another level is asked for.
 
     A wrong number or shape of arrays reads foreign memory, so this belongs into a process that may crash.
 
     Args:
         module: a module that `lower` returned; it is changed.
         operands: how many arguments and results the program has together.
+        optimization: LLVM's level, 0 to 3. Compiling a network of hundreds of loops takes about a minute from level 1
+            on, and seconds at 0.
 
     Raises:
         Rejection: at stage `executed`, when it cannot be compiled.
     """
 
-    def __init__(self, module: ir.Module, operands: int) -> None:
+    def __init__(self, module: ir.Module, operands: int, optimization: int = 3) -> None:
         _add_repeat(module, function_name(module), operands)
         try:
-            self._engine = ExecutionEngine(module, opt_level=3)
+            self._engine = ExecutionEngine(module, opt_level=optimization)
         except RuntimeError as error:
             raise Rejection("executed", f"it cannot be compiled: {str(error).splitlines()[0]}") from error
         self._call = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self._engine.raw_lookup(_REPEAT))

@@ -50,6 +50,17 @@ class Verifier:
             raise Rejection("verified", first_diagnostic(error)) from error
 
 
+def function_types(text: str, context: ir.Context) -> tuple[list[tuple[str, tuple[int, ...]]], ...]:
+    """Return element type and shape of each argument, and of each result, of the function of a valid program."""
+    module = ir.Module.parse(text, context)
+    (function,) = module.body.operations
+    type_ = ir.FunctionType(ir.TypeAttr(function.attributes["function_type"]).value)
+    return tuple(
+        [(str(ranked.element_type), tuple(ranked.shape)) for ranked in map(ir.RankedTensorType, types)]
+        for types in (type_.inputs, type_.results)
+    )
+
+
 def first_diagnostic(error: ir.MLIRError) -> str:
     """Return the first thing that MLIR found wrong, with its place, on one line."""
     for diagnostic in error.error_diagnostics:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 BYTES_PER_ELEMENT = {"f32": 4}
-"""Element types that can be emitted, and their size in bytes."""
+"""Element types of random programs, and their size in bytes."""
 
-_NEGATIVE_INFINITY = {"f32": "0xFF800000"}
+ELEMENT_BYTES = {"f64": 8, "f32": 4, "f16": 2, "bf16": 2, "i64": 8, "i32": 4, "i16": 2, "i8": 1, "i1": 1}
+"""Element types of networks, and the size in bytes of one element in memory."""
+
+_NEGATIVE_INFINITY = {"f32": "0xFF800000", "f64": "0xFFF0000000000000"}
 
 
 class TensorType(NamedTuple):

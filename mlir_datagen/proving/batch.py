@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from mlir_datagen.program import PARSED, Batch, ProgramBlock, spec_json
+from mlir_datagen.nn.signature import Argument
+from mlir_datagen.ops import FAMILIES
+from mlir_datagen.program import EXTRACTED, NETWORK, PARSED, Batch, Program, ProgramBlock, Rejected, spec_json
 from mlir_datagen.proving.job import Failure, Job, Proof
 from mlir_datagen.proving.settings import CheckSettings, MeasureSettings
 
@@ -44,6 +48,38 @@ class BatchProver:
         outcomes = self._outcomes(jobs, progress)
         return batch.sift(lambda block: islice(outcomes, len(block.texts)))
 
+    def prove_listed(self, programs: Iterable[Program | Rejected], split: str) -> Iterator[Program | Rejected]:
+        """Prove programs that were not drawn from a grid, as they come.
+
+        Their own families have a reference. What was taken out of a network has none: it is run, and not compared.
+        Whole networks are compared where they are converted.
+        """
+        given: deque[tuple[Program | Rejected, bool]] = deque()
+
+        def jobs() -> Iterator[Job]:
+            for program in programs:
+                job = None if isinstance(program, Rejected) else self._listed_job(program)
+                given.append((program, job is not None))
+                if job is not None:
+                    yield job
+
+        for outcome in self._prover.prove(jobs()):
+            yield from _without_job(given)
+            program, _ = given.popleft()
+            assert isinstance(program, Program)
+            yield _proven(program, split, outcome)
+        yield from _without_job(given)
+
+    def _listed_job(self, program: Program) -> Job | None:
+        digest = hashlib.sha256(program.text.encode()).hexdigest()
+        level = self._check.level if program.family != NETWORK and self._is_checked(digest) else "parse"
+        if level == "parse" and not self._measure:
+            return None
+        if program.family in FAMILIES and program.source != EXTRACTED:
+            family = FAMILIES[program.family]
+            return job_of(family, family.spec_of_json(program.spec), program.text, level, self._measure)
+        return job_without_reference(program.text, program.arguments, program.results, level, self._measure)
+
     def _outcomes(self, jobs: Sequence[Job | None], progress: Progress) -> Iterator[Proof | Failure]:
         proven = self._prover.prove([job for job in jobs if job is not None])
         for job in jobs:
@@ -62,8 +98,44 @@ class BatchProver:
         return int.from_bytes(drawn, "big") < self._check.fraction * 2**64
 
 
+def _without_job(given: deque[tuple[Program | Rejected, bool]]) -> Iterator[Program | Rejected]:
+    """Pass on the programs at the front that nothing is proven of."""
+    while given and not given[0][1]:
+        yield given.popleft()[0]
+
+
+def _proven(program: Program, split: str, outcome: Proof | Failure) -> Program | Rejected:
+    if isinstance(outcome, Failure):
+        return Rejected(program.family, split, program.spec, outcome.stage, outcome.reason, program.command)
+    if program.proof.level != "parse":
+        # A network, which was checked where it was converted.
+        outcome = dataclasses.replace(program.proof, measurement=outcome.measurement)
+    return dataclasses.replace(program, proof=outcome)
+
+
 def job_of(family: Any, spec: Any, text: str, level: str, measure: bool) -> Job:
     """Return the job of proving one program of a family."""
     arguments, results = family.arguments(spec), family.results(spec)
-    shapes = tuple(operand.shape for operand in (*arguments, *results))
-    return Job(family.name, spec_json(spec), text, shapes, len(arguments), level, measure)
+    return _job(family.name, spec_json(spec), text, arguments, results, level, measure)
+
+
+def job_without_reference(
+    text: str, arguments: Sequence[Argument], results: Sequence[Argument], level: str, measure: bool
+) -> Job:
+    """Return the job of lowering, running or measuring a program that there is no reference for."""
+    return _job(None, "", text, arguments, results, level, measure)
+
+
+def _job(
+    family: str | None,
+    spec: str,
+    text: str,
+    arguments: Sequence[Any],
+    results: Sequence[Any],
+    level: str,
+    measure: bool,
+) -> Job:
+    operands = (*arguments, *results)
+    shapes = tuple(operand.shape for operand in operands)
+    dtypes = tuple(operand.dtype for operand in operands)
+    return Job(family, spec, text, shapes, dtypes, len(arguments), level, measure)

@@ -16,19 +16,21 @@ class Job:
     """One program to prove.
 
     Attributes:
-        family: the family's name, for its reference.
+        family: the family's name, for its reference; None for a program that has none, which is only run.
         spec: the spec as JSON.
         text: the program.
         shapes: of the arguments, then of the results.
+        dtypes: their element types.
         arguments: how many of the shapes are arguments.
         level: one of `LEVELS`.
         measure: whether its time is measured.
     """
 
-    family: str
+    family: str | None
     spec: str
     text: str
     shapes: tuple[tuple[int, ...], ...]
+    dtypes: tuple[str, ...]
     arguments: int
     level: str
     measure: bool
@@ -69,15 +71,17 @@ class Proof:
 
     Attributes:
         level: how far it was checked.
-        error: the largest error relative to the largest reference value, rounded to three digits; None if not run.
+        error: the largest error relative to the largest reference value, rounded to three digits; None if not compared.
         measurement: its time, if it was measured.
         busy: begin and end of compiling and of running it, on the monotonic clock in nanoseconds.
+        absolute_error: the largest error itself.
     """
 
     level: str
     error: float | None
     measurement: Measurement | None
     busy: tuple[tuple[int, int], ...]
+    absolute_error: float | None = None
 
 
 @dataclass(frozen=True)

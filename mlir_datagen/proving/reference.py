@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,29 +15,70 @@ from mlir_datagen.proving.job import Job
 
 _PAGE = 4096
 UNIT_ROUNDOFF = {"f32": 2.0**-24}
+NUMPY_DTYPES = {
+    "f64": "float64",
+    "f32": "float32",
+    "f16": "float16",
+    "i64": "int64",
+    "i32": "int32",
+    "i16": "int16",
+    "i8": "int8",
+    "i1": "bool",
+}
+"""Element types as numpy has them in memory."""
 
 
-def aligned_array(shape: tuple[int, ...]) -> NDArray[np.float32]:
+class Errors(NamedTuple):
+    """The largest difference of a result from its reference: absolute, and relative to the reference's maximum."""
+
+    absolute: float
+    relative: float
+
+
+def aligned_array(shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
     """Return an array, not initialised, that begins at a page: the time of memory-bound loops depends on where."""
-    size = math.prod(shape) * 4
+    type_ = np.dtype(NUMPY_DTYPES[dtype])
+    size = math.prod(shape) * type_.itemsize
     memory = np.empty(size + _PAGE, np.uint8)
     start = -memory.ctypes.data % _PAGE
-    return memory[start : start + size].view(np.float32).reshape(shape)
+    return memory[start : start + size].view(type_).reshape(shape)
 
 
-def random_arguments(job: Job, family: OpFamily, spec: Spec) -> list[NDArray[Any]]:
-    """Return arguments that follow from the program's text alone, in the range that the family names."""
-    low, high = family.input_range(spec)
+def random_arguments(job: Job) -> list[NDArray[Any]]:
+    """Return arguments that follow from the program's text alone.
+
+    Floating-point ones are in the range that the family names. Integers are zero: they may be indices, which every
+    extent allows.
+    """
+    # Without a family nothing is compared: values that may be variances, whose roots torch-mlir's programs check.
+    low, high = 0.0, 1.0
+    if job.family is not None:
+        family = FAMILIES[job.family]
+        low, high = family.input_range(family.spec_of_json(job.spec))
     generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(list(job.text.encode()))))
     arguments = []
-    for shape in job.shapes[: job.arguments]:
-        argument = aligned_array(shape)
-        generator.random(out=argument, dtype=np.float32)
-        # In place: getting fresh memory for large arrays takes longer than the arithmetic.
-        argument *= np.float32(high - low)
-        argument += np.float32(low)
+    for shape, dtype in zip(job.shapes[: job.arguments], job.dtypes, strict=False):
+        argument = aligned_array(shape, dtype)
+        if dtype in ("f32", "f64"):
+            generator.random(out=argument, dtype=argument.dtype.type)
+            # In place: getting fresh memory for large arrays takes longer than the arithmetic.
+            argument *= argument.dtype.type(high - low)
+            argument += argument.dtype.type(low)
+        else:
+            argument.fill(0)
         arguments.append(argument)
     return arguments
+
+
+def empty_results(job: Job) -> list[NDArray[Any]]:
+    """Return the arrays that a program writes its results into."""
+    results = []
+    for shape, dtype in zip(job.shapes[job.arguments :], job.dtypes[job.arguments :], strict=True):
+        result = aligned_array(shape, dtype)
+        # An element that the program does not write stays NaN, which never passes.
+        result.fill(np.nan if result.dtype.kind == "f" else 0)
+        results.append(result)
+    return results
 
 
 def tolerance(family: OpFamily, spec: Spec) -> float:
@@ -50,8 +91,8 @@ def tolerance(family: OpFamily, spec: Spec) -> float:
     return 8 * UNIT_ROUNDOFF[spec.dtype] * (1 + math.sqrt(reduced))
 
 
-def relative_error(result: NDArray[Any], reference: NDArray[Any]) -> float:
-    """Return the largest difference, relative to the reference's largest value.
+def difference(result: NDArray[Any], reference: NDArray[Any]) -> Errors:
+    """Return the largest difference of a result from its reference.
 
     Rounded to three digits: the reference is computed in double precision, whose own rounding may differ between
     processors far behind them.
@@ -59,11 +100,14 @@ def relative_error(result: NDArray[Any], reference: NDArray[Any]) -> float:
     Raises:
         Rejection: at stage `matched`, when the result is not finite.
     """
-    largest = _largest(result - reference)
+    if result.size == 0:
+        return Errors(0.0, 0.0)
+    precise = reference.astype(np.float64, copy=False)
+    largest = _largest(result - precise)
     if not math.isfinite(largest):
         raise Rejection("matched", "the result holds NaN or inf")
-    scale = max(_largest(reference), float(np.finfo(np.float32).tiny))
-    return float(f"{largest / scale:.2e}")
+    scale = max(_largest(precise), float(np.finfo(np.float32).tiny))
+    return Errors(float(f"{largest:.2e}"), float(f"{largest / scale:.2e}"))
 
 
 def _largest(values: NDArray[np.float64]) -> float:
@@ -71,18 +115,28 @@ def _largest(values: NDArray[np.float64]) -> float:
     return max(float(values.max()), -float(values.min()))
 
 
-def compare(job: Job, arguments: list[NDArray[Any]], results: list[NDArray[Any]]) -> float:
-    """Return the error of a program's result.
+def compare(job: Job, arguments: list[NDArray[Any]], results: list[NDArray[Any]]) -> Errors:
+    """Return the errors of the result of a family's program.
 
     Raises:
         Rejection: at stage `matched`, when it is more than rounding explains.
     """
+    assert job.family is not None
     family = FAMILIES[job.family]
     spec = family.spec_of_json(job.spec)
-    error = relative_error(results[0], family.reference_result(spec, arguments))
-    allowed = tolerance(family, spec)
-    if not error <= allowed:
+    errors = difference(results[0], family.reference_result(spec, arguments))
+    require(errors, tolerance(family, spec))
+    return errors
+
+
+def require(errors: Errors, allowed: float) -> None:
+    """Refuse a result that is too far from its reference.
+
+    Raises:
+        Rejection: at stage `matched`.
+    """
+    if not errors.relative <= allowed:
         raise Rejection(
-            "matched", f"the result differs from the reference by {error:.1e} of it; {allowed:.1e} is allowed"
+            "matched",
+            f"the result differs from the reference by {errors.relative:.1e} of it; {allowed:.1e} is allowed",
         )
-    return error

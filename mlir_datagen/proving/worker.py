@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import resource
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-
-import numpy as np
 
 from mlir_datagen.errors import Rejection
 from mlir_datagen.mlir.jit import CompiledProgram
 from mlir_datagen.mlir.lower import lower
 from mlir_datagen.mlir.parse import Contexts
-from mlir_datagen.ops import FAMILIES
 from mlir_datagen.proving.clock import any_core, measure, measuring_core, open_lock, pin
 from mlir_datagen.proving.job import Failure, Job, Measurement, Proof
-from mlir_datagen.proving.reference import aligned_array, compare, random_arguments
+from mlir_datagen.proving.reference import Errors, compare, empty_results, random_arguments
+from mlir_datagen.proving.sandbox import limit_memory, limit_processor_time, too_much_memory
 from mlir_datagen.proving.settings import Cores, MeasureSettings, SandboxLimits
 
 
@@ -46,21 +42,19 @@ class Worker:
 
     def prove(self, job: Job) -> Proof | Failure:
         """Prove one program; a program that does not pass is an answer, not an error."""
-        _limit_processor_time(self._limits.seconds)
+        limit_processor_time(self._limits.seconds)
         # Anew for each program: what earlier ones left in the process must not count for this one.
-        _limit_memory(self._limits.memory_bytes)
+        limit_memory(self._limits.memory_bytes)
         try:
             return self._prove(job)
         except Rejection as rejection:
             return Failure(rejection.stage, rejection.reason)
         except MemoryError:
-            return Failure(
-                job.last_stage, f"it needs more memory than sandbox.memory_bytes, {self._limits.memory_bytes}"
-            )
+            return Failure(job.last_stage, too_much_memory("sandbox", self._limits))
 
     def _prove(self, job: Job) -> Proof:
         busy: list[tuple[int, int]] = []
-        error: float | None = None
+        error: Errors | None = None
         measurement: Measurement | None = None
         with any_core(self._cores, self._lock):
             processor_time = time.process_time_ns()
@@ -72,21 +66,17 @@ class Worker:
             return Proof(job.level, None, None, tuple(busy))
         # Again, as the measuring core may be free now: without it, several workers share the others.
         with any_core(self._cores, self._lock):
-            family = FAMILIES[job.family]
-            arguments = random_arguments(job, family, family.spec_of_json(job.spec))
-            results = [aligned_array(shape) for shape in job.shapes[job.arguments :]]
-            for result in results:
-                # An element that the program does not write stays NaN, which never passes.
-                result.fill(np.nan)
+            arguments, results = random_arguments(job), empty_results(job)
             bound = program.bind([*arguments, *results])
             if job.level == "execute":
                 with _timed(busy):
                     bound.run()
-                error = compare(job, arguments, results)
+                if job.family is not None:
+                    error = compare(job, arguments, results)
         if job.measure:
             with measuring_core(self._cores, self._lock), _timed(busy):
                 measurement = measure(bound, self._settings, compile_ns)
-        return Proof(job.level, error, measurement, tuple(busy))
+        return Proof(job.level, error and error.relative, measurement, tuple(busy), error and error.absolute)
 
 
 @contextmanager
@@ -110,23 +100,3 @@ def prove(job: Job) -> Proof | Failure:
     """Prove one program in this process: what the pool calls for each."""
     assert _worker is not None
     return _worker.prove(job)
-
-
-def _limit_processor_time(seconds: int) -> None:
-    """End this process by a signal when it has used so much more processor time.
-
-    Time spent waiting for the measuring core does not count.
-    """
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(used.ru_utime + used.ru_stime) + seconds, hard))
-
-
-def _limit_memory(extra: int) -> None:
-    """Let this process have so much more memory than it has now, where the system tells how much that is."""
-    statm = Path("/proc/self/statm")
-    if not statm.exists():
-        return
-    data = int(statm.read_text().split()[5]) * resource.getpagesize()
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    resource.setrlimit(resource.RLIMIT_DATA, (data + extra, hard))

@@ -1,0 +1,13 @@
+"""Where a split is within a dataset's folder."""
+
+from __future__ import annotations
+
+
+def split_folder(split: str) -> str:
+    """Return the folder of a split's `.mlir` files: a point goes down, to `suites/gemm` for `suites.gemm`."""
+    return split.replace(".", "/")
+
+
+def index_name(split: str) -> str:
+    """Return the path of a split's index."""
+    return f"{split_folder(split)}.parquet"

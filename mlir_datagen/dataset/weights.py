@@ -1,0 +1,36 @@
+"""The parameters and buffers of networks, as safetensors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mlir_datagen.nn.signature import Converted
+
+WEIGHTS_FOLDER = "weights"
+
+
+def weights_file(root: Path, name: str) -> Path:
+    """Return where a network's weights are."""
+    return root / WEIGHTS_FOLDER / f"{name}.safetensors"
+
+
+def save_weights(path: Path, module: Any, converted: Converted) -> None:
+    """Write the parameters and buffers that a converted network takes, under their names in PyTorch.
+
+    Args:
+        path: the file.
+        module: the network, a `torch.nn.Module`.
+        converted: its program, whose arguments say which tensors.
+    """
+    from safetensors.torch import save_file
+
+    from mlir_datagen.nn.state import state_tensors
+
+    tensors = {one.name: one.tensor for one in state_tensors(module)}
+    named = {argument.name for argument in converted.arguments if argument.role != "input"}
+    path.parent.mkdir(exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    # Copies, since safetensors refuses tensors that share memory.
+    save_file({name: tensors[name].clone().contiguous() for name in sorted(named)}, partial)
+    partial.rename(path)

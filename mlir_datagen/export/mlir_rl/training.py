@@ -1,0 +1,134 @@
+"""What comes with the programs: the config of a training run, and the README."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+from mlir_datagen.export.mlir_rl.contract import MAX_LOOPS, MAX_RANK, USUAL_NS
+
+CODE_FILES = "code_files"
+TRAIN_TIMES = "execution_times_train.json"
+EVAL_TIMES = "execution_times_eval.json"
+CONFIG = "config.json"
+README = "README.md"
+LLM_ACTION = "llm_action"
+BASELINES = "baselines.json"
+LEFT_OUT = "left_out.json"
+PROGRAMS = "programs.json"
+
+_SETTINGS: dict[str, Any] = {
+    # Every key that the config class of the released artifact (MLIR-RL-artifact) and of the active fork requires; both
+    # refuse a file that lacks one, and pass over others. These values are those of the artifact's example.
+    "num_tile_sizes": 7,
+    "vect_size_limit": 512,
+    "order": [["I"], ["!", "I", "NT"], ["!", "I"], ["V", "NT"]],
+    "interchange_mode": "pointers",
+    "exploration": ["entropy"],
+    "init_epsilon": 0.0,
+    "normalize_bounds": "max",
+    "normalize_adv": "standard",
+    "reuse_experience": "none",
+    "bench_count": 64,
+    "replay_count": 0,
+    "nb_iterations": 20000,
+    "ppo_epochs": 4,
+    "ppo_batch_size": 64,
+    "value_epochs": 0,
+    "value_batch_size": 0,
+    "value_coef": 0.5,
+    "value_clip": False,
+    "entropy_coef": 0.01,
+    "lr": 0.001,
+    "truncate": 5,
+    "debug": False,
+    "main_exec_data_file": "",
+    "results_dir": "results",
+}
+
+
+def training_config(folder: Path) -> dict[str, Any]:
+    """Return the config of a training run on an export.
+
+    Args:
+        folder: where the export will be, as an absolute path: their programs run in their own repository. The run's
+            tag is the name of the dataset that it is in.
+    """
+    return {
+        # The size of their observation: what the contract allows, so that no program is cut short.
+        "max_num_stores_loads": 7,
+        "max_num_loops": MAX_LOOPS,
+        "max_num_load_store_dim": MAX_RANK,
+        **_SETTINGS,
+        "benchmarks_folder_path": str(folder / CODE_FILES),
+        "json_file": str(folder / TRAIN_TIMES),
+        "eval_json_file": str(folder / EVAL_TIMES),
+        "tags": [folder.parent.name],
+    }
+
+
+def readme(folder: Path, times: Mapping[str, Mapping[str, int]], left_out: int) -> str:
+    """Return the README of an export.
+
+    Args:
+        folder: where the export will be, as an absolute path.
+        times: the times in nanoseconds by split (`train`, `eval`) and name.
+        left_out: how many programs of the dataset are not in it.
+    """
+    dataset_name = folder.parent.name
+    low, high = USUAL_NS
+    rows = [
+        [split, len(of), sum(time < low for time in of.values()), sum(time > high for time in of.values())]
+        for split, of in times.items()
+    ]
+    counts = tabulate(rows, headers=["split", "programs", "under 10 µs", "over 1 s"], tablefmt="github")
+    return f"""# {dataset_name} for MLIR-RL
+
+The programs of the dataset {dataset_name} in the form that MLIR-RL loads, with their measured times.
+
+{counts}
+
+Times under 10 µs are mostly noise, and times over 1 s make training slow; nothing breaks on either.
+{left_out} programs of the dataset are outside what MLIR-RL reads; `{LEFT_OUT}` lists each with the reasons.
+
+## Train
+
+In a checkout of MLIR-RL or MLIR-RL-artifact, with its `.env` filled in:
+
+```bash
+CONFIG_FILE_PATH={folder / CONFIG} python train.py
+```
+
+With its `llm_action`, which looks for sets of programs in a folder of its own:
+
+```bash
+cp -r {folder / LLM_ACTION} llm_action/data/benchmarks/{dataset_name}
+python -m llm_action.src.rl.train_ppo --benchmarks-name {dataset_name}
+```
+
+The paths in `{CONFIG}` are absolute. When the dataset has moved, export it again:
+`python scripts/export.py mlir_rl {folder.parent}`.
+
+## Files
+
+- `{CODE_FILES}/<name>.mlir`: the programs
+- `{TRAIN_TIMES}`, `{EVAL_TIMES}`: name and time in whole nanoseconds: the medians of the dataset's
+  measurements. The first has the dataset's split `train`, the second all others
+- `{LLM_ACTION}/{{train,eval}}/<name>.mlir`, `{LLM_ACTION}/{BASELINES}`: the same programs, and the times in
+  milliseconds (`mlir`). There is no time of PyTorch (`torch`): their loader measures the programs that lack one
+- `{CONFIG}`: the config of a training run. `benchmarks_folder_path`, `json_file` and `eval_json_file` are the paths;
+  `max_num_loops`, `max_num_load_store_dim` and `max_num_stores_loads` are the limits; all other keys have the values of
+  MLIR-RL-artifact's `config/example.json`, but `tags`
+- `{PROGRAMS}`: which program of the dataset each name is
+- `{LEFT_OUT}`: the programs of the dataset that are not here, and why
+
+## Programs
+
+`@main` reads the clock (`@nanoTime`), runs the operations, reads it again, and returns the results and, last, the
+elapsed nanoseconds. In a program of a single operation what its results are written into is an argument, as is the
+window of a pooling, and the operation has `tag = "operation_0"`. The dataset's program fills it first, within its
+measured time; here it is not filled. In all others everything is as in the dataset, and is timed.
+"""

@@ -1,0 +1,161 @@
+"""A stored program as one function `@main` that times itself, in the form that MLIR-RL reads.
+
+The program's function keeps its operations, and becomes
+
+    func.func private @nanoTime() -> i64 attributes {llvm.emit_c_interface}
+    func.func @main(arguments) -> (results, i64) attributes {llvm.emit_c_interface} {
+      read the clock
+      the operations
+      read the clock
+      return results, elapsed nanoseconds
+    }
+
+The calls stay around the operations: no pass moves what the operations become over a call of an unknown function.
+
+A **single-op program** is one linalg operation with nothing beside it but constants, `tensor.empty` and the
+`linalg.fill` of its inits. There the inits, and inputs that are a `tensor.empty` (the window of a pooling, of which
+only the shape counts), become arguments of `@main`, after the others and in the order of the operands; what filled them
+goes, so that only the operation is timed; and the operation has `tag = "operation_0"`. The initial value is the
+caller's then. In any other program everything stays, fills included, and is timed.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch_mlir import ir
+from torch_mlir.dialects import arith, func
+
+from mlir_datagen.errors import Rejection
+from mlir_datagen.mlir.facts import ModuleFacts, init_count, is_structured, maker, module_facts
+from mlir_datagen.mlir.parse import Contexts, first_diagnostic
+
+CLOCK = "nanoTime"
+MAIN = "main"
+TAG = "operation_0"
+
+_BESIDE_THE_OPERATION = {"arith.constant", "tensor.empty", "linalg.fill", "func.return"}
+
+
+class TimedProgram(NamedTuple):
+    """A program in its timed form.
+
+    Attributes:
+        text: the module, in a form that MLIR 19 parses.
+        facts: what it consists of.
+        is_single: whether it is a single-op program, with its init as an argument.
+    """
+
+    text: str
+    facts: ModuleFacts
+    is_single: bool
+
+
+class Timer:
+    """Gives programs their timed form. One per process is enough."""
+
+    def __init__(self) -> None:
+        self._contexts = Contexts()
+
+    def timed(self, text: str) -> TimedProgram:
+        """Return the timed form of a program.
+
+        Args:
+            text: a module with one function on tensors.
+
+        Raises:
+            Rejection: at stage `exported`, when it is not such a module.
+        """
+        context = self._contexts.next()
+        try:
+            module = ir.Module.parse(text, context)
+        except ir.MLIRError as error:
+            raise Rejection("exported", first_diagnostic(error)) from error
+        function = _only_function(module)
+        with context, ir.Location.unknown():
+            operation = _single_operation(function.regions[0].blocks[0])
+            if operation is not None:
+                _give_arguments(function.regions[0].blocks[0], operation)
+                operation.attributes["tag"] = ir.StringAttr.get(TAG)
+            _time(module, function)
+        if not module.operation.verify():
+            raise Rejection("exported", "its timed form does not pass MLIR's verifier")
+        return TimedProgram(module.operation.get_asm(), module_facts(module, CLOCK, MAIN), operation is not None)
+
+
+def _only_function(module: ir.Module) -> ir.Operation:
+    operations = [operation.operation for operation in module.body.operations]
+    if [operation.name for operation in operations] != ["func.func"]:
+        raise Rejection("exported", "its module is not one function")
+    (function,) = operations
+    if len(function.regions[0].blocks) != 1:
+        raise Rejection("exported", "its function is not one block of operations")
+    return function
+
+
+def _single_operation(block: ir.Block) -> ir.Operation | None:
+    """Return the operation of a single-op program; None when there are several, or something else beside it."""
+    operations = [operation.operation for operation in block.operations]
+    structured = [operation for operation in operations if is_structured(operation)]
+    others = [operation for operation in structured if operation.name != "linalg.fill"]
+    # A program may be a fill and nothing else.
+    candidates = others or structured
+    if len(candidates) != 1:
+        return None
+    (single,) = candidates
+    beside = [operation for operation in operations if operation != single]
+    fills = [operation for operation in beside if operation.name == "linalg.fill"]
+    inits = _inits(single)
+    if any(operation.name not in _BESIDE_THE_OPERATION for operation in beside):
+        return None
+    if any(not _is_used_only_as(fill.results[0], inits) or maker(fill.operands[1]) is None for fill in fills):
+        return None
+    return single
+
+
+def _inits(operation: ir.Operation) -> list[ir.Value]:
+    operands = list(operation.operands)
+    return operands[len(operands) - init_count(operation) :]
+
+
+def _is_used_only_as(value: ir.Value, inits: list[ir.Value]) -> bool:
+    return value in inits and len(list(value.uses)) == 1
+
+
+def _give_arguments(block: ir.Block, single: ir.Operation) -> None:
+    """Make arguments of the inits, and of the inputs without contents; drop what is unused then."""
+    inits = _inits(single)
+    for place, value in enumerate(list(single.operands)):
+        owner = maker(value)
+        contents = ("linalg.fill", "tensor.empty") if value in inits else ("tensor.empty",)
+        if owner is not None and owner.name in contents:
+            single.operands[place] = block.add_argument(value.type, ir.Location.unknown())
+    for operation in reversed([operation.operation for operation in block.operations]):
+        is_dead = operation.results and not any(list(result.uses) for result in operation.results)
+        if operation != single and is_dead:
+            operation.erase()
+
+
+def _time(module: ir.Module, function: ir.Operation) -> None:
+    """Turn a function into `@main`."""
+    block = function.regions[0].blocks[0]
+    integer = ir.IntegerType.get_signless(64)
+    with ir.InsertionPoint.at_block_begin(module.body):
+        clock = func.FuncOp(CLOCK, ([], [integer]), visibility="private")
+        clock.attributes["llvm.emit_c_interface"] = ir.UnitAttr.get()
+    with ir.InsertionPoint.at_block_begin(block):
+        begin = func.CallOp(clock, []).results[0]
+    terminator = block.operations[len(block.operations) - 1].operation
+    returned = list(terminator.operands)
+    with ir.InsertionPoint(terminator):
+        end = func.CallOp(clock, []).results[0]
+        elapsed = arith.SubIOp(end, begin).result
+        func.ReturnOp([*returned, elapsed])
+    terminator.erase()
+    for name in [named if isinstance(named, str) else named.name for named in function.attributes]:
+        if name not in ("sym_name", "function_type"):
+            del function.attributes[name]
+    types = [argument.type for argument in block.arguments], [*(value.type for value in returned), integer]
+    function.attributes["sym_name"] = ir.StringAttr.get(MAIN)
+    function.attributes["function_type"] = ir.TypeAttr.get(ir.FunctionType.get(*types))
+    function.attributes["llvm.emit_c_interface"] = ir.UnitAttr.get()

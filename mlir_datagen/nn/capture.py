@@ -1,0 +1,171 @@
+"""Capturing a network's graph with torch.export, and saying why that fails."""
+
+from __future__ import annotations
+
+import inspect
+import io
+import logging
+import os
+import traceback
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mlir_datagen.errors import UserError
+from mlir_datagen.nn.building import first_line, is_about_memory
+from mlir_datagen.nn.manual.errors import source_line
+from mlir_datagen.nn.signature import Argument
+
+MLIR_DTYPES = {
+    torch.float32: "f32",
+    torch.float64: "f64",
+    torch.float16: "f16",
+    torch.bfloat16: "bf16",
+    torch.int64: "i64",
+    torch.int32: "i32",
+    torch.int16: "i16",
+    torch.int8: "i8",
+    torch.uint8: "i8",
+    torch.bool: "i1",
+}
+_DATA_DEPENDENT = ("data-dependent", "data dependent", "DataDependent")
+
+
+def capture(
+    module: torch.nn.Module,
+    inputs: Mapping[str, torch.Tensor],
+    name: str,
+    shown: Mapping[str, torch.Tensor] | None = None,
+) -> torch.export.ExportedProgram:
+    """Return the graph of a network, captured on example inputs.
+
+    Args:
+        module: the network, in evaluation mode.
+        inputs: by the name of the forward method's argument.
+        name: what the network is called in messages.
+        shown: those of the inputs that messages name, when that is not all.
+
+    Raises:
+        UserError: when the network refuses the inputs, or its control flow or shapes depend on their values.
+        MemoryError: when there is not enough memory.
+    """
+    arguments, keywords = _as_called(module, inputs)
+    with quiet(), explained(name, inputs if shown is None else shown):
+        exported = torch.export.export(module, arguments, keywords)
+        _refuse_dynamic_shapes(exported, name)
+    return exported
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what PyTorch says to its own developers from the user."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        # It prints the graph so far of a capture that fails.
+        with torch.no_grad(), warnings.catch_warnings(), redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)
+
+
+@contextmanager
+def explained(name: str, inputs: Mapping[str, torch.Tensor]) -> Iterator[None]:
+    """Turn what PyTorch says about a network that cannot run or be captured into a message for people."""
+    try:
+        yield
+    except (MemoryError, UserError):
+        raise
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}"
+        if is_about_memory(error):
+            raise MemoryError(first_line(error)) from error
+        if any(sign in said for sign in _DATA_DEPENDENT):
+            raise UserError(
+                f"{name} has control flow that depends on the values of its inputs{_place(error)}, and a program of "
+                "linalg operations has none. Decide by shapes, or use torch.where."
+            ) from error
+        shapes = ", ".join(f"{key}: {list(tensor.shape)} {MLIR_DTYPES[tensor.dtype]}" for key, tensor in inputs.items())
+        raise UserError(
+            f"{name} cannot be run with these inputs ({shapes}): {_shortened(error)}{_place(error)}. "
+            "Are the shapes those that it expects?"
+        ) from error
+
+
+def _refuse_dynamic_shapes(exported: torch.export.ExportedProgram, name: str) -> None:
+    """Refuse a graph with a shape that only its inputs' values decide; torch-mlir can convert such a one for ever."""
+    for node in exported.graph.nodes:
+        for value in torch.utils._pytree.tree_leaves(node.meta.get("val")):
+            if isinstance(value, torch.Tensor) and any(isinstance(extent, torch.SymInt) for extent in value.shape):
+                file, _, line = source_line(node).partition(":")
+                place = f" (at {Path(file).name}:{line})" if line else ""
+                raise UserError(
+                    f"{name} has a tensor whose shape depends on the values of its inputs{place}, and every program of "
+                    "a dataset has static shapes. Select by torch.where, which keeps the shape."
+                )
+
+
+def described(role: str, name: str, tensor: torch.Tensor) -> Argument:
+    """Return the signature of a tensor."""
+    return Argument(role, name, MLIR_DTYPES[tensor.dtype], tuple(tensor.shape))
+
+
+def _as_called(module: torch.nn.Module, inputs: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the inputs as positional and keyword arguments: positional where the forward method takes any number."""
+    parameters = inspect.signature(module.forward).parameters.values()
+    if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters):
+        return tuple(inputs.values()), {}
+    return (), dict(inputs)
+
+
+def called(module: torch.nn.Module, inputs: Mapping[str, Any]) -> Any:
+    """Call a network with inputs by name."""
+    arguments, keywords = _as_called(module, inputs)
+    return module(*arguments, **keywords)
+
+
+def input_names(module: torch.nn.Module, count: int) -> list[str]:
+    """Return the names of a forward method's first arguments, or numbered ones where it has none.
+
+    Raises:
+        UserError: when it takes fewer.
+    """
+    parameters = list(inspect.signature(module.forward).parameters.values())
+    if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters):
+        return [f"input{index}" for index in range(count)]
+    names = [parameter.name for parameter in parameters]
+    if count > len(names):
+        raise UserError(
+            f"{type(module).__name__}.forward takes {len(names)} inputs ({', '.join(names)}), and {count} shapes are "
+            "given."
+        )
+    return names[:count]
+
+
+def _shortened(error: Exception) -> str:
+    return f"{type(error).__name__}: {first_line(error)}"[:300].rstrip(". ")
+
+
+def _place(error: BaseException) -> str:
+    """Return where in the network's own code an exception came from, if it did."""
+    frames = _own_frames(traceback.extract_tb(error.__traceback__))
+    if not frames:
+        return ""
+    last = frames[-1]
+    return f" (at {Path(last.filename).name}:{last.lineno}: {(last.line or '').strip()})"
+
+
+def _own_frames(frames: Sequence[traceback.FrameSummary]) -> list[traceback.FrameSummary]:
+    """Return the frames within forward methods that are not PyTorch's own."""
+    torch_folder = f"{Path(torch.__file__).parent}{os.sep}"
+    here = str(Path(__file__).parent)
+    return [
+        frame
+        for frame in frames
+        if not frame.filename.startswith((torch_folder, here, "<")) and frame.name not in ("<module>",)
+    ]

@@ -1,0 +1,97 @@
+"""Converting a network with either converter."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from mlir_datagen.errors import UserError
+from mlir_datagen.nn.capture import capture, quiet
+from mlir_datagen.nn.signature import Converted
+from mlir_datagen.nn.state import is_uniform, state_tensors
+
+
+def convert(
+    module: torch.nn.Module, inputs: Mapping[str, torch.Tensor], name: str, converter: str, constant: bool
+) -> Converted:
+    """Convert a network to linalg operations on tensors.
+
+    Args:
+        module: the network, in evaluation mode.
+        inputs: example inputs, by name and in order.
+        name: of the function.
+        converter: one of `CONVERTERS`.
+        constant: whether parameters and buffers become constants in the text, and not arguments.
+
+    Raises:
+        UserError: when the network cannot be captured, returns no tensor, or has an operator that the converter does
+            not know.
+        Rejection: at stage `emitted`, when torch-mlir cannot convert it.
+        MemoryError: when there is not enough memory.
+    """
+    converted = _convert_with(converter, module, inputs, name, constant)
+    if not converted.results:
+        raise UserError(f"{name} returns no tensor, so that its program would compute nothing.")
+    return converted
+
+
+def _convert_with(
+    converter: str, module: torch.nn.Module, inputs: Mapping[str, torch.Tensor], name: str, constant: bool
+) -> Converted:
+    if converter == "torch_mlir":
+        from mlir_datagen.nn.through_torch_mlir import convert_through_torch_mlir
+
+        return convert_through_torch_mlir(module, inputs, name, constant)
+    from mlir_datagen.nn.manual import convert_manual
+
+    literals = {one.name: _dense_literal(one.tensor) for one in state_tensors(module)} if constant else {}
+    exported = capture(module, inputs, name)
+    with quiet():
+        converted = convert_manual(module, exported, name, literals)
+    return _named(converted, list(inputs), {one.name for one in state_tensors(module)})
+
+
+def _named(converted: Converted, inputs: Sequence[str], state: Collection[str]) -> Converted:
+    """Return a converted network with the names that both converters give.
+
+    Raises:
+        UserError: when it takes a tensor that is none of the network's inputs, parameters and buffers.
+    """
+    names = iter(inputs)
+    arguments = [
+        argument._replace(name=next(names)) if argument.role == "input" else argument
+        for argument in converted.arguments
+    ]
+    unknown = [argument.name for argument in arguments if argument.role != "input" and argument.name not in state]
+    if unknown:
+        raise UserError(
+            f"The network has a tensor of its own, {unknown[0]} in its graph, that is neither a parameter nor a "
+            "buffer. Register it: self.register_buffer(name, tensor, persistent=False)."
+        )
+    results = [result._replace(name=f"output{index}") for index, result in enumerate(converted.results)]
+    return converted._replace(arguments=tuple(arguments), results=tuple(results))
+
+
+def _dense_literal(tensor: torch.Tensor) -> str:
+    """Return a tensor as the text of a dense attribute: its bytes in hexadecimal, or its one value."""
+    if is_uniform(tensor):
+        return f"dense<{_scalar(tensor.flatten()[0])}>"
+    if tensor.dtype == torch.bool:
+        return f"dense<{_nested(tensor.tolist())}>"
+    # Little-endian, as MLIR reads it everywhere.
+    data = tensor.contiguous().numpy()
+    return f'dense<"0x{data.astype(data.dtype.newbyteorder("<")).tobytes().hex().upper()}">'
+
+
+def _scalar(value: torch.Tensor) -> str:
+    if value.dtype.is_floating_point:
+        # As bits: a decimal number would have to be rounded.
+        bits = value.numpy()
+        return f"0x{bits.astype(bits.dtype.newbyteorder('>')).tobytes().hex().upper()}"
+    return str(value.item()).lower()
+
+
+def _nested(values: Any) -> str:
+    return f"[{', '.join(map(_nested, values))}]" if isinstance(values, list) else str(values).lower()

@@ -1,0 +1,48 @@
+"""A network's parameters and buffers, in order, and what they become in a program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+
+from mlir_datagen.nn.signature import Argument
+
+
+class StateTensor(NamedTuple):
+    """A parameter or a buffer, persistent or not."""
+
+    role: str
+    name: str
+    tensor: torch.Tensor
+
+
+def state_tensors(module: torch.nn.Module) -> list[StateTensor]:
+    """Return a network's parameters, then its buffers; one that is used under two names comes once."""
+    return [
+        *(StateTensor("parameter", name, tensor.detach()) for name, tensor in module.named_parameters()),
+        *(StateTensor("buffer", name, tensor) for name, tensor in module.named_buffers()),
+    ]
+
+
+def splat(module: torch.nn.Module) -> None:
+    """Give every parameter and buffer one value throughout: vectors their mean, the others 1 / (inputs of an output).
+
+    So the values neither grow nor vanish on their way through the layers.
+    """
+    with torch.no_grad():
+        for _, _, tensor in state_tensors(module):
+            if tensor.is_floating_point() and tensor.numel() > 1:
+                inputs = tensor.numel() // tensor.shape[0]
+                tensor.fill_(float(tensor.double().mean()) if tensor.ndim == 1 else 1 / inputs)
+
+
+def is_uniform(tensor: torch.Tensor) -> bool:
+    """Tell whether all elements are the same."""
+    return tensor.numel() > 0 and bool((tensor == tensor.flatten()[0]).all())
+
+
+def chosen(arguments: tuple[Argument, ...], tensors: Mapping[str, torch.Tensor]) -> list[torch.Tensor]:
+    """Return the tensors that a function's arguments name, in order."""
+    return [tensors[argument.name] for argument in arguments]

@@ -1,0 +1,87 @@
+"""Programs taken out of networks: the same one once, with how often it occurs and where."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from mlir_datagen.errors import UserError
+from mlir_datagen.mlir.extraction import ExtractedProgram, extract
+from mlir_datagen.mlir.parse import Contexts
+from mlir_datagen.nn.signature import Argument
+from mlir_datagen.ops.family import Operand
+from mlir_datagen.program import EXTRACTED, PARSED, Program
+from mlir_datagen.sources.suite_spec import ExtractSettings
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A program with the places where it was found."""
+
+    program: ExtractedProgram
+    network: Program
+    places: tuple[dict[str, Any], ...]
+
+
+def extracted_programs(networks: Sequence[Program], settings: ExtractSettings) -> Iterator[tuple[str, Program]]:
+    """Yield the distinct programs of some networks with their structural hashes, in the order of their occurrence.
+
+    Args:
+        networks: converted networks.
+        settings: what is taken out.
+
+    Raises:
+        UserError: when a network has no linalg operation, or fewer connected ones than the window; it names it.
+    """
+    assert settings.window is not None
+    contexts = Contexts()
+    found: dict[str, _Found] = {}
+    for network in networks:
+        try:
+            cut = extract(network.text, contexts.next(), settings.window, settings.stride)
+        except UserError as error:
+            raise UserError(f"Nothing can be extracted from {network.name}: {error}") from error
+        for program in cut:
+            place = {"model": network.name, "operations": program.positions, "multiplicity": program.multiplicity}
+            known = found.get(program.structural_hash)
+            if known is None:
+                found[program.structural_hash] = _Found(program, network, (place,))
+            else:
+                found[program.structural_hash] = dataclasses.replace(known, places=(*known.places, place))
+    width = max(4, len(str(len(found))))
+    for number, (digest, one) in enumerate(found.items()):
+        yield digest, _program(one, f"{_family(one.program)}_{number:0{width}d}", settings)
+
+
+def _program(found: _Found, name: str, settings: ExtractSettings) -> Program:
+    cut, network = found.program, found.network
+    spec = {"network": orjson.loads(network.spec), "window": settings.window, "operations": cut.positions}
+    return Program(
+        name=name,
+        source=EXTRACTED,
+        family=_family(cut),
+        kind="op" if settings.window == 1 else "block",
+        spec=orjson.dumps(spec).decode(),
+        seed=network.seed,
+        text=cut.text,
+        arguments=tuple(_argument("input", operand) for operand in cut.arguments),
+        results=tuple(_argument("output", operand) for operand in cut.results),
+        loops=cut.loops,
+        flops=cut.flops,
+        proof=PARSED,
+        provenance=orjson.dumps(found.places).decode(),
+        multiplicity=sum(place["multiplicity"] for place in found.places),
+        command=f"{network.command} extract.window={settings.window} extract.stride={settings.stride}",
+    )
+
+
+def _family(program: ExtractedProgram) -> str:
+    return program.main_operation.removeprefix("linalg.")
+
+
+def _argument(role: str, operand: Operand) -> Argument:
+    return Argument(role, operand.name, operand.dtype, operand.shape)

@@ -1,0 +1,61 @@
+"""Splits whose programs are listed and not drawn: networks, what is taken out of them, and suites."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from mlir_datagen.config import RunConfig
+from mlir_datagen.dataset.excluded import excluded_suites
+from mlir_datagen.decontamination import Decontamination
+from mlir_datagen.program import EXTRACTED, NETWORK, NETWORKS_SPLIT, Program, Rejected
+from mlir_datagen.sources.extraction import extracted_programs
+from mlir_datagen.sources.networks import Networks
+from mlir_datagen.sources.suite_spec import SuiteSpec
+from mlir_datagen.sources.suites import digest, suite_programs
+
+Write = Callable[[str, Iterable[Program | Rejected]], object]
+"""Takes the programs of a split."""
+
+
+def produce_listed_splits(config: RunConfig, root: Path, unseen: Decontamination, write: Write) -> None:
+    """Make the programs of all listed splits, and tell what the random ones must not have.
+
+    Args:
+        config: the run's config.
+        root: the dataset's folder.
+        unseen: takes in extracted programs and suites.
+        write: is given each split.
+
+    Raises:
+        UserError: when nothing can be extracted, or a suite is not what its digest says.
+    """
+    networks = Networks(config, root)
+    kept: list[Program] = []
+    if config.models:
+        write(NETWORKS_SPLIT, _kept(networks.produce(), kept))
+    if config.extract.window is not None and kept:
+        found = list(extracted_programs(kept, config.extract))
+        unseen.add(EXTRACTED, (program.text for _, program in found))
+        write(EXTRACTED, (program for _, program in found))
+    for suite in config.suites.values():
+        write(suite.split, _suite(suite, networks, unseen))
+    for suite in excluded_suites(config.exclude):
+        if suite.name not in config.suites:
+            _suite(suite, networks, unseen)
+
+
+def _suite(suite: SuiteSpec, networks: Networks, unseen: Decontamination) -> list[Program]:
+    """Return the programs of a suite, which the random splits must not have."""
+    programs = suite_programs(suite, networks.suite)
+    texts = (program.text for program in programs if program.family != NETWORK)
+    unseen.add(suite.split, texts, version=suite.version, digest=digest(programs))
+    return programs
+
+
+def _kept(outcomes: Iterable[Program | Rejected], kept: list[Program]) -> Iterator[Program | Rejected]:
+    """Pass on what a source gives, and keep the programs among it."""
+    for outcome in outcomes:
+        if isinstance(outcome, Program):
+            kept.append(outcome)
+        yield outcome

@@ -1,0 +1,178 @@
+"""Networks: each converted in a process of its own, in the order of their names."""
+
+from __future__ import annotations
+
+import dataclasses
+import multiprocessing
+import shlex
+from collections.abc import Iterator, Sequence
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from pathlib import Path
+from typing import Any
+
+import orjson
+from pebble import ProcessExpired, ProcessPool
+
+from mlir_datagen.config import RunConfig
+from mlir_datagen.config.compose import choosing
+from mlir_datagen.dataset.weights import weights_file
+from mlir_datagen.errors import Rejection
+from mlir_datagen.mlir.cost import module_flops
+from mlir_datagen.mlir.parse import Contexts, Verifier
+from mlir_datagen.nn import worker
+from mlir_datagen.nn.model_spec import ConverterSettings, ModelSpec
+from mlir_datagen.nn.worker import NetworkJob, NetworkProof
+from mlir_datagen.program import NETWORK, NETWORKS_SPLIT, Program, Rejected
+from mlir_datagen.proving.job import Failure, Proof
+from mlir_datagen.proving.sandbox import HiddenMain, prepare_workers, why_ended, without_interrupts
+from mlir_datagen.proving.settings import Cores, SandboxLimits
+
+_GRACE_SECONDS = 300
+
+
+class Networks:
+    """Converts networks as a run's config says. Each is converted once, however often it is asked for.
+
+    Args:
+        config: the run's config.
+        root: the dataset's folder, for the weights.
+    """
+
+    def __init__(self, config: RunConfig, root: Path) -> None:
+        self._config = config
+        self._root = root
+        self._limits = SandboxLimits(config.converter.seconds, config.converter.memory_bytes)
+        self._verifier = Verifier()
+        self._contexts = Contexts()
+        self._done: dict[tuple[str, str], Program | Rejected] = {}
+
+    def produce(self) -> Iterator[Program | Rejected]:
+        """Yield each network of the run, converted, parsed and checked as far as the config asks for."""
+        config = self._config
+        models = list(config.models.values())
+        for spec, outcome in self._converted(models, config.converter, config.check.level, config.save_weights):
+            self._done[self._key(spec, config.converter)] = outcome
+            yield outcome
+
+    def suite(self, models: Sequence[ModelSpec], kind: str) -> Iterator[Program | Rejected]:
+        """Yield the networks of a suite, converted and parsed: always in one way, whatever the run changes.
+
+        Args:
+            models: the networks.
+            kind: the converter.
+        """
+        converter = dataclasses.replace(self._config.converter, kind=kind, weights="arguments")
+        keys = [self._key(spec, converter) for spec in models]
+        missing = [spec for spec, key in zip(models, keys, strict=True) if key not in self._done]
+        for spec, outcome in self._converted(missing, converter, "parse", save_weights=False):
+            self._done[self._key(spec, converter)] = outcome
+        for key in keys:
+            yield self._done[key]
+
+    def _converted(
+        self, models: Sequence[ModelSpec], converter: ConverterSettings, level: str, save_weights: bool
+    ) -> Iterator[tuple[ModelSpec, Program | Rejected]]:
+        if not models:
+            return
+        config = self._config
+        with _NetworkPool(len(models)) as pool:
+            # Only a network that uses no processor time, and so escapes the limit on it, can take so long.
+            seconds = self._limits.seconds + _GRACE_SECONDS
+            futures = []
+            for spec in models:
+                file = weights_file(self._root, spec.name) if save_weights else None
+                job = NetworkJob(spec, config.seed, converter, config.trust, level, file)
+                futures.append(pool.schedule(worker.convert_network, args=(job,), timeout=seconds))
+            for spec, future in zip(models, futures, strict=True):
+                outcome = self._outcome(spec, converter, level, future)
+                if save_weights and isinstance(outcome, Rejected):
+                    # They were written before the check that failed.
+                    weights_file(self._root, spec.name).unlink(missing_ok=True)
+                yield spec, outcome
+
+    @staticmethod
+    def _key(spec: ModelSpec, converter: ConverterSettings) -> tuple[str, str]:
+        return spec.name, orjson.dumps([spec.to_saved(), converter.kind, converter.weights]).decode()
+
+    def _outcome(self, spec: ModelSpec, converter: ConverterSettings, level: str, future: Any) -> Program | Rejected:
+        try:
+            outcome: NetworkProof | Failure = future.result()
+        except ProcessExpired as expired:
+            outcome = Failure("emitted", why_ended(expired.exitcode, "converter", self._limits))
+        except FutureTimeoutError:
+            outcome = Failure("emitted", f"it did not end within {self._limits.seconds + _GRACE_SECONDS} s")
+        if isinstance(outcome, NetworkProof):
+            try:
+                self._verifier.verify(outcome.converted.text)
+            except Rejection as rejection:
+                outcome = Failure(rejection.stage, rejection.reason)
+        if isinstance(outcome, Failure):
+            written, command = _spec_json(spec, converter), self._command(spec, converter)
+            return Rejected(NETWORK, NETWORKS_SPLIT, written, outcome.stage, outcome.reason, command)
+        return self._program(spec, converter, level, outcome)
+
+    def _program(self, spec: ModelSpec, converter: ConverterSettings, level: str, proof: NetworkProof) -> Program:
+        converted = proof.converted
+        return Program(
+            name=spec.name,
+            source=NETWORK,
+            family=NETWORK,
+            kind=converter.kind,
+            spec=_spec_json(spec, converter),
+            seed=self._config.seed,
+            text=converted.text,
+            arguments=converted.arguments,
+            results=converted.results,
+            loops=(),
+            flops=module_flops(converted.text, self._contexts.next()),
+            proof=Proof(level, proof.relative_error, None, (), proof.absolute_error),
+            command=self._command(spec, converter),
+            provenance=orjson.dumps({"model": spec.name, "class": spec.class_path}).decode(),
+        )
+
+    def _command(self, spec: ModelSpec, converter: ConverterSettings) -> str:
+        config = self._config
+        settings = {
+            **choosing(spec),
+            "ops": "[]",
+            "converter": converter.kind,
+            "converter.weights": converter.weights,
+            "check": config.check.level,
+            "measure": config.measure.kind,
+            "converter.seconds": converter.seconds,
+            "converter.memory_bytes": converter.memory_bytes,
+            "seed": config.seed,
+        }
+        if config.trust:
+            settings["trust"] = f"[{','.join(config.trust)}]"
+        return f"python scripts/generate.py {shlex.join(f'{key}={value}' for key, value in settings.items())}"
+
+
+def _spec_json(spec: ModelSpec, converter: ConverterSettings) -> str:
+    how = {"kind": converter.kind, "weights": converter.weights}
+    return orjson.dumps({"name": spec.name, "model": spec.to_saved(), "converter": how}).decode()
+
+
+class _NetworkPool:
+    """A pool whose processes end with the network that they served; stopped at once when something is raised."""
+
+    def __init__(self, networks: int) -> None:
+        prepare_workers(worker.PRELOADED)
+        self._main = HiddenMain()
+        cores = Cores.available()
+        workers = min(networks, len({cores.measuring, *cores.others}))
+        self._pool = ProcessPool(max_workers=workers, max_tasks=1, context=multiprocessing.get_context("forkserver"))
+
+    def __enter__(self) -> Any:
+        self._main.__enter__()
+        with without_interrupts():
+            assert self._pool.active  # asking starts it
+        return self._pool
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._pool.close()
+        else:
+            self._pool.stop()
+        self._pool.join()
+        self._main.__exit__()

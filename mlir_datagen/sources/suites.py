@@ -1,0 +1,103 @@
+"""Suites: fixed lists of programs to evaluate on, held to their digests."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from mlir_datagen.config.suites import suite_program
+from mlir_datagen.errors import UserError
+from mlir_datagen.mlir.parse import Verifier
+from mlir_datagen.nn.model_spec import ModelSpec
+from mlir_datagen.nn.signature import Argument
+from mlir_datagen.ops import FAMILIES
+from mlir_datagen.ops.family import Operand
+from mlir_datagen.program import PARSED, Program, Rejected, spec_json
+from mlir_datagen.sources.suite_spec import SuiteSpec
+
+SOURCE = "suite"
+Convert = Callable[[Sequence[ModelSpec], str], Iterator[Program | Rejected]]
+"""Converts networks with a converter."""
+
+
+def suite_programs(suite: SuiteSpec, convert: Convert) -> list[Program]:
+    """Return the programs of a suite, verified.
+
+    Args:
+        suite: the suite.
+        convert: converts the networks that it names.
+
+    Raises:
+        UserError: when one of its programs cannot be made, or they are not those that its digest says.
+    """
+    programs = _listed(suite) if suite.programs else _of_networks(suite, convert)
+    found = digest(programs)
+    if suite.digest is not None and found != suite.digest:
+        raise UserError(
+            f"The suite {suite.name} version {suite.version} has the digest {suite.digest}, and its programs have "
+            f"{found} here: its list was changed, or another version of torch-mlir, torch or this package makes other "
+            "text of it. Results on it would not compare with published ones. Restore the list, or give a changed one "
+            "a new version and this digest."
+        )
+    return programs
+
+
+def digest(programs: Sequence[Program]) -> str:
+    """Return the digest of the names and texts of programs, in order."""
+    state = hashlib.sha256()
+    for program in programs:
+        state.update(f"{program.name} {hashlib.sha256(program.text.encode()).hexdigest()}\n".encode())
+    return state.hexdigest()
+
+
+def _listed(suite: SuiteSpec) -> list[Program]:
+    verifier = Verifier()
+    programs = []
+    for name, (op, fields) in suite.programs.items():
+        program = _program(name, op, suite_program(op, fields))
+        verifier.verify(program.text)
+        programs.append(program)
+    return programs
+
+
+def _program(name: str, op: str, spec: Any) -> Program:
+    family = FAMILIES[op]
+    kind = spec.kind if "kind" in spec._fields else family.kinds[0]
+    return Program(
+        name=name,
+        source=SOURCE,
+        family=op,
+        kind=kind,
+        spec=spec_json(spec),
+        seed=0,
+        text=family.program(spec),
+        arguments=tuple(_argument("input", operand) for operand in family.arguments(spec)),
+        results=tuple(_argument("output", operand) for operand in family.results(spec)),
+        loops=family.loops(spec),
+        flops=int(family.flops(spec)),
+        proof=PARSED,
+        provenance=f'{{"suite":"{name}"}}',
+        command=f"python scripts/program.py {op} '{spec_json(spec)}'",
+    )
+
+
+def _argument(role: str, operand: Operand) -> Argument:
+    return Argument(role, operand.name, operand.dtype, operand.shape)
+
+
+def _of_networks(suite: SuiteSpec, convert: Convert) -> list[Program]:
+    assert suite.converter is not None
+    networks = []
+    for outcome in convert(suite.models, suite.converter):
+        if isinstance(outcome, Rejected):
+            raise UserError(
+                f"A network of the suite {suite.name} failed at the stage {outcome.stage}: {outcome.reason} "
+                f"To see it: {outcome.command}"
+            )
+        networks.append(outcome)
+    if suite.extract.window is None:
+        return networks
+    from mlir_datagen.sources.extraction import extracted_programs
+
+    return [program for _, program in extracted_programs(networks, suite.extract)]

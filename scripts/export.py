@@ -1,0 +1,46 @@
+"""Write a dataset in the format of a consumer: `python scripts/export.py mlir_rl outputs/<dataset>`.
+
+Programs without a measured time are measured first, where the format has times.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import _cli
+from tqdm import tqdm
+
+from mlir_datagen.export import EXPORTERS
+from mlir_datagen.export.base import export_dataset
+from mlir_datagen.pipeline import Listener
+
+
+def main() -> None:
+    """Export the dataset that the command line names."""
+    parser = argparse.ArgumentParser(description="Write a finished dataset in the format of a consumer.")
+    parser.add_argument("consumer", choices=EXPORTERS, help="the format")
+    parser.add_argument("dataset", type=Path, help="the dataset's folder")
+    parser.add_argument(
+        "--no-measure", action="store_true", help="refuse a dataset without times, and do not measure it"
+    )
+    arguments = parser.parse_args()
+    try:
+        with tqdm(unit=" programs", disable=None, leave=False) as bar:
+
+            def on_wait() -> None:
+                print("Another run is writing this export; waiting for it.", file=sys.stderr)
+
+            listener = Listener(bar.reset, bar.update, on_wait)
+            done = export_dataset(EXPORTERS[arguments.consumer], arguments.dataset, not arguments.no_measure, listener)
+    except KeyboardInterrupt:
+        print("Stopped; the times measured so far are kept. The same command starts again.", file=sys.stderr)
+        sys.exit(_cli.INTERRUPTED)
+    if done.existed:
+        print("This export is finished already, and its files are as its record says.")
+    print(f"exported: {done.folder}")
+
+
+if __name__ == "__main__":
+    sys.exit(_cli.run(main))

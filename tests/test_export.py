@@ -1,0 +1,325 @@
+"""Exports: what MLIR-RL loads, with the dataset's own times, and what stands in the way of one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from helpers import config, mlir_opt, run_script
+from mlir19 import program_of, run_main
+
+from mlir_datagen.dataset.exported import RECORD
+from mlir_datagen.errors import UserError
+from mlir_datagen.export import EXPORTERS
+from mlir_datagen.export.base import export_dataset
+from mlir_datagen.pipeline import Listener, generate
+
+MLIR_RL = EXPORTERS["mlir_rl"]
+
+
+def export(dataset, measure=True):
+    return export_dataset(MLIR_RL, dataset, measure, Listener())
+
+
+def measured_dataset(folder):
+    return generate(config(num_samples=24, measure__kind="baseline", output_dir=str(folder))).path
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    """A measured dataset of all families and its export. Tests must not change it."""
+    dataset = measured_dataset(tmp_path_factory.mktemp("exported"))
+    assert export(dataset).folder == dataset / "mlir_rl"
+    return dataset
+
+
+@pytest.fixture
+def dataset(original, tmp_path):
+    """A copy to change, which has no export."""
+    copy = tmp_path / original.name
+    shutil.copytree(original, copy, ignore=shutil.ignore_patterns("mlir_rl"))
+    return copy
+
+
+def read(folder, *files):
+    return [json.loads((folder / file).read_text()) for file in files]
+
+
+def exported_times(dataset):
+    train, evaluation = read(dataset / "mlir_rl", "execution_times_train.json", "execution_times_eval.json")
+    return train, evaluation
+
+
+def without_measurements(dataset):
+    (dataset / "measurements.parquet").unlink()
+    manifest = json.loads((dataset / "manifest.json").read_text())
+    del manifest["measurements"]
+    (dataset / "manifest.json").write_text(json.dumps(manifest))
+
+
+def files_of(folder):
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_checker_passes_with_mlir_19(original, tmp_path):
+    done = run_script("check_mlir_rl", str(original / "mlir_rl"), "--mlir-opt", mlir_opt(19), cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert "programs checked: 48; problems: 0" in done.stdout
+
+
+def test_the_times_are_the_stored_medians(original):
+    stored = {
+        (row["split"], row["name"]): row["median_ns"]
+        for row in pq.read_table(original / "measurements.parquet").to_pylist()
+    }
+    train, evaluation = exported_times(original)
+    programs, baselines, left_out = read(
+        original / "mlir_rl", "programs.json", "llm_action/baselines.json", "left_out.json"
+    )
+    assert left_out == []
+    assert len(stored) == 24
+    assert {(source["split"], source["name"]) for source in programs.values()} == set(stored)
+    for split, times in (("train", train), ("eval", evaluation)):
+        assert len(times) > 0
+        for name, time in times.items():
+            source = programs[name]
+            assert (source["split"] == "train") == (split == "train")
+            assert (type(time), time) == (int, round(stored[source["split"], source["name"]]))
+            assert baselines[split][name] == {"mlir": time / 1e6}
+    assert set(baselines["train"]) | set(baselines["eval"]) == set(programs)
+
+
+def test_each_program_is_there_once_in_each_layout(original):
+    train, evaluation = exported_times(original)
+    folder = original / "mlir_rl"
+    assert not set(train) & set(evaluation)
+    assert {path.stem for path in (folder / "code_files").iterdir()} == set(train) | set(evaluation)
+    for split, times in (("train", train), ("eval", evaluation)):
+        assert {path.stem for path in (folder / "llm_action" / split).glob("*.mlir")} == set(times)
+        for name in times:
+            text = (folder / "code_files" / f"{name}.mlir").read_text()
+            assert (folder / "llm_action" / split / f"{name}.mlir").read_text() == text
+
+
+def test_the_config_has_every_key_that_their_loader_requires(original):
+    """The names are those of the config class of MLIR-RL-artifact; the paths must be where the files are."""
+    (found,) = read(original / "mlir_rl", "config.json")
+    assert set(found) == {
+        "max_num_stores_loads", "max_num_loops", "max_num_load_store_dim", "num_tile_sizes", "vect_size_limit", "order",
+        "interchange_mode", "exploration", "init_epsilon", "normalize_bounds", "normalize_adv", "reuse_experience",
+        "benchmarks_folder_path", "bench_count", "replay_count", "nb_iterations", "ppo_epochs", "ppo_batch_size",
+        "value_epochs", "value_batch_size", "value_coef", "value_clip", "entropy_coef", "lr", "truncate", "json_file",
+        "eval_json_file", "tags", "debug", "main_exec_data_file", "results_dir",
+    }  # fmt: skip
+    assert (found["max_num_loops"], found["max_num_load_store_dim"]) == (7, 7)
+    assert found["benchmarks_folder_path"] == str(original / "mlir_rl" / "code_files")
+    assert found["json_file"] == str(original / "mlir_rl" / "execution_times_train.json")
+    assert found["eval_json_file"] == str(original / "mlir_rl" / "execution_times_eval.json")
+    readme = (original / "mlir_rl" / "README.md").read_text()
+    assert f"CONFIG_FILE_PATH={original}/mlir_rl/config.json python train.py" in readme
+    assert "python -m llm_action.src.rl.train_ppo --benchmarks-name" in readme
+
+
+def test_exported_programs_run_on_mlir_19(original):
+    families = {"matmul", "batch_matmul", "conv", "pooling_max", "pooling_avg", "add", "mul", "max", "relu"}
+    paths = sorted((original / "mlir_rl" / "code_files").iterdir())
+    sample = {family: next((path for path in paths if path.name.startswith(family)), None) for family in families}
+    found = [path for path in sample.values() if path is not None]
+    assert len(found) >= 7
+    for path in found:
+        assert run_main(path.read_text())[0] > 0
+
+
+LEFT_OUT = {
+    "func.func @f(%x: tensor<4xf16>, %y: tensor<4xf16>) -> tensor<4xf16> {\n"
+    "%r = linalg.exp ins(%x : tensor<4xf16>) outs(%y : tensor<4xf16>) -> tensor<4xf16>\n"
+    "return %r : tensor<4xf16>\n}": "argument 0 of @main is of type tensor<4xf16>, whose elements are not of the types",
+    "func.func @f(%x: f32) -> f32 {\nreturn %x : f32\n}": "argument 0 of @main is of type f32, and not a ranked tensor",
+    "func.func @f(%x: tensor<?xf32>) -> tensor<?xf32> {\nreturn %x : tensor<?xf32>\n}": "whose shape is not static",
+    "func.func @f(%x: tensor<4xf32>) -> tensor<4xf32> {\nreturn %x : tensor<4xf32>\n}": "it has no linalg operation",
+    "func.func private @g()\nfunc.func @f() {\nreturn\n}": "its module is not one function",
+    "func.func @f() {\nreturn\n}": "@main returns no tensor beside the elapsed time",
+    "no MLIR": "custom op 'no' is unknown",
+    program_of("relu_1_1_1_1_1_1_1_1"): "linalg.generic has 8 loops; it must have 1 to 7",
+    program_of("add_65536_65536"): "the arguments of @main take 51539607552 bytes together",
+    program_of("conv_2d_nchw_fchw_1_1_8_8_1_3_3_4_4").replace("dilations = dense<1>", "dilations = dense<2>"): (
+        "linalg.conv_2d_nchw_fchw has the dilation [2, 2]; a convolution must have 1"
+    ),
+}
+
+
+def test_what_is_outside_the_contract_is_left_out_with_the_reason(dataset):
+    """The programs of an index are replaced by others, and two times by none and by one that rounds to 0."""
+    path = dataset / "train.parquet"
+    table = pq.read_table(path)
+    texts = [*LEFT_OUT, *table.column("mlir").to_pylist()[len(LEFT_OUT) :]]
+    # One that is exported already, under another text.
+    texts[len(LEFT_OUT)] = "// again\n" + texts[-1]
+    place = table.schema.get_field_index("mlir")
+    pq.write_table(table.set_column(place, "mlir", pa.array(texts)), path)
+    manifest = json.loads((dataset / "manifest.json").read_text())
+    manifest["storage"] = "parquet"
+    times = pq.read_table(dataset / "measurements.parquet").to_pylist()
+    in_test = [row for row in times if row["split"] == "test"]
+    in_test[0]["median_ns"] = 0.4
+    times.remove(in_test[1])
+    pq.write_table(pa.Table.from_pylist(times), dataset / "measurements.parquet")
+    manifest["measurements"]["sha256"] = hashlib.sha256(
+        (dataset / "measurements.parquet").read_bytes()
+    ).hexdigest()  # fmt: skip
+    (dataset / "manifest.json").write_text(json.dumps(manifest))
+    export(dataset)
+    left_out, programs = read(dataset / "mlir_rl", "left_out.json", "programs.json")
+    assert len(left_out) + len(programs) == 24
+    names = table.column("name").to_pylist()
+    for entry, expected in zip(left_out, [*LEFT_OUT.values(), "it is the same program as "], strict=False):
+        assert entry["split"] == "train"
+        assert any(expected in reason for reason in entry["reasons"]), (expected, entry)
+    assert [entry["name"] for entry in left_out[: len(LEFT_OUT)]] == names[: len(LEFT_OUT)]
+    reasons = {entry["name"]: entry["reasons"] for entry in left_out if entry["split"] == "test"}
+    assert reasons == {
+        in_test[0]["name"]: ["its time, 0 ns, is not positive, and MLIR-RL takes its logarithm"],
+        in_test[1]["name"]: ["it has no measured time: measuring it failed"],
+    }
+    assert f"{len(left_out)} programs of the dataset are outside" in (dataset / "mlir_rl" / "README.md").read_text()
+
+
+def test_a_dataset_of_nothing_that_can_be_exported_is_refused(tmp_path):
+    grid = {"dilation_height": [2], "kernel_height": [3], "height": [6, 8], "stride_height": [1]}
+    changes = {f"ops__conv2d__grid__{axis}": values for axis, values in grid.items()}
+    run = config(["conv2d"], num_samples=4, measure__kind="baseline", output_dir=str(tmp_path), **changes)
+    dataset = generate(run).path
+    with pytest.raises(UserError, match=r"None of the \d+ programs .* has the dilation"):
+        export(dataset)
+    assert not (dataset / "mlir_rl").exists()
+
+
+def test_a_dataset_without_times_is_measured_first(dataset, tmp_path):
+    without_measurements(dataset)
+    done = run_script("export", "mlir_rl", str(dataset), "--no-measure", cwd=tmp_path)
+    assert done.returncode == 2
+    assert f"python scripts/measure.py {dataset}" in " ".join(done.stderr.split())
+    assert not (dataset / "mlir_rl").exists()
+    done = run_script("export", "mlir_rl", str(dataset), cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1] == f"exported: {dataset / 'mlir_rl'}"
+    train, evaluation = exported_times(dataset)
+    assert len(train) + len(evaluation) == pq.read_metadata(dataset / "measurements.parquet").num_rows == 24
+
+
+def test_an_export_is_found_finished_and_follows_the_times(dataset):
+    assert not export(dataset).existed
+    before = files_of(dataset / "mlir_rl")
+    assert export(dataset).existed
+    assert files_of(dataset / "mlir_rl") == before
+    without_measurements(dataset)
+    again = export(dataset)
+    assert not again.existed
+    after = files_of(dataset / "mlir_rl")
+    assert {file for file in after if after[file] != before[file]} <= {
+        "execution_times_train.json", "execution_times_eval.json", "llm_action/baselines.json", RECORD, "README.md",
+    }  # fmt: skip
+    assert after[RECORD] != before[RECORD]
+
+
+def test_a_moved_dataset_is_exported_anew_with_its_paths(dataset, tmp_path):
+    export(dataset)
+    moved = tmp_path / "moved"
+    dataset.rename(moved)
+    assert not export(moved).existed
+    assert read(moved / "mlir_rl", "config.json")[0]["json_file"].startswith(str(moved))
+
+
+@pytest.mark.parametrize(
+    "what", ["a file", "a folder", "a link", "a change", "an addition", "a loss", "another dataset"]
+)
+def test_what_is_in_the_way_is_named_and_kept(dataset, original, tmp_path, what):
+    folder = dataset / "mlir_rl"
+    if what == "a file":
+        folder.write_text("mine")
+    elif what == "a folder":
+        folder.mkdir()
+        (folder / "mine").write_text("mine")
+    elif what == "a link":
+        folder.symlink_to(tmp_path)
+    else:
+        shutil.copytree(original / "mlir_rl", folder)
+        if what == "another dataset":
+            record = json.loads((folder / RECORD).read_text())
+            (folder / RECORD).write_text(json.dumps({**record, "dataset_digest": "0"}))
+        else:
+            path = folder / ("mine" if what == "an addition" else "config.json")
+            path.unlink() if what == "a loss" else path.write_text("mine")
+    before = files_of(dataset)
+    with pytest.raises(UserError, match=f"{folder} is in the way: .* Move it away or delete it"):
+        export(dataset)
+    assert files_of(dataset) == before
+
+
+def test_an_empty_folder_is_not_in_the_way(dataset):
+    (dataset / "mlir_rl").mkdir()
+    assert not export(dataset).existed
+    assert (dataset / "mlir_rl" / RECORD).exists()
+
+
+def test_a_failing_export_leaves_nothing_behind(dataset, monkeypatch):
+    export(dataset)
+    before = files_of(dataset.parent)
+    monkeypatch.setattr(type(MLIR_RL), "version", 2)
+    monkeypatch.setattr(
+        "mlir_datagen.export.mlir_rl.exporter._describe", lambda *_: (_ for _ in ()).throw(OSError(28, "No"))
+    )
+    with pytest.raises(UserError, match=r"cannot be written: No; nothing was left behind\. Free some room"):
+        export(dataset)
+    assert files_of(dataset.parent) == before
+    assert sorted(path.name for path in dataset.parent.iterdir()) == [dataset.name]
+
+
+def test_a_path_that_a_shell_would_take_apart_is_refused(dataset, tmp_path):
+    moved = tmp_path / "my data"
+    dataset.rename(moved)
+    with pytest.raises(UserError, match="passes the paths of programs to one unquoted"):
+        export(moved)
+    assert not (moved / "mlir_rl").exists()
+
+
+def test_changed_measurements_are_refused(dataset):
+    (dataset / "measurements.parquet").write_bytes((dataset / "train.parquet").read_bytes())
+    with pytest.raises(UserError, match=r"Measure the dataset again: python scripts/measure\.py"):
+        export(dataset)
+
+
+@pytest.mark.parametrize("arguments", [["mlir_rl", "nowhere"], ["mlir_lr", "."], ["mlir_rl"]])
+def test_the_script_refuses_what_is_no_dataset_or_no_consumer(tmp_path, arguments):
+    done = run_script("export", *arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_a_dataset_with_an_export_verifies_and_has_the_same_digest(original, dataset, tmp_path):
+    done = run_script("verify", str(original), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "there is no other but the exports mlir_rl, which are whole." in done.stdout
+    manifests = [json.loads((folder / "manifest.json").read_text()) for folder in (original, dataset)]
+    assert manifests[0] == manifests[1]
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ("mlir_rl/mine", "mlir_rl/mine does not belong to it"),
+        ("mlir_rl/config.json", "config.json was changed. The dataset itself is not touched by that. Delete"),
+        ("other/mine", "other/mine does not belong to it"),
+    ],
+)
+def test_verify_finds_what_is_wrong_with_an_export(original, dataset, tmp_path, file, expected):
+    shutil.copytree(original / "mlir_rl", dataset / "mlir_rl")
+    (dataset / file).parent.mkdir(exist_ok=True)
+    (dataset / file).write_text("mine")
+    done = run_script("verify", str(dataset), cwd=tmp_path)
+    assert done.returncode == 2
+    assert expected in " ".join(done.stderr.split())

@@ -1,0 +1,223 @@
+"""The structural hash: what makes no difference to it, and what does."""
+
+from __future__ import annotations
+
+import pytest
+from helpers import GOLDEN_SPECS, config, golden_program, planned_specs, run_mlir_opt
+from hypothesis import given
+from hypothesis import strategies as st
+from torch_mlir import ir
+
+from mlir_datagen.errors import UserError
+from mlir_datagen.mlir.structure import structural_hash
+from mlir_datagen.ops import FAMILIES
+
+CONTEXT = ir.Context()
+
+
+def hashed(text):
+    return structural_hash(text, CONTEXT)
+
+
+TYPE = "tensor<4x4xf32>"
+# Two products, one of them divided, added: (what a line makes, its text, with the names of values in braces).
+LINES = [
+    ("zero", "arith.constant 0.0 : f32"),
+    ("two", "arith.constant 2.0 : f32"),
+    ("empty", f"tensor.empty() : {TYPE}"),
+    ("init", f"linalg.fill ins({{zero}} : f32) outs({{empty}} : {TYPE}) -> {TYPE}"),
+    ("left", f"linalg.matmul ins({{a}}, {{b}} : {TYPE}, {TYPE}) outs({{init}} : {TYPE}) -> {TYPE}"),
+    ("right", f"linalg.matmul ins({{b}}, {{a}} : {TYPE}, {TYPE}) outs({{init}} : {TYPE}) -> {TYPE}"),
+    (
+        "half",
+        "linalg.generic {indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i, j)>],"
+        f' iterator_types = ["parallel", "parallel"]}} ins({{right}} : {TYPE}) outs({{empty}} : {TYPE}) {{\n'
+        f"^bb0(%x: f32, %y: f32):\n  %q = arith.divf %x, {{two}} : f32\n  linalg.yield %q : f32\n}} -> {TYPE}",
+    ),
+    ("sum", f"linalg.add ins({{left}}, {{half}} : {TYPE}, {TYPE}) outs({{empty}} : {TYPE}) -> {TYPE}"),
+]
+VALUES = ["a", "b", *(name for name, _ in LINES)]
+
+
+def written(lines=LINES, names=None, function="main", arguments=("a", "b"), result="sum"):
+    """Return the program, with the values named differently."""
+    names = names or {name: f"%{name}" for name in VALUES}
+
+    def filled(text):
+        for name, written in names.items():
+            text = text.replace(f"{{{name}}}", written)
+        return text
+
+    body = "\n".join(f"{names[name]} = {filled(text)}" for name, text in lines)
+    signature = ", ".join(f"{names[argument]}: {TYPE}" for argument in arguments)
+    return f"func.func @{function}({signature}) -> {TYPE} {{\n{body}\nreturn {names[result]} : {TYPE}\n}}"
+
+
+BASE = written()
+
+
+@st.composite
+def _orders(draw):
+    """Draw an order of the lines in which each comes after what it reads."""
+    rest, ordered = list(LINES), []
+    while rest:
+        made = {"a", "b", *(name for name, _ in ordered)}
+        ready = [line for line in rest if all(f"{{{name}}}" not in line[1] for name in VALUES if name not in made)]
+        line = draw(st.sampled_from(ready))
+        rest.remove(line)
+        ordered.append(line)
+    return ordered
+
+
+@given(_orders(), st.permutations(range(len(VALUES))), st.sampled_from(["main", "matmul", "f"]))
+def test_order_and_names_make_no_difference(lines, numbers, function):
+    names = {name: f"%v{number}" for name, number in zip(VALUES, numbers, strict=True)}
+    assert hashed(written(lines, names, function)) == hashed(BASE)
+
+
+def replaced(*pairs):
+    text = BASE
+    for old, new in pairs:
+        assert old in text
+        text = text.replace(old, new)
+    return text
+
+
+ADD = "linalg.add ins(%left, %half"
+SUM_INTO = f"%half : {TYPE}, {TYPE}) outs("
+FILL = f"linalg.fill ins(%zero : f32) outs(%empty : {TYPE}) -> "
+SAME = {
+    "tag": replaced((ADD, 'linalg.add {tag = "operation_0"} ins(%left, %half')),
+    "module name": f"module @network {{\n{BASE}\n}}",
+    "empty repeated": replaced(
+        ("%sum = ", "%other = tensor.empty() : tensor<4x4xf32>\n%sum = "),
+        (f"{SUM_INTO}%empty", f"{SUM_INTO}%other"),
+    ),
+    "constant in the body": replaced(
+        ("^bb0(%x: f32, %y: f32):", "^bb0(%x: f32, %y: f32):\n  %t = arith.constant 2.0 : f32"), ("%x, %two", "%x, %t")
+    ),
+    "check in the body": replaced(
+        ("%q = ", '%c = arith.cmpf one, %x, %two : f32\n  cf.assert %c, "it is two"\n  %q = '),
+    ),
+    "unread init is filled": replaced(
+        (f"{SUM_INTO}%empty", f"{SUM_INTO}%init")
+    ),
+    "unread init is an argument": replaced(
+        ("main(", "main(%into: tensor<4x4xf32>, "),
+        (f"{SUM_INTO}%empty", f"{SUM_INTO}%into"),
+    ),
+    "init is a constant": replaced(
+        (FILL, "arith.constant dense<0.0> : ")
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", SAME)
+def test_written_differently(how):
+    assert hashed(SAME[how]) == hashed(BASE)
+
+
+MAP = "affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i, j)>]"
+DIFFERENT = {
+    "operation": replaced(("linalg.add", "linalg.sub")),
+    "operation in the body": replaced(("arith.divf", "arith.mulf")),
+    "operands of the body": replaced(("%x, %two", "%two, %x")),
+    "operands": replaced((ADD, "linalg.add ins(%half, %left")),
+    "constant": replaced(("constant 2.0", "constant 4.0")),
+    "init that is read": replaced(("constant 0.0", "constant 1.0")),
+    "init that is read is an argument": replaced(("main(", f"main(%into: {TYPE}, "), ("outs(%init", "outs(%into")),
+    "order of arguments": replaced(("main(%a: tensor<4x4xf32>, %b: ", "main(%b: tensor<4x4xf32>, %a: ")),
+    "shape": replaced(("4x", "5x")),
+    "element type": replaced(("f32", "f64")),
+    "map": replaced((MAP, "affine_map<(i, j) -> (j, i)>, affine_map<(i, j) -> (i, j)>]")),
+    "order of loops": replaced((MAP, MAP.replace("-> (i, j)", "-> (j, i)"))),
+    "iterator": replaced(('"parallel", "parallel"]', '"parallel", "reduction"]')),
+    "what is returned": replaced(("return %sum", "return %half")),
+    "one more operation": replaced(
+        ("return", f"%unused = {LINES[4][1].format(a='%a', b='%b', init='%init')}\nreturn")
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", DIFFERENT)
+def test_computing_differently(what):
+    assert hashed(DIFFERENT[what]) != hashed(BASE)
+
+
+def test_all_the_different_programs_differ():
+    assert len({hashed(text) for text in DIFFERENT.values()}) == len(DIFFERENT)
+
+
+def test_a_computation_that_is_repeated_is_not_one_that_is_shared():
+    twice = [line for line in LINES if line[0] not in ("right", "half", "sum")]
+    again = [*twice, ("right", LINES[4][1])]
+    added = f"linalg.add ins({{left}}, {{X}} : {TYPE}, {TYPE}) outs({{empty}} : {TYPE}) -> {TYPE}"
+    shared = written([*twice, ("sum", added.replace("X", "left"))])
+    repeated = written([*again, ("sum", added.replace("X", "right"))])
+    assert hashed(shared) != hashed(repeated)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "--linalg-generalize-named-ops",
+        "--mlir-print-op-generic",
+        "--mlir-print-debuginfo",
+        "--mlir-print-local-scope",
+        "--cse",
+        "--linalg-generalize-named-ops --cse --mlir-print-debuginfo",
+    ],
+)
+@pytest.mark.parametrize("name", ["base", *GOLDEN_SPECS])
+def test_what_another_mlir_writes_is_the_same_program(name, option):
+    text = BASE if name == "base" else golden_program(name)[2]
+    done = run_mlir_opt(19, [text], *option.split())
+    assert done.returncode == 0, done.stderr
+    assert done.stdout != text
+    assert hashed(done.stdout) == hashed(text)
+
+
+def test_programs_of_different_specs_differ():
+    planned = planned_specs(config(num_samples=300))
+    specs = {(name, spec) for split in planned.values() for name, spec in split}
+    assert len(specs) == 300
+    assert len({hashed(FAMILIES[name].program(spec)) for name, spec in specs}) == 300
+
+
+def test_strides_and_dilations_count():
+    windows = "func.func @f(%x: tensor<1x1x9x9xf32>, %w: tensor<2x2xf32>, %o: tensor<1x1x4x4xf32>) -> tensor<1x1x4x4xf32> {{\n%r = linalg.{} {{dilations = dense<{}> : tensor<2xi64>, strides = dense<{}> : tensor<2xi64>}} ins(%x, %w : tensor<1x1x9x9xf32>, tensor<2x2xf32>) outs(%o : tensor<1x1x4x4xf32>) -> tensor<1x1x4x4xf32>\nreturn %r : tensor<1x1x4x4xf32>\n}}"  # noqa: E501
+    ways = [
+        (kind, dilation, stride)
+        for kind in ("pooling_nchw_max", "pooling_nchw_sum")
+        for dilation in (1, 2)
+        for stride in (1, 2)
+    ]
+    assert len({hashed(windows.format(*way)) for way in ways}) == len(ways)
+
+
+def test_attributes_of_other_operations_count():
+    pad = "func.func @f(%x: tensor<4xf32>, %v: f32) -> tensor<7xf32> {{\n%r = tensor.pad %x low[{}] high[{}] {{\n^bb0(%i: index):\n tensor.yield %v : f32\n}} {} : tensor<4xf32> to tensor<7xf32>\nreturn %r : tensor<7xf32>\n}}"  # noqa: E501
+    assert hashed(pad.format(1, 2, "")) != hashed(pad.format(2, 1, ""))
+    assert hashed(pad.format(1, 2, "")) == hashed(pad.format(1, 2, '{tag = "x"}'))
+
+
+def test_a_resource_counts_by_its_type_whatever_its_name():
+    def resource(name, type_):
+        blob = '{-# dialect_resources: { builtin: { NAME: "0x080000000100000000000000" } } #-}'
+        text = (
+            f"func.func @f() -> {type_} {{\n%c = arith.constant dense_resource<NAME> : {type_}\nreturn %c : {type_}\n}}"
+        )
+        return (text + blob).replace("NAME", name)
+
+    assert hashed(resource("one", "tensor<1xi64>")) == hashed(resource("two", "tensor<1xi64>"))
+    assert hashed(resource("one", "tensor<1xi64>")) != hashed(resource("one", "tensor<2xi32>"))
+
+
+def test_text_that_is_not_mlir_is_refused():
+    with pytest.raises(UserError, match=r'not a valid MLIR module: loc\("-":2:'):
+        hashed("func.func @f() {\n  nothing\n}")
+
+
+def test_a_program_with_branches_is_refused():
+    with pytest.raises(UserError, match=r"func\.func has 2 blocks; only programs without branches are allowed"):
+        hashed("func.func @f() {\n  cf.br ^next\n^next:\n  return\n}")
