@@ -76,7 +76,7 @@ def described(class_path, inputs="{name: x, shape: [2, 3]}", **others):
         (
             [described("torchvision.models.resnet18", "{name: x, shape: [batch, 3, 8, 8]}")],
             [
-                "the extent 'batch', which must be a number above 0 or name one of its sizes (it has none) or arguments.",
+                "the extent 'batch', which must be a number above 0 or name one of its sizes (it has none)",
                 "Shapes are static: every program of a dataset has one iteration space, so there is no dynamic extent.",
             ],
         ),
