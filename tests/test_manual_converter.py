@@ -7,7 +7,7 @@ import sys
 
 import pytest
 import torch
-from networks import assert_parses, convert, largest_error, linalg_operations, random_statistics
+from manual_networks import assert_parses, convert, largest_error, linalg_operations, random_statistics
 from torch import nn
 
 from mlir_datagen.nn.torchvision_import import import_torchvision

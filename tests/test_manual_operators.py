@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from networks import assert_parses, convert, largest_error, linalg_operations
+from manual_networks import assert_parses, convert, largest_error, linalg_operations
 from operator_calls import CONVOLUTIONS, GROUPS, Calls
 from torch import nn
 
