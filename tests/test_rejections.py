@@ -35,7 +35,7 @@ def test_a_rejected_program_is_listed_and_the_next_one_takes_its_place(monkeypat
     assert "undeclared SSA value" in rejects[0]["reason"]
     funnel = outcome.manifest["funnel"]
     assert funnel["attempted"] == 24 + len(rejects)
-    assert funnel["rejected"] == {"emitted": 0, "verified": len(rejects), "unique": 0}
+    assert funnel["rejected"] == {"emitted": 0, "verified": len(rejects), "unique": 0, "unseen": 0}
     assert funnel["kept"] == 24
     assert {split: sum(counts.values()) for split, counts in outcome.manifest["counts"].items()} == {
         "train": 20, "test": 4,
