@@ -29,21 +29,17 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
+from busy import recorded_spans, union_ns
 
 from mlir_datagen.config.compose import compose_config
 from mlir_datagen.dataset.measurements import read_measurements
 from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.measuring import repeat_measurements
 from mlir_datagen.pipeline import Listener, generate
-from mlir_datagen.proving.job import Failure, Job, Proof
-from mlir_datagen.proving.prover import Prover
-
-Span = tuple[int, int]
 
 ALL_OPS = "ops=[matmul,conv2d,pooling,elementwise]"
 RANGE_NS = (0.1e6, 50e6)
@@ -83,30 +79,12 @@ MLIR_19_PIPELINE = ",".join(
 """Our own pipeline, but for making results arguments, which MLIR 19 does for private functions only."""
 
 
-def union_ns(spans: Iterable[Span]) -> int:
-    """Return how long at least one of the spans lasted."""
-    total, reached = 0, 0
-    for begin, end in sorted(spans):
-        total += max(0, end - max(begin, reached))
-        reached = max(reached, end)
-    return total
-
-
 def label(programs: int, folder: Path) -> tuple[Path, float, float]:
     """Check and measure programs of 0.1 to 50 ms; return the dataset, the seconds, and the share of other work."""
-    spans: list[Span] = []
-    prove = Prover.prove
-
-    def recorded(prover: Prover, jobs: Iterable[Job]) -> Iterator[Proof | Failure]:
-        for outcome in prove(prover, jobs):
-            if isinstance(outcome, Proof):
-                spans.extend(outcome.busy)
-            yield outcome
-
     config = compose_config(
         [ALL_OPS, *GRIDS, f"num_samples={programs}", "check=execute", "measure=baseline", f"output_dir={folder}"]
     )
-    with mock.patch.object(Prover, "prove", recorded):
+    with recorded_spans() as spans:
         started = time.monotonic_ns()
         dataset = generate(config).path
         wall = time.monotonic_ns() - started
