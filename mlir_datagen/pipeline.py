@@ -11,12 +11,13 @@ from typing import Any
 
 from mlir_datagen.config import RunConfig
 from mlir_datagen.dataset.columns import program_table
+from mlir_datagen.dataset.disk_errors import writable
 from mlir_datagen.dataset.excluded import excluded_suites, keep_out_datasets
 from mlir_datagen.dataset.files_folder import FLAT_INDEX, check_replaceable, replace_folder, written_files
 from mlir_datagen.dataset.finished import find_finished, write_description
 from mlir_datagen.dataset.places import index_name, split_folder
 from mlir_datagen.dataset.room import check_room, disk_bytes
-from mlir_datagen.dataset.staging import Staging, writable
+from mlir_datagen.dataset.staging import Staging
 from mlir_datagen.dataset.writer import Checksums, SplitWriter, Storage
 from mlir_datagen.decontamination import Decontamination
 from mlir_datagen.errors import UserError

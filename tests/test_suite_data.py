@@ -7,6 +7,7 @@ import re
 import pytest
 import yaml
 from helpers import REPOSITORY, run_mlir_opt
+from mlir19 import EVALUATION_NAMES
 
 from mlir_datagen.export.mlir_rl.contract import program_problems
 from mlir_datagen.export.mlir_rl.names import Names
@@ -18,24 +19,6 @@ from mlir_datagen.program import spec_problem
 
 SUITES = ("mlir_rl_eval", "gemm", "conv")
 
-EVALUATION_NAMES = [
-    "add_256_14_14_88",
-    "add_256_42_42_168",
-    "add_256_7_7_2048",
-    "conv_2d_nchw_fchw_256_128_28_28_512_1_1_28_28",
-    "conv_2d_nchw_fchw_256_512_28_28_128_1_1_28_28",
-    "conv_2d_nchw_fchw_256_64_56_56_256_1_1_56_56",
-    "matmul_256_1536_1000",
-    "matmul_256_256_128",
-    "matmul_256_256_512",
-    "matmul_256_512_1024",
-    "pooling_nchw_max_256_336_43_43_3_21_21",
-    "pooling_nchw_max_256_64_114_114_3_56_56",
-    "pooling_nchw_max_256_64_147_147_3_73_73",
-    "relu_256_100",
-    "relu_256_512",
-    "relu_256_57_57_64",
-]
 OPERATIONS = {
     "add": "linalg.add",
     "relu": "linalg.generic",

@@ -6,7 +6,7 @@ import re
 
 import pytest
 from helpers import golden_program
-from mlir19 import program_of, run_main
+from mlir19 import EVALUATION_NAMES, program_of, run_main
 
 from mlir_datagen.export.mlir_rl.contract import program_problems
 from mlir_datagen.export.mlir_rl.names import Names
@@ -131,27 +131,7 @@ def test_what_is_a_single_op_program(operations, is_single):
     assert run_main(timed.text)[0] > 0
 
 
-EVALUATION_PROGRAMS = [
-    "add_256_14_14_88",
-    "add_256_42_42_168",
-    "add_256_7_7_2048",
-    "conv_2d_nchw_fchw_256_128_28_28_512_1_1_28_28",
-    "conv_2d_nchw_fchw_256_512_28_28_128_1_1_28_28",
-    "conv_2d_nchw_fchw_256_64_56_56_256_1_1_56_56",
-    "matmul_256_1536_1000",
-    "matmul_256_256_128",
-    "matmul_256_256_512",
-    "matmul_256_512_1024",
-    "pooling_nchw_max_256_336_43_43_3_21_21",
-    "pooling_nchw_max_256_64_114_114_3_56_56",
-    "pooling_nchw_max_256_64_147_147_3_73_73",
-    "relu_256_100",
-    "relu_256_512",
-    "relu_256_57_57_64",
-]
-
-
-@pytest.mark.parametrize("name", EVALUATION_PROGRAMS)
+@pytest.mark.parametrize("name", EVALUATION_NAMES)
 def test_the_names_are_those_of_their_evaluation_set(name):
     timed = Timer().timed(program_of(name))
     assert timed.is_single

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from mlir_datagen.dataset.disk_errors import exportable
 from mlir_datagen.dataset.files_folder import replace_folder
 from mlir_datagen.dataset.reader import changed_files
 from mlir_datagen.dataset.staging import Staging
@@ -97,11 +96,11 @@ def publish_export(
         return True
     # Beside the dataset, where what a kill leaves is not a file that does not belong to it.
     beside = folder.parent.with_name(f".{folder.parent.name}.{folder.name}.partial")
-    with Staging(folder, on_wait, beside, _exportable) as staging:
+    with Staging(folder, on_wait, beside, exportable) as staging:
         # Again, now that nobody else can be writing it.
         if find_export(folder, identity):
             return True
-        with _exportable(staging.path):
+        with exportable(staging.path):
             writer = ExportWriter(staging.path)
             write(writer)
             writer.finish(identity)
@@ -127,20 +126,6 @@ def check_exports(dataset: Path, digest: str) -> dict[str, list[str]]:
             )
         exports[path.name] = [f"{path.name}/{file}" for file in (*record["files"], RECORD)]
     return exports
-
-
-@contextmanager
-def _exportable(path: Path) -> Iterator[None]:
-    """Turn what the operating system says about the place of an export into a message for people."""
-    try:
-        yield
-    except OSError as error:
-        no_room = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        cure = "Free some room on its disk" if no_room else "Make it writable, or copy the dataset elsewhere"
-        raise UserError(
-            f"{path} cannot be written: {error.strerror or error}; nothing was left behind. {cure}, and type the same "
-            "command again."
-        ) from error
 
 
 def _read_record(folder: Path) -> dict[str, Any] | None:

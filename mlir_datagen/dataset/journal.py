@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import errno
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
+from mlir_datagen.dataset.disk_errors import recordable
 from mlir_datagen.errors import UserError
 from mlir_datagen.proving.job import Failure, Measurement
 
@@ -99,20 +98,6 @@ class Journal:
             self.outcomes[place] = outcome
             kept += len(line)
         return kept
-
-
-@contextmanager
-def recordable(path: Path) -> Iterator[None]:
-    """Turn what the operating system says about a file beside or in a dataset into a message for people."""
-    try:
-        yield
-    except OSError as error:
-        no_room = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        cure = "Free some room on its disk" if no_room else "Make its folder writable, or copy the dataset elsewhere"
-        raise UserError(
-            f"{path} cannot be written: {error.strerror or error}. {cure}, and type the same command again; it goes on "
-            "where it stopped."
-        ) from error
 
 
 def _line(content: Mapping[str, Any]) -> bytes:

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mlir_datagen.dataset.arrow import number_array, string_array
-from mlir_datagen.dataset.journal import recordable
+from mlir_datagen.dataset.disk_errors import recordable
 from mlir_datagen.dataset.manifest import MANIFEST, MEASUREMENTS_KEY
 from mlir_datagen.dataset.writer import file_sha256
 from mlir_datagen.errors import UserError

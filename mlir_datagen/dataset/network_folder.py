@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mlir_datagen.dataset.columns import INDEX_METADATA, index_schema, listed_table
+from mlir_datagen.dataset.disk_errors import writable
 from mlir_datagen.dataset.files_folder import FLAT_INDEX
-from mlir_datagen.dataset.staging import writable
 from mlir_datagen.dataset.weights import save_weights, weights_file
 from mlir_datagen.errors import UserError
 from mlir_datagen.nn.signature import Converted

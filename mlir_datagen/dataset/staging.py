@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Self
 
-from mlir_datagen.errors import UserError
+from mlir_datagen.dataset.disk_errors import writable
 
 
 class Staging:
@@ -88,19 +87,3 @@ class Staging:
             return os.path.samestat(os.stat(self.path), os.fstat(self._lock))
         except FileNotFoundError:
             return False
-
-
-@contextmanager
-def writable(path: Path) -> Iterator[None]:
-    """Turn what the operating system says about a place that cannot be used into a message for people."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise UserError(
-                f"There is no room left on the disk of {path}; nothing was left behind. Free some room, choose another "
-                "folder (output_dir=…), or store less (storage=parquet); dry_run=true tells how much is needed."
-            ) from error
-        raise UserError(
-            f"{path} cannot be used: {error.strerror or error}. Choose a folder that can be: output_dir=…"
-        ) from error
