@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any
 from mlir_datagen.config import RunConfig
 from mlir_datagen.dataset.columns import program_table
 from mlir_datagen.dataset.disk_errors import writable
-from mlir_datagen.dataset.excluded import excluded_suites, keep_out_datasets
+from mlir_datagen.dataset.excluded import excluded_suites, keep_out_datasets, with_found_exclusions
 from mlir_datagen.dataset.files_folder import FLAT_INDEX, check_replaceable, replace_folder, written_files
 from mlir_datagen.dataset.finished import find_finished, write_description
 from mlir_datagen.dataset.places import index_name, split_folder
@@ -85,7 +84,7 @@ class Listener:
 
 
 def dataset_path(config: RunConfig) -> Path:
-    """Return the folder of the dataset that a config describes."""
+    """Return the folder of the dataset that a config describes, with its exclusions found."""
     return config.output_dir / config.dataset_name
 
 
@@ -95,6 +94,7 @@ def preview(config: RunConfig) -> Preview:
     Raises:
         UserError: when the config cannot be fulfilled.
     """
+    config = with_found_exclusions(config)
     path = dataset_path(config)
     _require_trusted(config)
     source, plan = _planned(config)
@@ -110,6 +110,7 @@ def generate(config: RunConfig, listener: Listener | None = None) -> Outcome:
         UserError: when the config cannot be fulfilled, or its folder cannot be written.
     """
     listener = listener or Listener()
+    config = with_found_exclusions(config)
     path = dataset_path(config)
     with writable(path):
         finished = find_finished(path, config)
@@ -187,7 +188,6 @@ def _planned(config: RunConfig) -> tuple[RandomOps | None, Plan]:
 def _write_dataset(
     root: Path, config: RunConfig, source: RandomOps | None, plan: Plan, progress: Progress
 ) -> tuple[dict[str, Any], list[Rejected]]:
-    digest = hashlib.sha256()
     production = Production()
     unseen = Decontamination()
     keep_out_datasets(config.exclude, unseen)
@@ -196,7 +196,7 @@ def _write_dataset(
         checksums = stack.enter_context(Checksums(root))
 
         def open_split(split: str, size: int) -> SplitWriter:
-            writer = SplitWriter(root, split, size, _storage(config, split), checksums, digest)
+            writer = SplitWriter(root, split, size, _storage(config, split), checksums)
             writers[split] = stack.enter_context(writer)
             return writer
 
@@ -215,7 +215,7 @@ def _write_dataset(
     counts = {split: writer.counts for split, writer in writers.items()}
     if not any(counter.total() for counter in counts.values()):
         raise UserError(f"Not one program was kept, and nothing was left behind. {last_rejected(production)}")
-    manifest = write_description(root, config, counts, plan.quotas, production, digest.hexdigest(), unseen)
+    manifest = write_description(root, config, counts, plan.quotas, production, unseen)
     return manifest, production.rejected
 
 

@@ -1,8 +1,8 @@
 """The versions that a dataset is stamped with."""
 
-PACKAGE_VERSION = "0.3.0"
+PACKAGE_VERSION = "0.4.0"
 
-GENERATOR_VERSION = 3
+GENERATOR_VERSION = 4
 """Goes up whenever the same config would give other bytes; it is part of every dataset's fingerprint."""
 
 SCHEMA_VERSION = 2

@@ -68,7 +68,9 @@ def test_no_random_program_computes_what_a_suite_has(tmp_path):
     with_suite = generate(compose_config([*settings, "suites=[mlir_rl_eval]"]))
     without = generate(compose_config(settings))
     hasher = ProgramHasher()
-    judged = {hasher.hash(row["mlir"]) for row in rows_of(with_suite.path, "suites.mlir_rl_eval")}
+    rows = rows_of(with_suite.path, "suites.mlir_rl_eval")
+    assert {row["provenance"] for row in rows} == {'{"suite":"mlir_rl_eval"}'}
+    judged = {hasher.hash(row["mlir"]) for row in rows}
     drawn = [hasher.hash(row["mlir"]) for split in ("train", "test") for row in rows_of(with_suite.path, split)]
     before = [hasher.hash(row["mlir"]) for split in ("train", "test") for row in rows_of(without.path, split)]
     assert judged & set(before), "the test needs a suite that random programs would meet"
@@ -84,6 +86,28 @@ def test_programs_of_other_datasets_are_kept_out(tmp_path):
     texts = {row["mlir"] for split in ("train", "test") for row in rows_of(other, split)}
     assert not texts & {row["mlir"] for split in ("train", "test") for row in rows_of(run.path, split)}
     assert run.manifest["decontamination"]["against"][str(other)]["programs"] == 40
+    # Its train split has programs that were written after its test split, in place of those left out.
+    assert run.manifest["funnel"]["rejected"]["unseen"] > 0
+    done = run_script("verify", str(run.path), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_excluded_dataset_is_known_by_its_content(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings = ["ops=[matmul]", "dims=small", "num_samples=8"]
+    other = generate(compose_config([*settings, "seed=1"])).path
+    run = generate(compose_config([*settings, f"exclude=[{other}]"])).path
+    spellings = (f"./{other}/", str(tmp_path / other))
+    assert {generate(compose_config([*settings, f"exclude=[{spelled}]"])).path for spelled in spellings} == {run}
+    done = run_script("reproduce", str(tmp_path / run), cwd="/")
+    assert done.returncode == 0, done.stderr
+    shutil.rmtree(other)
+    another = generate(compose_config([*settings, "seed=2"])).path
+    another.rename(other)
+    done = run_script("reproduce", str(run), cwd=tmp_path)
+    assert done.returncode == 2
+    assert "it was made anew" in " ".join(done.stderr.split())
+    assert generate(compose_config([*settings, f"exclude=[{other}]"])).path != run
 
 
 @pytest.fixture(scope="module", params=["ops", "blocks"])
@@ -145,6 +169,7 @@ def test_the_experiment_for_mlir_rl_exports_what_it_measured(tmp_path):
         (["models=[resnet18]", "extract=blocks", "extract.stride=0"], r"extract.stride is 0, .* at least 1"),
         (["extract=ops"], r"There is no network to extract operations from.*'models=\[resnet18\]'"),
         (["export=mlir_rl"], r"needs measured times, and measure is none. Type measure=baseline"),
+        (["ops=[matmul]", "exclude=[gem]"], r'exclude names gem, .* Did you mean "gemm"\?'),
         (["suites=[gemm]", "suites.gemm.version=0"], r"suites.gemm.version is 0"),
         (
             ["ops=[matmul]", "num_samples=9", "exclude=[nowhere]"],

@@ -26,6 +26,7 @@ from mlir_datagen.errors import UserError, listed
 from mlir_datagen.nn.model_spec import ConverterSettings, ModelSpec
 from mlir_datagen.program import EXTRACTED, NETWORKS_SPLIT
 from mlir_datagen.proving.settings import CheckSettings, MeasureSettings, SandboxLimits
+from mlir_datagen.sources.exclusion import Exclusion
 from mlir_datagen.sources.split import canonical_order
 from mlir_datagen.sources.suite_spec import SUITES, ExtractSettings, SuiteSpec
 from mlir_datagen.sources.walk import Limits
@@ -82,7 +83,7 @@ class RunConfig:
     models: dict[str, ModelSpec]
     extract: ExtractSettings
     suites: dict[str, SuiteSpec]
-    exclude: tuple[str, ...]
+    exclude: tuple[Exclusion, ...]
     limits: Limits
     converter: ConverterSettings
     check: CheckSettings
@@ -112,7 +113,11 @@ class RunConfig:
     @property
     def fingerprint(self) -> str:
         """Twelve hexadecimal digits that name the dataset: a hash of what decides its bytes."""
-        identity = {**self.to_saved(), "generator_version": GENERATOR_VERSION}
+        identity = {
+            **self.to_saved(),
+            "exclude": sorted(exclusion.identity for exclusion in self.exclude),
+            "generator_version": GENERATOR_VERSION,
+        }
         canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
@@ -140,7 +145,7 @@ class RunConfig:
             "models": {name: model.to_saved() for name, model in self.models.items()},
             "extract": dataclasses.asdict(self.extract),
             "suites": {name: suite.to_saved() for name, suite in self.suites.items()},
-            "exclude": list(self.exclude),
+            "exclude": [exclusion.to_saved() for exclusion in self.exclude],
             "converter": dataclasses.asdict(self.converter),
             "limits": {"max_bytes": self.limits.max_bytes, "max_flops": self.limits.max_flops},
             "check": dataclasses.asdict(self.check),
@@ -287,7 +292,9 @@ def _parse_split_numbers(value: Any, key: str) -> dict[str, int]:
         raise UserError(f"{key} is empty: there must be at least one split. Type for instance {example}.")
     for name in numbers:
         if name in RESERVED_SPLITS:
-            raise UserError(f"{key} has a split named {name!r}, which is the place of networks. Choose another name.")
+            raise UserError(
+                f"{key} has a split named {name!r}, which is a folder of its own in a dataset. Choose another."
+            )
         if not _SPLIT_NAME.fullmatch(name) or name == "all":
             raise UserError(
                 f"{key} has a split named {name!r}, and it becomes the name of a folder and of a Hugging Face split: "

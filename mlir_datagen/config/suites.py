@@ -16,6 +16,7 @@ from mlir_datagen.nn.catalogue import TORCHVISION_CLASSIFIERS, torchvision_model
 from mlir_datagen.nn.model_spec import CONVERTERS, ModelSpec
 from mlir_datagen.ops import FAMILIES
 from mlir_datagen.program import spec_problem
+from mlir_datagen.sources.exclusion import Exclusion
 from mlir_datagen.sources.suite_spec import ExtractSettings, SuiteSpec
 
 _NAME = re.compile(r"[A-Za-z0-9_]{1,128}")
@@ -59,14 +60,27 @@ def parse_suites(raw: Mapping[str, Any]) -> dict[str, SuiteSpec]:
     return {name: _parse_suite(name, mapping(raw[name], f"suites.{name}")) for name in sorted(raw)}
 
 
-def parse_exclude(value: Any) -> tuple[str, ...]:
+def parse_exclude(value: Any) -> tuple[Exclusion, ...]:
     """Check the folders of datasets, and the names of suites, whose programs are kept out."""
-    if not isinstance(value, list) or not all(isinstance(folder, str) and folder for folder in value):
+    entries = {_exclusion(entry) for entry in value} if isinstance(value, list) else {None}
+    found = [entry for entry in entries if entry is not None]
+    if len(found) < len(entries):
         raise UserError(
             f"exclude is {value!r}, and must be a list of datasets' folders and suites' names: "
             "'exclude=[outputs/<dataset>]'."
         )
-    return tuple(sorted(set(value)))
+    return tuple(sorted(found, key=lambda exclusion: exclusion.name))
+
+
+def _exclusion(entry: Any) -> Exclusion | None:
+    """Return a name, or a dataset as a saved config has it; None for anything else."""
+    if isinstance(entry, str) and entry:
+        return Exclusion(entry)
+    if isinstance(entry, Mapping) and set(entry) == {"dataset", "digest"} and entry["dataset"]:
+        folder, digest = entry["dataset"], entry["digest"]
+        if isinstance(folder, str) and isinstance(digest, str) and _DIGEST.fullmatch(digest):
+            return Exclusion(folder, digest)
+    return None
 
 
 def parse_export(raw: Mapping[str, Any], consumers: tuple[str, ...]) -> str | None:
@@ -74,6 +88,11 @@ def parse_export(raw: Mapping[str, Any], consumers: tuple[str, ...]) -> str | No
     check_keys(raw, ("consumer",), "export")
     consumer = raw.get("consumer")
     return None if consumer is None else choice(consumer, "export.consumer", consumers)
+
+
+def suite_names() -> list[str]:
+    """Return the names of the suites that `conf/suites/` defines."""
+    return sorted(path.stem for path in (config_directory() / "suites").glob("*.yaml"))
 
 
 def defined_suite(name: str) -> SuiteSpec | None:

@@ -20,7 +20,7 @@ from mlir_datagen.dataset.measurements import MEASUREMENTS, write_measurements
 from mlir_datagen.dataset.places import index_name, split_folder
 from mlir_datagen.dataset.reader import changed_files
 from mlir_datagen.dataset.weights import WEIGHTS_FOLDER
-from mlir_datagen.dataset.writer import CHECKSUMS, Checksums, file_sha256
+from mlir_datagen.dataset.writer import CHECKSUMS, Checksums, dataset_digest, file_sha256
 from mlir_datagen.decontamination import Decontamination
 from mlir_datagen.errors import UserError
 from mlir_datagen.production import Production
@@ -38,7 +38,6 @@ def write_description(
     counts: Mapping[str, Counter[str]],
     quotas: Sequence[Quota],
     production: Production,
-    digest: str,
     unseen: Decontamination,
 ) -> dict[str, Any]:
     """Write config, card, rejects, checksums and, last, the manifest; return the manifest.
@@ -49,7 +48,6 @@ def write_description(
         counts: programs by split and family.
         quotas: what each family was asked for and had.
         production: what was attempted and rejected.
-        digest: the dataset's digest.
         unseen: what was kept out of the random splits.
     """
     by_family = {
@@ -76,7 +74,7 @@ def write_description(
         for path in sorted((root / WEIGHTS_FOLDER).glob("*")):
             checksums.add(file_sha256(path), f"{WEIGHTS_FOLDER}/{path.name}")
     files[CHECKSUMS] = file_sha256(root / CHECKSUMS)
-    written = manifest(config, by_family, quotas, production, digest, files)
+    written = manifest(config, by_family, quotas, production, dataset_digest(root, counts), files)
     if unseen.against:
         written["decontamination"] = {"against": unseen.against, "left_out": unseen.left_out}
     if config.measure.enabled:

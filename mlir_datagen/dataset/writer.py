@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -15,18 +16,12 @@ import pyarrow.parquet as pq
 
 from mlir_datagen.dataset.arrow import number_array, string_array
 from mlir_datagen.dataset.columns import index_schema
+from mlir_datagen.dataset.places import index_name
 
 CHECKSUMS = "SHA256SUMS"
 _READ_SIZE = 1 << 20
 # Nearly every value differs, so a dictionary would only be built and thrown away.
 _WITHOUT_DICTIONARY = {"name", "file", "index", "spec", "sha256", "mlir"}
-
-
-class Hash(Protocol):
-    """A hash that is fed step by step."""
-
-    def update(self, data: bytes, /) -> None:
-        """Feed it."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +84,24 @@ def index_table(table: Any, names: list[str], files: list[str] | None, start: in
     return pa.Table.from_arrays(columns, schema=schema)
 
 
+def dataset_digest(root: Path, splits: Iterable[str]) -> str:
+    """Return the digest of a dataset: of every program's place and digest, in the order of its indexes.
+
+    Not of the order in which they were written: what makes up for a rejected program is written later.
+
+    Args:
+        root: the dataset's folder, with the indexes written.
+        splits: its splits, in order.
+    """
+    digest = hashlib.sha256()
+    for split in splits:
+        with pq.ParquetFile(root / index_name(split)) as index:
+            for batch in index.iter_batches(columns=["name", "sha256"]):
+                rows = zip(batch.column("name").to_pylist(), batch.column("sha256").to_pylist(), strict=True)
+                digest.update("".join(f"{split}/{name} {sha256}\n" for name, sha256 in rows).encode())
+    return digest.hexdigest()
+
+
 class SplitWriter:
     """Writes programs in the order in which they come, and numbers them.
 
@@ -98,7 +111,6 @@ class SplitWriter:
         size: how many programs will come; the width of the numbers in the names depends on it.
         storage: where they go.
         checksums: where the checksums of the `.mlir` files go, if anywhere.
-        digest: what is fed with every program's place and digest, if anything.
 
     Attributes:
         counts: programs written, by family.
@@ -111,14 +123,11 @@ class SplitWriter:
         size: int,
         storage: Storage,
         checksums: Checksums | None = None,
-        digest: Hash | None = None,
     ) -> None:
         self.counts: Counter[str] = Counter()
-        self._split = split
         self._size = size
         self._storage = storage
         self._checksums = checksums
-        self._digest = digest
         self._width = max(4, len(str(size - 1)))
         self._directory: int | None = None
         if storage.folder is not None:
@@ -141,17 +150,14 @@ class SplitWriter:
         """
         start = self.counts.total()
         families = table.column("family").to_pylist()
-        digests = table.column("sha256").to_pylist()
         names = names or [f"{family}_{index:0{self._width}d}" for index, family in enumerate(families, start)]
         files = None
         if self._directory is not None:
             files = [os.path.join(self._storage.folder or "", f"{name}.mlir") for name in names]
             self._write_files(self._directory, names, table)
-        for position, digest in enumerate(digests):
-            if self._digest is not None:
-                self._digest.update(f"{self._split}/{names[position]} {digest}\n".encode())
-            if self._checksums is not None and files is not None:
-                self._checksums.add(digest, files[position])
+        if self._checksums is not None and files is not None:
+            for digest, file in zip(table.column("sha256").to_pylist(), files, strict=True):
+                self._checksums.add(digest, file)
         self._index.write_table(index_table(table, names, files, start, self._storage.with_text))
         self.counts.update(families)
         return names

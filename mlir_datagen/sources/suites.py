@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import orjson
+
 from mlir_datagen.config.suites import suite_program
 from mlir_datagen.errors import UserError
 from mlir_datagen.mlir.parse import Verifier
@@ -55,13 +57,13 @@ def _listed(suite: SuiteSpec) -> list[Program]:
     verifier = Verifier()
     programs = []
     for name, (op, fields) in suite.programs.items():
-        program = _program(name, op, suite_program(op, fields))
+        program = _program(suite.name, name, op, suite_program(op, fields))
         verifier.verify(program.text)
         programs.append(program)
     return programs
 
 
-def _program(name: str, op: str, spec: Any) -> Program:
+def _program(suite: str, name: str, op: str, spec: Any) -> Program:
     family = FAMILIES[op]
     kind = spec.kind if "kind" in spec._fields else family.kinds[0]
     return Program(
@@ -77,7 +79,7 @@ def _program(name: str, op: str, spec: Any) -> Program:
         loops=family.loops(spec),
         flops=int(family.flops(spec)),
         proof=PARSED,
-        provenance=f'{{"suite":"{name}"}}',
+        provenance=orjson.dumps({"suite": suite}).decode(),
         command=f"python scripts/program.py {op} '{spec_json(spec)}'",
     )
 
