@@ -40,6 +40,7 @@ class Rejected:
         stage: the stage it failed, one of `STAGES`.
         reason: why, on one line.
         command: the command that makes and checks this program alone.
+        name: what it is called where it is listed; empty for a program that was drawn.
     """
 
     family: str
@@ -48,6 +49,7 @@ class Rejected:
     stage: str
     reason: str
     command: str
+    name: str = ""
 
 
 def spec_json(spec: Spec) -> str:

@@ -25,6 +25,9 @@ def main() -> None:
     parser.add_argument(
         "--no-measure", action="store_true", help="refuse a dataset without times, and do not measure it"
     )
+    parser.add_argument(
+        "--train", nargs="+", metavar="SPLIT", help="splits to train on, such as train extracted; default train"
+    )
     arguments = parser.parse_args()
     try:
         with tqdm(unit=" programs", disable=None, leave=False) as bar:
@@ -33,12 +36,15 @@ def main() -> None:
                 print("Another run is writing this export; waiting for it.", file=sys.stderr)
 
             listener = Listener(bar.reset, bar.update, on_wait)
-            done = export_dataset(EXPORTERS[arguments.consumer], arguments.dataset, not arguments.no_measure, listener)
+            exporter, measure = EXPORTERS[arguments.consumer], not arguments.no_measure
+            done = export_dataset(exporter, arguments.dataset, measure, listener, arguments.train)
     except KeyboardInterrupt:
         print("Stopped; the times measured so far are kept. The same command starts again.", file=sys.stderr)
         sys.exit(_cli.INTERRUPTED)
     if done.existed:
         print("This export is finished already, and its files are as its record says.")
+    for (split, name), failure in done.unmeasured:
+        print(f"{split}/{name} has no time: it failed at the stage {failure.stage}: {failure.reason}")
     print(f"exported: {done.folder}")
 
 

@@ -5,7 +5,6 @@ conf/generate.yaml explains every setting; the README has examples.
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 import time
@@ -19,6 +18,7 @@ from tabulate import tabulate
 from tqdm import tqdm
 
 from mlir_datagen.config.compose import CONFIG_NAME, command_line, from_omegaconf
+from mlir_datagen.config.export import ExportSettings
 from mlir_datagen.pipeline import Listener, Outcome, Preview, generate, preview
 from mlir_datagen.program import NETWORKS_SPLIT
 
@@ -36,6 +36,8 @@ def _generate(cfg: DictConfig) -> None:
     if config.dry_run:
         _print_preview(preview(config))
         return
+    if config.export is not None:
+        _check_export(config.export, config.output_dir)
     started = time.perf_counter()
     # Without a terminal there is no bar (disable=None).
     with tqdm(unit=" programs", disable=None, leave=False, delay=0.2) as bar:
@@ -44,14 +46,37 @@ def _generate(cfg: DictConfig) -> None:
             print("Another run is writing this dataset; waiting for it.", file=sys.stderr)
 
         outcome = generate(config, Listener(bar.reset, bar.update, on_wait))
-    if config.export is not None:
-        # Only here, since most runs export nothing.
-        from mlir_datagen.export import EXPORTERS
-        from mlir_datagen.export.base import export_dataset
+    seconds = time.perf_counter() - started
+    try:
+        if config.export is not None:
+            _export(config.export, outcome.path)
+    finally:
+        # The dataset is finished, whatever became of the export.
+        _print_outcome(outcome, seconds)
 
-        exported = export_dataset(EXPORTERS[config.export], outcome.path, measure=False, listener=Listener())
-        print(f"exported: {exported.folder}")
-    _print_outcome(outcome, time.perf_counter() - started)
+
+def _check_export(settings: ExportSettings, output_dir: Path) -> None:
+    """Refuse a place that the consumer could not read from, before anything is made."""
+    # Only here, since most runs export nothing.
+    from mlir_datagen.export import EXPORTERS
+
+    EXPORTERS[settings.consumer].check_folder(output_dir.resolve())
+
+
+def _export(settings: ExportSettings, dataset: Path) -> None:
+    from mlir_datagen.export import EXPORTERS
+    from mlir_datagen.export.base import export_dataset
+
+    try:
+        done = export_dataset(EXPORTERS[settings.consumer], dataset, False, Listener(), settings.train)
+    except KeyboardInterrupt:
+        print(
+            "Stopped while the dataset was exported; it is finished. To export it: "
+            f"python scripts/export.py {settings.consumer} {dataset}",
+            file=sys.stderr,
+        )
+        sys.exit(_cli.INTERRUPTED)
+    print(f"exported: {done.folder}")
 
 
 def _print_preview(plan: Preview) -> None:
@@ -80,8 +105,9 @@ def _print_outcome(outcome: Outcome, seconds: float) -> None:
     funnel = manifest["funnel"]
     print(f"{funnel['kept']} programs kept of {funnel['attempted']} attempted")
     for rejected in outcome.rejected:
-        if rejected.split == NETWORKS_SPLIT:
-            print(f"{json.loads(rejected.spec)['name']} was rejected at the stage {rejected.stage}: {rejected.reason}")
+        # Where programs are drawn, others take the place of those.
+        if rejected.name:
+            print(f"{rejected.split}/{rejected.name} was rejected at the stage {rejected.stage}: {rejected.reason}")
     if not outcome.existed:
         print(f"made in {seconds:.1f} s")
     print(f"dataset: {outcome.path}")

@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from mlir_datagen.apportion import shares, smallest_integers
+from mlir_datagen.config.export import ExportSettings, parse_export
 from mlir_datagen.config.models import parse_converter, parse_models, parse_trust
 from mlir_datagen.config.ops import OpConfig, parse_ops
 from mlir_datagen.config.proving import parse_check, parse_measure, parse_sandbox
-from mlir_datagen.config.suites import parse_exclude, parse_export, parse_extract, parse_suites
+from mlir_datagen.config.suites import parse_exclude, parse_extract, parse_suites
 from mlir_datagen.config.values import check_keys, choice, mapping, whole_number
 from mlir_datagen.errors import UserError, listed
 from mlir_datagen.nn.model_spec import ConverterSettings, ModelSpec
@@ -95,7 +96,7 @@ class RunConfig:
     output_dir: Path
     dry_run: bool
     trust: tuple[str, ...]
-    export: str | None
+    export: ExportSettings | None
 
     @property
     def needs_workers(self) -> bool:
@@ -184,8 +185,9 @@ def parse_config(raw: Mapping[str, Any]) -> RunConfig:
     export = parse_export(mapping(raw["export"], "export"), CONSUMERS)
     if export is not None and not measure.enabled:
         raise UserError(
-            f"export={export} needs measured times, and measure is none. Type measure=baseline export={export}, or "
-            f"measure and export the dataset later: python scripts/export.py {export} outputs/<dataset>"
+            f"export={export.consumer} needs measured times, and measure is none. Type measure=baseline "
+            f"export={export.consumer}, or measure and export the dataset later: "
+            f"python scripts/export.py {export.consumer} outputs/<dataset>"
         )
     return RunConfig(
         name=_parse_name(raw["name"]),

@@ -83,13 +83,6 @@ def _exclusion(entry: Any) -> Exclusion | None:
     return None
 
 
-def parse_export(raw: Mapping[str, Any], consumers: tuple[str, ...]) -> str | None:
-    """Check the `export` part."""
-    check_keys(raw, ("consumer",), "export")
-    consumer = raw.get("consumer")
-    return None if consumer is None else choice(consumer, "export.consumer", consumers)
-
-
 def suite_names() -> list[str]:
     """Return the names of the suites that `conf/suites/` defines."""
     return sorted(path.stem for path in (config_directory() / "suites").glob("*.yaml"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import yaml
 from tabulate import tabulate
@@ -21,8 +22,16 @@ _SIZES = (
 )
 
 
-def dataset_card(config: RunConfig, counts: Mapping[str, Mapping[str, int]]) -> str:
-    """Return the card of a finished dataset."""
+def dataset_card(
+    config: RunConfig, counts: Mapping[str, Mapping[str, int]], against: Mapping[str, Mapping[str, Any]]
+) -> str:
+    """Return the card of a finished dataset.
+
+    Args:
+        config: its config.
+        counts: programs by split and family.
+        against: what the manifest says of the programs that the random splits must not have.
+    """
     families = list(dict.fromkeys([*config.ops, *(family for split in counts.values() for family in split)]))
     total = sum(sum(by_family.values()) for by_family in counts.values())
     rows = [
@@ -62,7 +71,7 @@ def dataset_card(config: RunConfig, counts: Mapping[str, Mapping[str, int]]) -> 
 
 {total} MLIR programs, made by mlir_datagen (generator version {GENERATOR_VERSION}). Each is a module with one
 function on tensors of static shape. Every one passed MLIR's parser and verifier, and no two are the same.
-{_networks(config)}
+{_networks(config)}{_incomplete(against)}
 {tabulate(rows, headers=["split", *families, "all"], tablefmt="github")}
 
 A program's split is decided by its content and the proportions of the splits alone: a program that is in `test` here is
@@ -108,4 +117,14 @@ def _networks(config: RunConfig) -> str:
     return (
         f"\nThe networks {', '.join(config.models)} were converted by `{config.converter.kind}`, with random weights "
         f"from the seed. {weights}\n"
+    )
+
+
+def _incomplete(against: Mapping[str, Mapping[str, Any]]) -> str:
+    """Say which suites lack programs that were rejected: results on them do not compare with others."""
+    return "".join(
+        f"\n**{home} is incomplete**: {of['kept']} of its {of['size']} programs passed the checks; `rejects.jsonl` "
+        "says why the others did not. Results on it do not compare with published ones.\n"
+        for home, of in against.items()
+        if of.get("kept", 0) < of.get("size", 0)
     )

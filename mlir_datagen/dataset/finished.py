@@ -61,7 +61,9 @@ def write_description(
     (root / CONFIG).write_text(
         head + yaml.safe_dump(config.to_saved(), sort_keys=False, default_flow_style=None, width=120)
     )
-    (root / CARD).write_text(dataset_card(config, by_family))
+    for split in sorted(counts.keys() & unseen.against.keys()):
+        unseen.against[split]["kept"] = counts[split].total()
+    (root / CARD).write_text(dataset_card(config, by_family, unseen.against))
     if production.rejected:
         lines = [orjson.dumps(dataclasses.asdict(rejected)).decode() for rejected in production.rejected]
         (root / REJECTS).write_text("\n".join(lines) + "\n")

@@ -106,7 +106,8 @@ def _without_job(given: deque[tuple[Program | Rejected, bool]]) -> Iterator[Prog
 
 def _proven(program: Program, split: str, outcome: Proof | Failure) -> Program | Rejected:
     if isinstance(outcome, Failure):
-        return Rejected(program.family, split, program.spec, outcome.stage, outcome.reason, program.command)
+        stage, reason = outcome.stage, outcome.reason
+        return Rejected(program.family, split, program.spec, stage, reason, program.command, program.name)
     if program.proof.level != "parse":
         # A network, which was checked where it was converted.
         outcome = dataclasses.replace(program.proof, measurement=outcome.measurement)

@@ -49,7 +49,7 @@ def _suite(suite: SuiteSpec, networks: Networks, unseen: Decontamination) -> lis
     """Return the programs of a suite, which the random splits must not have."""
     programs = suite_programs(suite, networks.suite)
     texts = (program.text for program in programs if program.family != NETWORK)
-    unseen.add(suite.split, texts, version=suite.version, digest=digest(programs))
+    unseen.add(suite.split, texts, version=suite.version, digest=digest(programs), size=len(programs))
     return programs
 
 

@@ -108,7 +108,7 @@ class Networks:
                 outcome = Failure(rejection.stage, rejection.reason)
         if isinstance(outcome, Failure):
             written, command = _spec_json(spec, converter), self._command(spec, converter)
-            return Rejected(NETWORK, NETWORKS_SPLIT, written, outcome.stage, outcome.reason, command)
+            return Rejected(NETWORK, NETWORKS_SPLIT, written, outcome.stage, outcome.reason, command, spec.name)
         return self._program(spec, converter, level, outcome)
 
     def _program(self, spec: ModelSpec, converter: ConverterSettings, level: str, proof: NetworkProof) -> Program:

@@ -11,7 +11,7 @@ from typing import Any
 from mlir_datagen.dataset.exported import ExportWriter
 from mlir_datagen.dataset.reader import Dataset, StoredProgram
 from mlir_datagen.errors import Rejection, UserError
-from mlir_datagen.export.base import Exporter, Times
+from mlir_datagen.export.base import Exporter, ExportInput
 from mlir_datagen.export.mlir_rl.contract import program_problems, time_problem
 from mlir_datagen.export.mlir_rl.names import Names
 from mlir_datagen.export.mlir_rl.training import (
@@ -50,13 +50,13 @@ class _Progress:
 
     Attributes:
         times: in nanoseconds, by split of MLIR-RL and name.
-        programs: the program of the dataset, by name.
+        programs: the programs of the dataset that each name is.
         texts: the name, by the exported text.
         left_out: the others.
     """
 
     times: dict[str, dict[str, int]] = field(default_factory=lambda: {_TRAIN: {}, _EVAL: {}})
-    programs: dict[str, dict[str, str]] = field(default_factory=dict)
+    programs: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
     left_out: list[LeftOut] = field(default_factory=list)
 
@@ -65,48 +65,61 @@ class MlirRl(Exporter):
     """The unified format of MLIR-RL, and its *llm_action* variant beside it."""
 
     name = "mlir_rl"
-    version = 1
+    version = 2
 
-    def write(self, dataset: Dataset, times: Times, folder: Path, files: ExportWriter) -> None:
-        _refuse_unsafe(folder)
+    def check_folder(self, folder: Path) -> None:
+        if shlex.quote(str(folder)) != str(folder):
+            raise UserError(
+                f"The path {folder} has characters that mean something to a shell, and MLIR-RL passes the paths of "
+                "programs to one unquoted. Choose an output_dir whose path has letters, digits and the like alone; "
+                f"move a finished dataset to such a path, and export it there: python scripts/export.py {self.name} "
+                "<its folder>"
+            )
+
+    def write(self, given: ExportInput, files: ExportWriter) -> None:
         done = _Progress()
         timer, names = Timer(), Names()
-        for program, label in _programs(dataset):
-            measurement = times.get((program.split, program.name))
+        for program, label in _programs(given):
+            measurement = given.times.get((program.split, program.name))
             # Their loaders want whole numbers.
             nanoseconds = None if measurement is None else round(measurement.median_ns)
             timed, reasons = _examine(timer, program, nanoseconds)
+            split = _TRAIN if program.split in given.train else _EVAL
             if timed is not None and timed.text in done.texts:
-                reasons.append(f"in this form it is the same program as {done.texts[timed.text]}")
+                name = done.texts[timed.text]
+                if name in done.times[split]:
+                    done.programs[name].append(_origin(program))
+                    continue
+                reasons.append(f"in this form it is the same program as {name}, which is to evaluate on")
             if timed is None or nanoseconds is None or reasons:
                 done.left_out.append(LeftOut(program.split, program.name, program.family, program.sha256, reasons))
                 continue
             name = names.give(label, program.sha256, timed.facts.linalg[0] if timed.is_single else None)
-            split = _TRAIN if program.split == _TRAIN else _EVAL
             done.texts[timed.text] = name
             done.times[split][name] = nanoseconds
-            done.programs[name] = {"split": program.split, "name": program.name, "sha256": program.sha256}
+            done.programs[name] = [_origin(program)]
             files.add(f"{CODE_FILES}/{name}.mlir", timed.text)
             files.add(f"{LLM_ACTION}/{split}/{name}.mlir", timed.text)
-        _refuse_nothing(dataset, done)
-        _describe(folder, done, files)
+        _refuse_nothing(given.dataset, done)
+        _describe(given, done, files)
 
 
-def _refuse_unsafe(folder: Path) -> None:
-    if shlex.quote(str(folder)) != str(folder):
-        raise UserError(
-            f"The path {folder} has characters that mean something to a shell, and MLIR-RL passes the paths of "
-            "programs to one unquoted. Move the dataset to a path of letters, digits and the like, and type the same "
-            "command again."
-        )
+def _origin(program: StoredProgram) -> dict[str, str]:
+    return {"split": program.split, "name": program.name, "sha256": program.sha256}
 
 
-def _programs(dataset: Dataset) -> Iterator[tuple[StoredProgram, str]]:
-    """Yield each program, and the words that its name begins with when it has no better one."""
-    for split, table in dataset.tables():
-        for row in table.to_pylist():
-            program = dataset.program(split, row)
-            yield program, "_".join(dict.fromkeys(filter(None, (program.family, row.get("kind")))))
+def _programs(given: ExportInput) -> Iterator[tuple[StoredProgram, str]]:
+    """Yield each program, and the words that its name begins with when it has no better one.
+
+    Those to evaluate on come first: they stay whole, and what is the same in this form is not trained on.
+    """
+    for to_train in (False, True):
+        for split, table in given.dataset.tables():
+            if (split in given.train) != to_train:
+                continue
+            for row in table.to_pylist():
+                program = given.dataset.program(split, row)
+                yield program, "_".join(dict.fromkeys(filter(None, (program.family, row.get("kind")))))
 
 
 def _examine(timer: Timer, program: StoredProgram, nanoseconds: int | None) -> tuple[TimedProgram | None, list[str]]:
@@ -133,7 +146,7 @@ def _refuse_nothing(dataset: Dataset, done: _Progress) -> None:
     )
 
 
-def _describe(folder: Path, done: _Progress, files: ExportWriter) -> None:
+def _describe(given: ExportInput, done: _Progress, files: ExportWriter) -> None:
     files.add_json(TRAIN_TIMES, done.times[_TRAIN])
     files.add_json(EVAL_TIMES, done.times[_EVAL])
     baselines: dict[str, Any] = {
@@ -143,5 +156,5 @@ def _describe(folder: Path, done: _Progress, files: ExportWriter) -> None:
     files.add_json(f"{LLM_ACTION}/{BASELINES}", baselines)
     files.add_json(PROGRAMS, done.programs)
     files.add_json(LEFT_OUT, [asdict(one) for one in done.left_out])
-    files.add_json(CONFIG, training_config(folder))
-    files.add(README, readme(folder, done.times, len(done.left_out)))
+    files.add_json(CONFIG, training_config(given.folder))
+    files.add(README, readme(given.folder, done.times, len(done.left_out), sorted(given.train)))

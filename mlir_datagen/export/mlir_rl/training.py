@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tabulate import tabulate
 
+from mlir_datagen.errors import listed
 from mlir_datagen.export.mlir_rl.contract import MAX_LOOPS, MAX_RANK, USUAL_NS
 
 CODE_FILES = "code_files"
@@ -70,14 +71,16 @@ def training_config(folder: Path) -> dict[str, Any]:
     }
 
 
-def readme(folder: Path, times: Mapping[str, Mapping[str, int]], left_out: int) -> str:
+def readme(folder: Path, times: Mapping[str, Mapping[str, int]], left_out: int, train: Sequence[str]) -> str:
     """Return the README of an export.
 
     Args:
         folder: where the export will be, as an absolute path.
         times: the times in nanoseconds by split (`train`, `eval`) and name.
         left_out: how many programs of the dataset are not in it.
+        train: the dataset's splits to train on.
     """
+    trained = listed(f"the split `{split}`" for split in train) if train else "nothing"
     dataset_name = folder.parent.name
     low, high = USUAL_NS
     rows = [
@@ -96,7 +99,36 @@ Times under 10 µs are mostly noise, and times over 1 s make training slow; noth
 
 ## Train
 
-In a checkout of MLIR-RL or MLIR-RL-artifact, with its `.env` filled in:
+{_how_to_train(folder) if times["train"] else _how_to_have_some(folder)}
+
+The paths in `{CONFIG}` are absolute. When the dataset has moved, export it again:
+`python scripts/export.py mlir_rl {folder.parent}`.
+
+## Files
+
+- `{CODE_FILES}/<name>.mlir`: the programs
+- `{TRAIN_TIMES}`, `{EVAL_TIMES}`: name and time in whole nanoseconds: the medians of the dataset's
+  measurements. The first has what is to be trained on ({trained}), the second all the rest
+- `{LLM_ACTION}/{{train,eval}}/<name>.mlir`, `{LLM_ACTION}/{BASELINES}`: the same programs, and the times in
+  milliseconds (`mlir`). There is no time of PyTorch (`torch`): their loader measures the programs that lack one
+- `{CONFIG}`: the config of a training run. `benchmarks_folder_path`, `json_file` and `eval_json_file` are the paths;
+  `max_num_loops`, `max_num_load_store_dim` and `max_num_stores_loads` are the limits; all other keys have the values of
+  MLIR-RL-artifact's `config/example.json`, but `tags`
+- `{PROGRAMS}`: which programs of the dataset each name is: two suites may share one
+- `{LEFT_OUT}`: the programs of the dataset that are not here, and why
+
+## Programs
+
+`@main` reads the clock (`@nanoTime`), runs the operations, reads it again, and returns the results and, last, the
+elapsed nanoseconds. In a program of a single operation what its results are written into is an argument, as is the
+window of a pooling, and the operation has `tag = "operation_0"`. The dataset's program fills it first, within its
+measured time; here it is not filled. In all others everything is as in the dataset, and is timed.
+"""
+
+
+def _how_to_train(folder: Path) -> str:
+    dataset_name = folder.parent.name
+    return f"""In a checkout of MLIR-RL or MLIR-RL-artifact, with its `.env` filled in:
 
 ```bash
 CONFIG_FILE_PATH={folder / CONFIG} python train.py
@@ -107,28 +139,13 @@ With its `llm_action`, which looks for sets of programs in a folder of its own:
 ```bash
 cp -r {folder / LLM_ACTION} llm_action/data/benchmarks/{dataset_name}
 python -m llm_action.src.rl.train_ppo --benchmarks-name {dataset_name}
-```
+```"""
 
-The paths in `{CONFIG}` are absolute. When the dataset has moved, export it again:
-`python scripts/export.py mlir_rl {folder.parent}`.
 
-## Files
+def _how_to_have_some(folder: Path) -> str:
+    return f"""**There is nothing to train on here**, only programs to evaluate on. To train on
+splits of the dataset, such as `extracted`, export it again:
 
-- `{CODE_FILES}/<name>.mlir`: the programs
-- `{TRAIN_TIMES}`, `{EVAL_TIMES}`: name and time in whole nanoseconds: the medians of the dataset's
-  measurements. The first has the dataset's split `train`, the second all others
-- `{LLM_ACTION}/{{train,eval}}/<name>.mlir`, `{LLM_ACTION}/{BASELINES}`: the same programs, and the times in
-  milliseconds (`mlir`). There is no time of PyTorch (`torch`): their loader measures the programs that lack one
-- `{CONFIG}`: the config of a training run. `benchmarks_folder_path`, `json_file` and `eval_json_file` are the paths;
-  `max_num_loops`, `max_num_load_store_dim` and `max_num_stores_loads` are the limits; all other keys have the values of
-  MLIR-RL-artifact's `config/example.json`, but `tags`
-- `{PROGRAMS}`: which program of the dataset each name is
-- `{LEFT_OUT}`: the programs of the dataset that are not here, and why
-
-## Programs
-
-`@main` reads the clock (`@nanoTime`), runs the operations, reads it again, and returns the results and, last, the
-elapsed nanoseconds. In a program of a single operation what its results are written into is an argument, as is the
-window of a pooling, and the operation has `tag = "operation_0"`. The dataset's program fills it first, within its
-measured time; here it is not filled. In all others everything is as in the dataset, and is timed.
-"""
+```bash
+python scripts/export.py {folder.name} {folder.parent} --train extracted
+```"""
