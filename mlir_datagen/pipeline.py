@@ -24,7 +24,7 @@ from mlir_datagen.mlir.parse import Verifier
 from mlir_datagen.nn.model_spec import require_trusted
 from mlir_datagen.nn.worker import PRELOADED
 from mlir_datagen.production import Production, last_rejected, produce_all, produce_listed
-from mlir_datagen.program import Program, Rejected
+from mlir_datagen.program import EXTRACTED, Program, Rejected
 from mlir_datagen.proving.batch import BatchProver, Progress
 from mlir_datagen.sources.mix import Quota
 from mlir_datagen.sources.random_ops import Plan, RandomOps
@@ -40,13 +40,15 @@ class Preview:
         path: where the dataset would be, or is.
         quotas: what each family gives to each split.
         networks: the networks' names.
-        disk_bytes: the room needed without the networks, scaled up from a sample.
+        listed: the other splits whose programs are not drawn; how many, or None where only making them tells.
+        disk_bytes: the room needed by the random programs, scaled up from a sample.
         exists: whether the dataset is there already.
     """
 
     path: Path
     quotas: list[Quota]
     networks: list[str]
+    listed: dict[str, int | None]
     disk_bytes: int
     exists: bool
 
@@ -100,7 +102,8 @@ def preview(config: RunConfig) -> Preview:
     source, plan = _planned(config)
     with writable(path):
         exists = find_finished(path, config) is not None
-        return Preview(path, plan.quotas, list(config.models), _estimate(config, source, plan), exists)
+        estimate = _estimate(config, source, plan)
+        return Preview(path, plan.quotas, list(config.models), _listed_splits(config), estimate, exists)
 
 
 def generate(config: RunConfig, listener: Listener | None = None) -> Outcome:
@@ -165,6 +168,14 @@ def generate_files(
                 production = produce_all(source, plan, {split: writer}, taken=taken)
         replace_folder(staging)
     return [output_dir / file for file in written_files(output_dir)], production.taken
+
+
+def _listed_splits(config: RunConfig) -> dict[str, int | None]:
+    suites = {
+        suite.split: len(suite.programs or suite.models) if suite.extract.window is None else None
+        for suite in config.suites.values()
+    }
+    return {**({} if config.extract.window is None else {EXTRACTED: None}), **suites}
 
 
 def _require_trusted(config: RunConfig) -> None:

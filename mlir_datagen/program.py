@@ -79,6 +79,9 @@ def parse_spec(family: str, spec: str) -> Spec:
 
 def spec_problem(family: OpFamily, spec: Spec) -> str | None:
     """Say why a spec that comes from elsewhere is none of the family's, or return None."""
+    for field, value in spec._asdict().items():
+        if isinstance(value, str) and field not in ("kind", "dtype"):
+            return f"{field} is {value!r}, and must be a whole number above 0"
     words, dimensions = flatten(spec)
     if not all(
         isinstance(dimension, int) and not isinstance(dimension, bool) and dimension > 0 for dimension in dimensions

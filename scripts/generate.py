@@ -81,9 +81,11 @@ def _export(settings: ExportSettings, dataset: Path) -> None:
 
 def _print_preview(plan: Preview) -> None:
     rows = [[quota.split, quota.family, quota.asked, str(quota.existing), quota.planned] for quota in plan.quotas]
+    has_listed = bool(plan.networks or plan.listed)
     rows += [[NETWORKS_SPLIT, name, 1, "", 1] for name in plan.networks]
+    rows += [[split, "", "", "", "?" if number is None else number] for split, number in plan.listed.items()]
     print(tabulate(rows, headers=["split", "op", "asked for", "existing", "will be made"]))
-    print(f"disk needed: about {plan.disk_bytes / 1e6:.1f} MB")
+    print(f"disk needed: about {plan.disk_bytes / 1e6:.1f} MB{' for the random programs' if has_listed else ''}")
     print("This was a dry run: nothing was written.")
     print(f"dataset {'exists' if plan.exists else 'would be'}: {plan.path}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 import pyarrow.parquet as pq
@@ -142,6 +143,21 @@ def test_its_export_passes_the_checker(extracted, tmp_path):
     assert checked.returncode == 0, checked.stdout + checked.stderr
     times = json.loads((copy / "mlir_rl/execution_times_eval.json").read_text())
     assert len(times) > len(rows_of(extracted, "extracted")) / 2
+
+
+def test_a_dry_run_shows_what_is_not_drawn(tmp_path):
+    settings = ["ops=[]", "models=[simple_net]", "extract=ops", "suites=[gemm,networks,vgg_ops]", "dry_run=true"]
+    done = run_script("generate", *settings, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    table = dict(re.findall(r"^(\S+)(?: +simple_net +1)? +(\d+|\?)$", done.stdout, re.MULTILINE))
+    gemm = compose_config(["suites=[gemm]"]).suites["gemm"]
+    assert table == {
+        "neural_nets": "1",
+        "extracted": "?",
+        "suites.gemm": str(len(gemm.programs)),
+        "suites.networks": "7",
+        "suites.vgg_ops": "?",
+    }
 
 
 def test_the_formats_that_a_run_can_ask_for_are_those_there_are():

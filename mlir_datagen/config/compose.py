@@ -214,7 +214,14 @@ def explain(error: Exception) -> UserError:
             f"{key} cannot be chosen here: a saved config has its groups composed already. Change single values "
             f"(seed=…, num_samples=…), or run without --config-dir to choose {key}."
         )
-    known = known_keys()
+    group, _, inner = key.partition(".")
+    if group in ("models", "suites") and inner:
+        chosen = f"'{group}=[{inner.partition('.')[0]}]'"
+        return UserError(
+            f'There is no key "{key}" in what is chosen. Choose its part first ({chosen}); conf/{group}/ has the keys '
+            f"of each. To add one: +{key}=…"
+        )
+    known = [*known_keys(), "models", "suites"]
     return UserError(
         f'There is no key "{key}" in the config.{nearest(key, set(known) - {key})} '
         f"The keys are {listed(name for name in known if '.' not in name)}; conf/generate.yaml explains them."

@@ -128,7 +128,9 @@ def _parse_program(key: str, name: str, raw: Any) -> tuple[str, dict[str, Any]]:
     try:
         spec = suite_program(op, fields)
     except (TypeError, KeyError) as error:
-        raise UserError(f"{key} does not have the fields of {op}: {error}.") from error
+        # Python's own message begins with the name of a class of ours.
+        said = str(error).partition("__new__() ")[2] or f"it lacks {error}"
+        raise UserError(f"{key} does not have the fields of {op}: {said}.") from error
     problem = spec_problem(FAMILIES[op], spec)
     if problem is not None:
         raise UserError(f"{key} is not a program of {op}: {problem}.")
