@@ -152,8 +152,8 @@ def figures(converters: Sequence[str]) -> None:
 def compare_with_plain(converters: Sequence[str]) -> None:
     """Print the time of converting ResNet-18 beside that of torch-mlir's own call, which freezes the weights."""
     import torch
-    from torch_mlir import fx
 
+    from mlir_datagen.mlir.fx_import import plain_export
     from mlir_datagen.nn.building import build_model, example_inputs
     from mlir_datagen.nn.conversion import convert
 
@@ -163,8 +163,7 @@ def compare_with_plain(converters: Sequence[str]) -> None:
 
     def plain(module: Any, tensors: Any) -> str:
         with warnings.catch_warnings(action="ignore"):
-            program = fx.export_and_import(module, *tensors.values(), output_type="linalg-on-tensors", func_name="main")
-        return str(program)
+            return plain_export(module, tuple(tensors.values()), "main")
 
     ways: dict[str, Callable[[Any, Any], Any]] = {"plain export_and_import": plain}
     for converter in converters:

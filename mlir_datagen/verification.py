@@ -15,12 +15,14 @@ from mlir_datagen.dataset.finished import CONFIG, listed_files
 from mlir_datagen.dataset.manifest import MANIFEST
 from mlir_datagen.dataset.reader import Dataset, StoredProgram, changed_files
 from mlir_datagen.dataset.writer import CHECKSUMS
+from mlir_datagen.decontamination import Decontamination
 from mlir_datagen.errors import Rejection, UserError
 from mlir_datagen.mlir.parse import Contexts, Verifier, function_types
 from mlir_datagen.ops import FAMILIES
 from mlir_datagen.ops.family import OpFamily, Spec
-from mlir_datagen.program import parse_spec
+from mlir_datagen.program import NETWORK, parse_spec
 from mlir_datagen.proving.batch import Progress
+from mlir_datagen.proving.job import Failure
 from mlir_datagen.sources.split import Splitter
 from mlir_datagen.sources.suite_spec import SUITES
 from mlir_datagen.version import GENERATOR_VERSION
@@ -92,7 +94,8 @@ def _check_programs(dataset: Dataset, progress: Progress) -> list[str]:
     return [
         f"{dataset.count()} programs pass the parser and the verifier.",
         "No two are the same, within a split or across splits.",
-        "Each is in the split that its content decides.",
+        "Each is in the split that its content decides, and none that was drawn computes what a suite here, or an "
+        "extracted program, does.",
         remade,
     ]
 
@@ -118,6 +121,7 @@ class _ProgramChecks:
         self._first_places: dict[tuple[str, str], str] = {}
         self._counts: dict[str, Counter[str]] = {split: Counter() for split in dataset.splits}
         self._digest = hashlib.sha256()
+        self._unseen = Decontamination()
 
     def problems(self, split: str, row: dict[str, Any]) -> Iterator[str]:
         """Say what is wrong with a row."""
@@ -141,7 +145,13 @@ class _ProgramChecks:
         else:
             yield from self._different_signature(program)
         if program.source == "random":
+            outcome = self._unseen.judge(program.text)
+            if isinstance(outcome, Failure):
+                yield f"must not be there: {outcome.reason}"
             yield from self._random_problems(split, row, program)
+        elif program.family != NETWORK:
+            # Those splits come before the random ones.
+            self._unseen.add(split, [program.text])
 
     def _different_signature(self, program: StoredProgram) -> Iterator[str]:
         """Compare the signature in the index with the function's."""

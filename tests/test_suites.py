@@ -12,10 +12,12 @@ from helpers import REPOSITORY, made_dataset, run_mlir_opt, run_script
 
 from mlir_datagen.config.compose import compose_config
 from mlir_datagen.config.run import CONSUMERS
+from mlir_datagen.decontamination import Decontamination
 from mlir_datagen.errors import UserError
 from mlir_datagen.export import EXPORTERS
 from mlir_datagen.mlir.structure import ProgramHasher
 from mlir_datagen.pipeline import generate
+from mlir_datagen.program import PARSED
 
 SUITES = sorted(path.stem for path in (REPOSITORY / "conf/suites").glob("*.yaml"))
 SMALL_NETWORKS = [
@@ -79,6 +81,15 @@ def test_no_random_program_computes_what_a_suite_has(tmp_path):
     manifest = with_suite.manifest
     assert manifest["decontamination"]["left_out"] == manifest["funnel"]["rejected"]["unseen"] > 0
     assert len(drawn) == len(before) == 100
+
+
+def test_verify_finds_a_random_program_that_a_suite_has(tmp_path, monkeypatch):
+    settings = ["ops=[matmul]", "num_samples=100", "suites=[mlir_rl_eval]", f"output_dir={tmp_path}"]
+    monkeypatch.setattr(Decontamination, "judge", lambda *_: PARSED)
+    leaking = generate(compose_config(settings)).path
+    done = run_script("verify", str(leaking), cwd=tmp_path)
+    assert done.returncode == 2
+    assert "must not be there: suites.mlir_rl_eval has a program that" in " ".join(done.stderr.split())
 
 
 def test_programs_of_other_datasets_are_kept_out(tmp_path):
