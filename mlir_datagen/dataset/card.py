@@ -126,5 +126,5 @@ def _incomplete(against: Mapping[str, Mapping[str, Any]]) -> str:
         f"\n**{home} is incomplete**: {of['kept']} of its {of['size']} programs passed the checks; `rejects.jsonl` "
         "says why the others did not. Results on it do not compare with published ones.\n"
         for home, of in against.items()
-        if of.get("kept", 0) < of.get("size", 0)
+        if {"kept", "size"} <= of.keys() and of["kept"] < of["size"]
     )
