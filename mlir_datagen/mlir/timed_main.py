@@ -15,8 +15,10 @@ The calls stay around the operations: no pass moves what the operations become o
 A **single-op program** is one linalg operation with nothing beside it but constants, `tensor.empty` and the
 `linalg.fill` of its inits. There the inits, and inputs that are a `tensor.empty` (the window of a pooling, of which
 only the shape counts), become arguments of `@main`, after the others and in the order of the operands; what filled them
-goes, so that only the operation is timed; and the operation has `tag = "operation_0"`. The initial value is the
-caller's then. In any other program everything stays, fills included, and is timed.
+goes, so that only the operation is timed. The initial value is the caller's then. In any other program everything
+stays, fills included, and is timed.
+
+A linalg operation that is the only one then has `tag = "operation_0"`, whatever else is beside it.
 """
 
 from __future__ import annotations
@@ -27,8 +29,9 @@ from torch_mlir import ir
 from torch_mlir.dialects import arith, func
 
 from mlir_datagen.errors import Rejection
-from mlir_datagen.mlir.facts import ModuleFacts, init_count, is_structured, maker, module_facts
+from mlir_datagen.mlir.facts import ModuleFacts, init_count, maker, module_facts, walk
 from mlir_datagen.mlir.parse import Contexts, first_diagnostic
+from mlir_datagen.mlir.structured import is_structured
 
 CLOCK = "nanoTime"
 MAIN = "main"
@@ -76,7 +79,7 @@ class Timer:
             operation = _single_operation(function.regions[0].blocks[0])
             if operation is not None:
                 _give_arguments(function.regions[0].blocks[0], operation)
-                operation.attributes["tag"] = ir.StringAttr.get(TAG)
+            _tag(function)
             _time(module, function)
         if not module.operation.verify():
             raise Rejection("exported", "its timed form does not pass MLIR's verifier")
@@ -134,6 +137,12 @@ def _give_arguments(block: ir.Block, single: ir.Operation) -> None:
         is_dead = operation.results and not any(list(result.uses) for result in operation.results)
         if operation != single and is_dead:
             operation.erase()
+
+
+def _tag(function: ir.Operation) -> None:
+    structured = [operation for operation in walk(function) if is_structured(operation)]
+    if len(structured) == 1:
+        structured[0].attributes["tag"] = ir.StringAttr.get(TAG)
 
 
 def _time(module: ir.Module, function: ir.Operation) -> None:
