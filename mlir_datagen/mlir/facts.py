@@ -206,7 +206,7 @@ def _linalg(operation: ir.Operation) -> LinalgFacts:
         strides=_numbers(_attribute(operation, "strides")),
         dilations=_numbers(_attribute(operation, "dilations")),
         tag=tag.value if isinstance(tag, ir.StringAttr) else None,
-        is_relu=operation.name == "linalg.generic" and _is_relu(operation),
+        is_relu=is_relu(operation),
     )
 
 
@@ -220,9 +220,9 @@ def _bounds(maps: Sequence[ir.AffineMap], shapes: Sequence[tuple[int, ...]]) -> 
     return tuple(bound for bound in found.values() if bound != DYNAMIC)
 
 
-def _is_relu(operation: ir.Operation) -> bool:
-    """Tell whether the body of an elementwise generic is max(x, 0): as one operation, or a comparison and a choice."""
-    if len(operation.operands) != 2:
+def is_relu(operation: ir.Operation) -> bool:
+    """Tell whether it is a `linalg.generic` whose body is max(x, 0): as one operation, or a comparison and a choice."""
+    if operation.name != "linalg.generic" or len(operation.operands) != 2:
         return False
     block = operation.regions[0].blocks[0]
     argument = block.arguments[0]

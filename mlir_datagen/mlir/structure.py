@@ -30,6 +30,7 @@ from torch_mlir.dialects import linalg
 
 from mlir_datagen.errors import UserError
 from mlir_datagen.mlir.parse import PROGRAMS_PER_CONTEXT
+from mlir_datagen.mlir.single_operation import strip
 from mlir_datagen.mlir.structured import (
     body,
     filled_scalar,
@@ -67,10 +68,27 @@ class ProgramHasher:
         Raises:
             UserError: as `structural_hash`.
         """
+        module = self._parse(text)
+        return self._hasher.hash(module)
+
+    def hashes(self, text: str) -> list[str]:
+        """Return the hash of a program and, if it is a single-op program, that of its operation alone.
+
+        The second is the same for programs that differ in the initial value, which an export may leave to the caller,
+        or in how a relu is written.
+
+        Raises:
+            UserError: as `structural_hash`.
+        """
+        module = self._parse(text)
+        whole = self._hasher.hash(module)
+        return [whole, self._hasher.hash(module)] if strip(module) else [whole]
+
+    def _parse(self, text: str) -> ir.Module:
         if self._left == 0:
             self._context, self._hasher, self._left = ir.Context(), StructuralHasher(), PROGRAMS_PER_CONTEXT
         self._left -= 1
-        return self._hasher.hash(parse_module(text, self._context))
+        return parse_module(text, self._context)
 
 
 class StructuralHasher:
