@@ -144,6 +144,7 @@ BROKEN_PROGRAMS = {
     MATMUL.replace("arith.subi %2, %0", "arith.subi %0, %2"): "not the second reading of the clock less the first",
     MATMUL.replace("arith.subi %2, %0", "arith.addi %2, %0"): "not the difference of the two readings of the clock",
     MATMUL.replace("module {", "module {\n  func.func private @helper()"): "the function @helper has no body",
+    MATMUL.replace("module {", 'module {\n  func.func private @"a\\0Ab"()'): r"the function @a\nb has no body",
     MATMUL.replace(BODY, BODY.replace("    %2 = call", '    "foreign.op"() : () -> ()\n    %2 = call')): (
         "it uses the dialect foreign, which is not one of"
     ),

@@ -114,6 +114,7 @@ def test_a_broken_program_is_named_with_what_is_wrong(folder, check, text, expec
     (folder / file).write_text(text)
     found = [problem for problem in check(folder)[0] if problem.startswith(f"{file}: ")]
     assert any(expected in problem for problem in found), found
+    assert all(problem.isprintable() for problem in found)
 
 
 def test_what_parses_but_cannot_be_bufferized_or_lowered(folder, check):

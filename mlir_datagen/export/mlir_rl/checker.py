@@ -107,10 +107,10 @@ class _Check:
         return self._report
 
     def _problem(self, path: Path, text: str) -> None:
-        self._report.problems.append(Finding(self._relative(path), text))
+        self._report.problems.append(Finding(self._relative(path), _on_one_line(text)))
 
     def _advice(self, path: Path, text: str) -> None:
-        self._report.advice.append(Finding(self._relative(path), text))
+        self._report.advice.append(Finding(self._relative(path), _on_one_line(text)))
 
     def _relative(self, path: Path) -> str:
         return _shown(path.relative_to(self._folder).as_posix())
@@ -306,6 +306,11 @@ def _file_problem(path: Path) -> str | None:
 def _shown(name: str) -> str:
     """Return a name as it can be printed on one line, whatever is in it."""
     return name if name.isprintable() else json.dumps(name)
+
+
+def _on_one_line(text: str) -> str:
+    """Return a text as it can be printed: the names in it may be anyone's."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def _content(path: Path) -> object:
