@@ -1,7 +1,12 @@
-"""Keeping the random splits free of what models are judged on: by what programs compute, and not by their text."""
+"""Keeping the random splits free of what models are judged on: by what programs compute, and not by their text.
+
+Programs of a single operation are compared by that operation, too, without its initial value: an export that leaves
+the initial value to the caller, as that for MLIR-RL does, makes the same program of both.
+"""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from typing import Any
 
@@ -32,16 +37,16 @@ class Decontamination:
             texts: the programs.
             described: what the manifest says of their home besides their number.
         """
-        hashes = [self._hasher.hash(text) for text in texts]
-        for digest in hashes:
+        programs = [self._hasher.hashes(text) for text in texts]
+        for digest in itertools.chain.from_iterable(programs):
             self._homes.setdefault(digest, home)
-        self.against[home] = {**described, "programs": len(hashes)}
+        self.against[home] = {**described, "programs": len(programs)}
 
     def judge(self, text: str) -> Proof | Failure:
         """Say whether a random program may be kept."""
         if not self._homes:
             return PARSED
-        home = self._homes.get(self._hasher.hash(text))
+        home = next((self._homes[digest] for digest in self._hasher.hashes(text) if digest in self._homes), None)
         if home is None:
             return PARSED
         self.left_out += 1

@@ -81,3 +81,91 @@ SOFTMAX = timed(
 SOFTMAX_FUNCTION = "func.func private @softmax(tensor<4xf32>) -> tensor<4xf32>" + unary("tensor<4xf32>").replace(
     "  %end", "  %s = call @softmax(%r) : (tensor<4xf32>) -> tensor<4xf32>\n  %end"
 ).replace("return %r", "return %s")
+
+# An operation that later versions of MLIR have no more.
+TRANSPOSED = (
+    MATMUL.replace("linalg.matmul", "linalg.matmul_transpose_b")
+    .replace("%arg1: tensor<4x16xf32>", "%arg1: tensor<16x4xf32>")
+    .replace("tensor<4x16xf32>)", "tensor<16x4xf32>)")
+)
+
+CALL = "%0 = call @nanoTime() : () -> i64\n"
+INTERFACE = " attributes {llvm.emit_c_interface}"
+RESULT = "(tensor<8x16xf32>, i64)"
+BODY = MATMUL[MATMUL.index("    %0 =") : MATMUL.rindex("  }")]
+DYNAMIC = timed(
+    "%a: tensor<4xf32>",
+    "%d = tensor.cast %a : tensor<4xf32> to tensor<?xf32>\n"
+    "  %e = linalg.exp ins(%d : tensor<?xf32>) outs(%d : tensor<?xf32>) -> tensor<?xf32>\n"
+    "  %r = tensor.cast %e : tensor<?xf32> to tensor<4xf32>",
+    [("%r", "tensor<4xf32>")],
+)
+UNCALLED = timed("%a: tensor<4xf32>", "", [("%a", "tensor<4xf32>")]) + (
+    "func.func @never(%a: tensor<4xf32>) -> tensor<4xf32> {\n"
+    "  %r = linalg.exp ins(%a : tensor<4xf32>) outs(%a : tensor<4xf32>) -> tensor<4xf32>\n"
+    "  return %r : tensor<4xf32>\n}\n"
+)
+
+# What is said of each, or a part of it.
+BROKEN_PROGRAMS = {
+    "": "it does not declare the clock",
+    "this is no MLIR": 'MLIR cannot parse it: loc("-":1:1): custom op \'this\' is unknown',
+    MATMUL[:300]: "MLIR cannot parse it",
+    MATMUL.replace("linalg.matmul", "linalg.matmull"): "MLIR cannot parse it",
+    MATMUL.replace("%1, %3 :", "%9, %3 :"): "use of undeclared SSA value name",
+    MATMUL.replace("-> i64" + INTERFACE, "-> i64"): "its @nanoTime has not the attribute llvm.emit_c_interface",
+    MATMUL.replace("nanoTime", "time"): "it does not declare the clock, func.func private @nanoTime() -> i64",
+    MATMUL.replace("-> i64" + INTERFACE, INTERFACE + " {\n  return\n  }")
+    .replace(CALL, "%0 = arith.constant 0 : i64\n")
+    .replace("%2 = call @nanoTime() : () -> i64", "%2 = arith.constant 0 : i64"): "its @nanoTime is not a function",
+    MATMUL.replace(RESULT + INTERFACE, RESULT): "@main has not the attribute llvm.emit_c_interface",
+    MATMUL.replace("@main", "@matmul"): "it has no function @main",
+    MATMUL.replace("@main(", "@main(%s: f32, "): "argument 0 of @main is of type f32, and not a ranked tensor",
+    MATMUL.replace("@main(", "@main(%s: tensor<*xf32>, "): "argument 0 of @main is of type tensor<*xf32>, and not a ra",
+    MATMUL.replace("@main(", "@main(%s: memref<4xf32>, "): "argument 0 of @main is of type memref<4xf32>, and not a",
+    MATMUL.replace("@main(", "@main(%s: tensor<?x4xf32>, "): "is of type tensor<?x4xf32>, whose shape is not static",
+    MATMUL.replace("@main(", "@main(%s: tensor<4xi8>, "): "is of type tensor<4xi8>, whose elements are not of the",
+    MATMUL.replace("@main(", "@main(%s: tensor<4xi1>, "): "is of type tensor<4xi1>, whose elements are not of the",
+    unary("tensor<4xf16>"): "argument 0 of @main is of type tensor<4xf16>, whose elements are not of the types f32",
+    unary("tensor<4xbf16>"): "result 0 of @main is of type tensor<4xbf16>, whose elements are not of the types f32",
+    MATMUL.replace(RESULT, "i64").replace(
+        "%1, %3 : tensor<8x16xf32>, i64", "%3 : i64"
+    ): "@main returns no tensor beside the elapsed time, so that 0 is measured",
+    MATMUL.replace(RESULT, "(i64, tensor<8x16xf32>)").replace(
+        "%1, %3 : tensor<8x16xf32>, i64", "%3, %1 : i64, tensor<8x16xf32>"
+    ): "the last result of @main is not the elapsed time, an i64",
+    MATMUL.replace(RESULT, "tensor<8x16xf32>").replace(
+        "%1, %3 : tensor<8x16xf32>, i64", "%1 : tensor<8x16xf32>"
+    ): "the last result of @main is not the elapsed time, an i64",
+    MATMUL.replace(CALL, "%0 = arith.constant 0 : i64\n"): "it reads the clock (@nanoTime) 1 times",
+    MATMUL.replace(CALL, "").replace("    %2 = call", "    " + CALL + "    %2 = call"): (
+        "a linalg operation is not between the two readings of the clock"
+    ),
+    MATMUL.replace("arith.subi %2, %0", "arith.subi %0, %2"): "not the second reading of the clock less the first",
+    MATMUL.replace("arith.subi %2, %0", "arith.addi %2, %0"): "not the difference of the two readings of the clock",
+    MATMUL.replace("module {", "module {\n  func.func private @helper()"): "the function @helper has no body",
+    MATMUL.replace("module {", 'module {\n  func.func private @"a\\0Ab"()'): r"the function @a\nb has no body",
+    MATMUL.replace(BODY, BODY.replace("    %2 = call", '    "foreign.op"() : () -> ()\n    %2 = call')): (
+        "it uses the dialect foreign, which is not one of"
+    ),
+    MATMUL.replace("    %2 =", "    %c = arith.constant dense_resource<__elided__> : tensor<4xf32>\n    %2 ="): (
+        "it has an elided resource"
+    ),
+    timed("%a: tensor<4xf32>", "", [("%a", "tensor<4xf32>")]): "it has no linalg operation",
+    copy(0): "linalg.copy has 0 loops; it must have 1 to 7",
+    copy(8): "linalg.copy has 8 loops; it must have 1 to 7",
+    contraction(7): "linalg.generic has 8 loops; it must have 1 to 7",
+    SOFTMAX: "linalg.softmax has no loops of its own",
+    SOFTMAX_FUNCTION: "the function @softmax has no body",
+    convolution("conv_2d_nchw_fchw", "1x2x8x8", "4x2x3x3", "1x4x4x4", dilation=2): "has the dilation [2, 2]; a con",
+    convolution("conv_2d_ngchw_fgchw", "1x2x2x8x8", "4x2x2x3x3", "1x2x4x6x6"): "is a convolution that MLIR-RL's im2col",
+    convolution("depthwise_conv_2d_nchw_chw", "1x2x8x8", "2x3x3", "1x2x6x6"): "is a convolution that MLIR-RL's im2col",
+    MATMUL.replace("@main(", "@main(%s: tensor<4xcomplex<f32>>, "): "is of type tensor<4xcomplex<f32>>, whose elements",
+    MATMUL.replace("@main(", "@main(%s: tensor<4xf8E4M3FN>, "): "is of type tensor<4xf8E4M3FN>, whose elements are not",
+    MATMUL.replace("@main(", "@main(%s: tensor<4xvector<2xf32>>, "): "is of type tensor<4xvector<2xf32>>, whose elem",
+    unary("tensor<536870912xcomplex<f32>>", "copy"): "the arguments of @main take 8589934592 bytes together",
+    DYNAMIC: "its linalg.exp makes a tensor<?xf32>, whose shape is not static",
+    DYNAMIC.replace("linalg.exp", "linalg.log"): "its tensor.cast makes a tensor<?xf32>, whose shape is not static",
+    UNCALLED: "it has no linalg operation of its own between the two readings of the clock",
+    unary("tensor<1073741824xf32>"): "the arguments of @main take 8589934592 bytes together, and must take less than",
+}  # fmt: skip

@@ -288,6 +288,24 @@ def test_initial_values_are_kept_and_data_are_arguments():
     assert len(added.arguments) == 2
 
 
+@pytest.mark.parametrize(("init", "expected"), [("%i", 1.0), ("%b", None)])
+def test_what_is_written_in_part_is_kept(init, expected):
+    body = f"""
+  %one = arith.constant 1.0 : f32
+  %i = linalg.fill ins(%one : f32) outs(%e : tensor<4x4xf32>) -> tensor<4x4xf32>
+  %r = linalg.generic {{indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i, 0)>],
+    iterator_types = ["parallel"]}} ins(%a : tensor<4xf32>) outs({init} : tensor<4x4xf32>) {{
+  ^bb0(%x: f32, %y: f32):
+    linalg.yield %x : f32
+  }} -> tensor<4x4xf32>
+  return %r : tensor<4x4xf32>"""
+    (program,) = extract(network(body, "%a: tensor<4xf32>, %b: tensor<4x4xf32>"), CONTEXT)
+    given = some_arguments(program)
+    whole = np.full((4, 4), expected) if expected is not None else given[1].copy()
+    whole[:, 0] = given[0]
+    np.testing.assert_allclose(run(program, given)[0], whole)
+
+
 def test_operations_that_mlir_19_does_not_know_become_generic():
     transposed = "[affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (n, k)>, affine_map<(m, n, k) -> (m, n)>]"
     body = f"""
@@ -360,6 +378,9 @@ LOOP = f"""  %z = arith.constant 0 : index
 DYNAMIC = (
     "  %r = linalg.exp ins(%a : tensor<?xf32>) outs(%a : tensor<?xf32>) -> tensor<?xf32>\n  return %r : tensor<?xf32>"
 )
+BUFFERS = (
+    "func.func @net(%a: memref<4xf32>) {\n  linalg.exp ins(%a : memref<4xf32>) outs(%a : memref<4xf32>)\n  return\n}"
+)
 ONE = f"  %r = {ADD}\n  return %r : tensor<4x4xf32>"
 
 
@@ -374,6 +395,7 @@ ONE = f"  %r = {ADD}\n  return %r : tensor<4x4xf32>"
         (network(SOFTMAX), {}, "linalg.softmax has no body"),
         (network(LOOP), {}, "linalg.add is inside scf.for, so that it is not known how often it runs"),
         (network(DYNAMIC, "%a: tensor<?xf32>", "tensor<?xf32>"), {}, r"tensor<\?xf32> has a dynamic dimension"),
+        (BUFFERS, {}, "memref<4xf32> is a buffer; only operations on tensors are allowed"),
         ("module {}", {}, "The module has 0 functions with a body; exactly one is allowed"),
         (network(ONE) + network(ONE).replace("@net", "@other"), {}, "The module has 2 functions with a body"),
     ],

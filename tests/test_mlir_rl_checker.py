@@ -7,16 +7,27 @@ import shutil
 
 import pytest
 from helpers import mlir_opt, run_script
-from mlir_rl_programs import MATMUL, NAME, SOFTMAX, SOFTMAX_FUNCTION, contraction, convolution, copy, timed, unary
+from mlir_rl_programs import (
+    BROKEN_PROGRAMS,
+    DYNAMIC,
+    INTERFACE,
+    MATMUL,
+    NAME,
+    RESULT,
+    SOFTMAX,
+    SOFTMAX_FUNCTION,
+    TRANSPOSED,
+    contraction,
+    convolution,
+    copy,
+    timed,
+    unary,
+)
 
 from mlir_datagen.errors import UserError
 from mlir_datagen.export.mlir_rl import checker
 from mlir_datagen.export.mlir_rl.program_check import check_program
-
-CALL = "%0 = call @nanoTime() : () -> i64\n"
-INTERFACE = " attributes {llvm.emit_c_interface}"
-RESULT = "(tensor<8x16xf32>, i64)"
-BODY = MATMUL[MATMUL.index("    %0 =") : MATMUL.rindex("  }")]
+from mlir_datagen.export.mlir_rl.training import CONFIG, training_config
 
 
 @pytest.fixture
@@ -97,68 +108,13 @@ def test_what_the_contract_allows_passes(folder, check, text):
     assert check(folder, mlir_opt(19))[0] == []
 
 
-BROKEN_PROGRAMS = {
-    "": "it does not declare the clock",
-    "this is no MLIR": 'MLIR cannot parse it: loc("-":1:1): custom op \'this\' is unknown',
-    MATMUL[:300]: "MLIR cannot parse it",
-    MATMUL.replace("linalg.matmul", "linalg.matmull"): "MLIR cannot parse it",
-    MATMUL.replace("%1, %3 :", "%9, %3 :"): "use of undeclared SSA value name",
-    MATMUL.replace("-> i64" + INTERFACE, "-> i64"): "its @nanoTime has not the attribute llvm.emit_c_interface",
-    MATMUL.replace("nanoTime", "time"): "it does not declare the clock, func.func private @nanoTime() -> i64",
-    MATMUL.replace("-> i64" + INTERFACE, INTERFACE + " {\n  return\n  }")
-    .replace(CALL, "%0 = arith.constant 0 : i64\n")
-    .replace("%2 = call @nanoTime() : () -> i64", "%2 = arith.constant 0 : i64"): "its @nanoTime is not a function",
-    MATMUL.replace(RESULT + INTERFACE, RESULT): "@main has not the attribute llvm.emit_c_interface",
-    MATMUL.replace("@main", "@matmul"): "it has no function @main",
-    MATMUL.replace("@main(", "@main(%s: f32, "): "argument 0 of @main is of type f32, and not a ranked tensor",
-    MATMUL.replace("@main(", "@main(%s: tensor<*xf32>, "): "argument 0 of @main is of type tensor<*xf32>, and not a ra",
-    MATMUL.replace("@main(", "@main(%s: memref<4xf32>, "): "argument 0 of @main is of type memref<4xf32>, and not a",
-    MATMUL.replace("@main(", "@main(%s: tensor<?x4xf32>, "): "is of type tensor<?x4xf32>, whose shape is not static",
-    MATMUL.replace("@main(", "@main(%s: tensor<4xi8>, "): "is of type tensor<4xi8>, whose elements are not of the",
-    MATMUL.replace("@main(", "@main(%s: tensor<4xi1>, "): "is of type tensor<4xi1>, whose elements are not of the",
-    unary("tensor<4xf16>"): "argument 0 of @main is of type tensor<4xf16>, whose elements are not of the types f32",
-    unary("tensor<4xbf16>"): "result 0 of @main is of type tensor<4xbf16>, whose elements are not of the types f32",
-    MATMUL.replace(RESULT, "i64").replace(
-        "%1, %3 : tensor<8x16xf32>, i64", "%3 : i64"
-    ): "@main returns no tensor beside the elapsed time, so that 0 is measured",
-    MATMUL.replace(RESULT, "(i64, tensor<8x16xf32>)").replace(
-        "%1, %3 : tensor<8x16xf32>, i64", "%3, %1 : i64, tensor<8x16xf32>"
-    ): "the last result of @main is not the elapsed time, an i64",
-    MATMUL.replace(RESULT, "tensor<8x16xf32>").replace(
-        "%1, %3 : tensor<8x16xf32>, i64", "%1 : tensor<8x16xf32>"
-    ): "the last result of @main is not the elapsed time, an i64",
-    MATMUL.replace(CALL, "%0 = arith.constant 0 : i64\n"): "it reads the clock (@nanoTime) 1 times",
-    MATMUL.replace(CALL, "").replace("    %2 = call", "    " + CALL + "    %2 = call"): (
-        "a linalg operation is not between the two readings of the clock"
-    ),
-    MATMUL.replace("arith.subi %2, %0", "arith.subi %0, %2"): "not the second reading of the clock less the first",
-    MATMUL.replace("arith.subi %2, %0", "arith.addi %2, %0"): "not the difference of the two readings of the clock",
-    MATMUL.replace("module {", "module {\n  func.func private @helper()"): "the function @helper has no body",
-    MATMUL.replace(BODY, BODY.replace("    %2 = call", '    "foreign.op"() : () -> ()\n    %2 = call')): (
-        "it uses the dialect foreign, which is not one of"
-    ),
-    MATMUL.replace("    %2 =", "    %c = arith.constant dense_resource<__elided__> : tensor<4xf32>\n    %2 ="): (
-        "it has an elided resource"
-    ),
-    timed("%a: tensor<4xf32>", "", [("%a", "tensor<4xf32>")]): "it has no linalg operation",
-    copy(0): "linalg.copy has 0 loops; it must have 1 to 7",
-    copy(8): "linalg.copy has 8 loops; it must have 1 to 7",
-    contraction(7): "linalg.generic has 8 loops; it must have 1 to 7",
-    SOFTMAX: "linalg.softmax has no loops of its own",
-    SOFTMAX_FUNCTION: "the function @softmax has no body",
-    convolution("conv_2d_nchw_fchw", "1x2x8x8", "4x2x3x3", "1x4x4x4", dilation=2): "has the dilation [2, 2]; a con",
-    convolution("conv_2d_ngchw_fgchw", "1x2x2x8x8", "4x2x2x3x3", "1x2x4x6x6"): "is a convolution that MLIR-RL's im2col",
-    convolution("depthwise_conv_2d_nchw_chw", "1x2x8x8", "2x3x3", "1x2x6x6"): "is a convolution that MLIR-RL's im2col",
-    unary("tensor<1073741824xf32>"): "the arguments of @main take 8589934592 bytes together, and must take less than",
-}  # fmt: skip
-
-
 @pytest.mark.parametrize(("text", "expected"), BROKEN_PROGRAMS.items(), ids=range(len(BROKEN_PROGRAMS)))
 def test_a_broken_program_is_named_with_what_is_wrong(folder, check, text, expected):
     file = f"code_files/{NAME}.mlir"
     (folder / file).write_text(text)
     found = [problem for problem in check(folder)[0] if problem.startswith(f"{file}: ")]
     assert any(expected in problem for problem in found), found
+    assert all(problem.isprintable() for problem in found)
 
 
 def test_what_parses_but_cannot_be_bufferized_or_lowered(folder, check):
@@ -222,6 +178,12 @@ BROKEN_JSON = [
     (TRAIN, f'{{"{NAME}": -1}}', f"{NAME}: its time, -1 ns, is not positive"),
     (TRAIN, f'{{"{NAME}": 61000000000}}', f"{NAME}: its time, 61 s, is over 60 s, so that five runs time out"),
     (EVAL, f'{{"{NAME}": 20000}}', f"{EVAL}: {NAME} is in execution_times_train.json, too"),
+    (TRAIN, f'{{"{NAME}": 1{"0" * 400}}}', f"{NAME}: its time, 1{'0' * 391} s, is over 60 s"),
+    (TRAIN, r'{"\ud800": 0}', r'the name "\ud800" is not of letters'),
+    (TRAIN, r'{"a\nb": 0}', r'the name "a\nb" is not of letters'),
+    (TRAIN, r'{"a\nb": 0, "a\nb": 0}', r'"a\nb" is in it more than once'),
+    (TRAIN, f'{{"{"a" * 300}": 20000}}', f"{'a' * 300} has no file code_files/{'a' * 300}.mlir"),
+    (BASELINES, f'{{"train": {{"{NAME}": {{"mlir": 1{"0" * 400}}}}}}}', f"the time of {NAME}, 1{'0' * 400} ms, is not"),
     (BASELINES, "{", f"{BASELINES}: it is not JSON"),
     (BASELINES, None, f"{BASELINES}: it cannot be read"),
     (BASELINES, "[]", f"{BASELINES}: it is not a JSON object"),
@@ -245,6 +207,72 @@ def test_a_broken_json_is_named_with_what_is_wrong(folder, check, file, content,
         (folder / file).write_bytes(content if isinstance(content, bytes) else content.encode())
     problems = check(folder)[0]
     assert any(expected in problem for problem in problems), problems
+    # As they are printed, each on one line.
+    assert all(problem.isprintable() for problem in problems)
+
+
+def test_a_name_on_the_disk_that_cannot_be_printed(folder, check):
+    (folder / "code_files" / "a\nb\udcff.mlir").write_text("")
+    (advice,) = check(folder)[1].advice
+    assert advice.file == r'"code_files/a\nb\udcff.mlir"'
+
+
+def test_whole_numbers_are_compared_as_such(folder, check):
+    """No float holds them; a thousandth off is the same."""
+    (folder / "llm_action" / "train").rename(folder / "train")
+    shutil.rmtree(folder / "llm_action")
+    for milliseconds, count in ((10**400, 1), (10**400 + 10**396, 1), (10**400 + 10**398, 2)):
+        (folder / TRAIN).write_text(json.dumps({NAME: 10**406}))
+        (folder / "baselines.json").write_text(json.dumps({"train": {NAME: {"mlir": milliseconds}}, "eval": {}}))
+        assert len([problem for problem in check(folder)[0] if NAME in problem]) == count
+
+
+def test_a_config_that_names_another_folder(folder, check):
+    (folder / CONFIG).write_text(json.dumps(training_config(folder)))
+    assert check(folder)[0] == []
+    (folder / CONFIG).write_text(json.dumps(training_config(folder.parent / "before")))
+    problems = check(folder)[0]
+    assert [problem.split(" is ")[0] for problem in problems] == [
+        "config.json: its benchmarks_folder_path", "config.json: its json_file", "config.json: its eval_json_file",
+    ]  # fmt: skip
+    assert all(f"(python scripts/export.py mlir_rl {folder.parent})" in problem for problem in problems)
+    # One of theirs, whose paths are in their repository.
+    (folder / CONFIG).write_text('{"json_file": "config/times.json", "eval_json_file": 1}')
+    assert check(folder)[0] == []
+
+
+def test_what_cannot_be_tiled_is_said_once(folder, check):
+    shutil.rmtree(folder / "llm_action")
+    odd = MATMUL.replace("8x", "7x").replace("x4x", "x5x").replace("<4x", "<5x").replace("x16x", "x3x")
+    files = [folder / "code_files" / f"{name}.mlir" for name in (NAME, "matmul_2_4_16")]
+    files[0].write_text(odd)
+    tiles = "none of its loops can be tiled: a tile is 2, 4, 8, 16, 32 or 64 and divides the bound."
+    assert [(advice.file, advice.text) for advice in check(folder)[1].advice] == [(f"code_files/{NAME}.mlir", tiles)]
+    files[1].write_text(odd.replace("%0", "%begin"))
+    (advice,) = check(folder)[1].advice
+    assert advice.text == f"{tiles} So it is with 2 of the 2 programs."
+    assert check(folder)[0] == []
+    # Where the loops are not known there is nothing to say of them.
+    for text in (SOFTMAX, DYNAMIC):
+        for file in files:
+            file.write_text(text)
+        assert check(folder)[1].advice == []
+
+
+def test_an_operation_that_only_mlir_19_knows(folder, check):
+    file = f"code_files/{NAME}.mlir"
+    (folder / file).write_text(TRANSPOSED)
+    (problem,) = check(folder)[0]
+    assert problem.startswith(f"{file}: MLIR cannot parse it: ")
+    problems, report = check(folder, mlir_opt(19))
+    assert problems == []
+    (advice,) = report.advice
+    assert advice.file == file
+    assert advice.text.startswith("it is checked with linalg.generic in the place of its named operations")
+    assert "mlir-opt-19 parses it, and the newer MLIR of this package does not" in advice.text
+    # Everything else is checked as ever.
+    (folder / file).write_text(TRANSPOSED.replace(RESULT + INTERFACE, RESULT))
+    assert check(folder, mlir_opt(19))[0] == [f"{file}: @main has not the attribute llvm.emit_c_interface"]
 
 
 def test_llm_action_wants_the_tag_and_the_others_do_not(folder, check):
@@ -322,7 +350,18 @@ def test_the_script_takes_advice_for_problems_if_asked_to(folder, tmp_path):
         assert f"advice: {TRAIN}: the time of {NAME}, 9999 ns, is outside the usual" in done.stdout
 
 
-@pytest.mark.parametrize("tool", ["no-such-program", "ls", "/"])
+def test_the_script_says_that_an_mlir_opt_is_of_another_version(folder, tmp_path):
+    done = run_script("check_mlir_rl", str(folder), "--mlir-opt", mlir_opt(22), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "advice: mlir-opt-22: it is of LLVM 22, and MLIR-RL runs programs on 19" in done.stdout
+
+
+def test_the_script_says_that_nothing_is_run(tmp_path):
+    done = run_script("check_mlir_rl", "--help", cwd=tmp_path)
+    assert "The programs are not run." in " ".join(done.stdout.split())
+
+
+@pytest.mark.parametrize("tool", ["no-such-program", "ls", "/", "mlir-translate-19"])
 def test_the_script_refuses_what_is_no_mlir_opt(folder, tmp_path, tool):
     done = run_script("check_mlir_rl", str(folder), "--mlir-opt", tool, cwd=tmp_path)
     assert done.returncode == 2

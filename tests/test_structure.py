@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
+import pkgutil
+
 import pytest
 from helpers import GOLDEN_SPECS, config, golden_program, planned_specs, run_mlir_opt
 from hypothesis import given
 from hypothesis import strategies as st
-from torch_mlir import ir
+from torch_mlir import dialects, ir
+from torch_mlir.dialects import affine, arith, func, linalg, scf, tensor  # noqa: F401  (which extend classes)
 
 from mlir_datagen.errors import UserError
-from mlir_datagen.mlir.structure import structural_hash
+from mlir_datagen.mlir.structure import attribute_names, structural_hash
 from mlir_datagen.ops import FAMILIES
 
 CONTEXT = ir.Context()
@@ -221,3 +226,112 @@ def test_text_that_is_not_mlir_is_refused():
 def test_a_program_with_branches_is_refused():
     with pytest.raises(UserError, match=r"func\.func has 2 blocks; only programs without branches are allowed"):
         hashed("func.func @f() {\n  cf.br ^next\n^next:\n  return\n}")
+
+
+CALLED = """func.func private @f(%x: tensor<4xf32>) -> tensor<4xf32> {
+  %r = linalg.exp ins(%x : tensor<4xf32>) outs(%x : tensor<4xf32>) -> tensor<4xf32>
+  return %r : tensor<4xf32>
+}
+func.func private @g(%x: tensor<4xf32>) -> tensor<4xf32> {
+  %r = linalg.log ins(%x : tensor<4xf32>) outs(%x : tensor<4xf32>) -> tensor<4xf32>
+  return %r : tensor<4xf32>
+}
+func.func @main(%x: tensor<4xf32>) -> tensor<4xf32> {
+  %r = func.call @NUMBER(%x) : (tensor<4xf32>) -> tensor<4xf32>
+  return %r : tensor<4xf32>
+}"""
+IN_A_BODY = """func.func @f(%a: tensor<4xf32>) -> tensor<4xf32> {
+  %r = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
+    ins(%a : tensor<4xf32>) outs(%a : tensor<4xf32>) {
+  ^bb0(%x: f32, %o: f32):
+    BODY
+    linalg.yield %y : f32
+  } -> tensor<4xf32>
+  return %r : tensor<4xf32>
+}"""
+FORALL = """func.func @f(%a: tensor<8xf32>) -> tensor<8xf32> {
+  %z = arith.constant 1.0 : f32
+  %r = scf.forall (%i) in (NUMBER) shared_outs(%o = %a) -> tensor<8xf32> {
+    %t = tensor.from_elements %z : tensor<1xf32>
+    scf.forall.in_parallel {
+      tensor.parallel_insert_slice %t into %o[%i][1][1] : tensor<1xf32> into tensor<8xf32>
+    }
+  }
+  return %r : tensor<8xf32>
+}"""
+LOOP = (
+    "%y = affine.for %i = 0 to NUMBER iter_args(%v = %x) -> f32 { %w = arith.addf %v, %v : f32 affine.yield %w : f32 }"
+)
+SWITCH = (
+    "%i = linalg.index 0 : index\n"
+    "%y = scf.index_switch %i -> f32 case NUMBER { scf.yield %x : f32 } default { scf.yield %o : f32 }"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "one", "other"),
+    [
+        (CALLED, "f", "g"),
+        (FORALL, "4", "8"),
+        (IN_A_BODY.replace("BODY", LOOP), "4", "8"),
+        (IN_A_BODY.replace("BODY", SWITCH), "1", "2"),
+    ],
+    ids=["call", "forall", "affine.for", "index_switch"],
+)
+def test_attributes_count_of_operations_whose_classes_the_bindings_extend(text, one, other):
+    assert hashed(text.replace("NUMBER", one)) != hashed(text.replace("NUMBER", other))
+
+
+def test_every_class_that_the_bindings_extend_keeps_the_attributes_of_its_definition():
+    extended = 0
+    for found in [found.name for found in pkgutil.iter_modules(dialects.__path__) if found.name.endswith("_ops_gen")]:
+        for defined in vars(importlib.import_module(f"{dialects.__name__}.{found}")).values():
+            if inspect.isclass(defined) and issubclass(defined, ir.OpView) and defined is not ir.OpView:
+                names = {name for name, value in vars(defined).items() if isinstance(value, property)}
+                extended += len(defined.__subclasses__())
+                assert all(names <= attribute_names(kind) for kind in (defined, *defined.__subclasses__())), defined
+    assert extended >= 10
+    assert not {"attributes", "location", "name", "operands"} & attribute_names(scf.ForOp)
+
+
+def writing(map_, loops=1, body="linalg.yield %one : f32", outs="%empty"):
+    """Return a program with a product that starts from what a generic writes into a tensor, whole or in part."""
+    return f"""func.func @f(%a: {TYPE}, %into: {TYPE}) -> {TYPE} {{
+  %empty = tensor.empty() : {TYPE}
+  %one = arith.constant 1.0 : f32
+  %full = linalg.fill ins(%one : f32) outs(%empty : {TYPE}) -> {TYPE}
+  %w = linalg.generic {{indexing_maps = [affine_map<{map_}>], iterator_types = [{", ".join(['"parallel"'] * loops)}]}}
+    outs({outs} : {TYPE}) {{
+  ^bb0(%o: f32):
+    {body}
+  }} -> {TYPE}
+  %r = linalg.matmul ins(%a, %a : {TYPE}, {TYPE}) outs(%w : {TYPE}) -> {TYPE}
+  return %r : {TYPE}
+}}"""
+
+
+PARTS = ("(i) -> (i, 0)", "(i) -> (i, i)")
+
+
+def test_writing_a_part_is_not_filling():
+    ways = [writing("(i, j) -> (i, j)", loops=2), *map(writing, PARTS)]
+    assert len(set(map(hashed, ways))) == len(ways)
+    assert hashed(ways[0]) == hashed(writing("(i, j) -> (j, i)", loops=2))
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_what_is_written_in_part_counts(part):
+    inits = ("%empty", "%full", "%into")
+    # With a body that is more than a constant, too.
+    place = "%p = linalg.index 0 : index\n%q = arith.index_cast %p : index to i32\n%s = arith.sitofp %q : i32 to f32\n"
+    for body in ("linalg.yield %one : f32", f"{place}linalg.yield %s : f32"):
+        assert len({hashed(writing(part, 1, body, init)) for init in inits}) == len(inits)
+        assert len({hashed(writing("(i, j) -> (i, j)", 2, body, init)) for init in inits}) == 1
+
+
+@pytest.mark.parametrize("type_", ["memref<4xf32>", "memref<*xf32>", "memref<?xf32, strided<[1], offset: ?>>"])
+def test_a_program_on_buffers_is_refused(type_):
+    """Between operations on buffers the order counts, which the hash does not look at."""
+    text = f"func.func @f(%a: {type_}) -> index {{\n%c = arith.constant 0 : index\n%d = memref.dim %a, %c : {type_}\nreturn %d : index\n}}"  # noqa: E501
+    with pytest.raises(UserError, match="is a buffer; only operations on tensors are allowed"):
+        hashed(text)

@@ -8,7 +8,7 @@ import pytest
 from helpers import golden_program
 from mlir19 import EVALUATION_NAMES, program_of, run_main
 
-from mlir_datagen.export.mlir_rl.contract import program_problems
+from mlir_datagen.export.mlir_rl.contract import program_problems, tag_problem
 from mlir_datagen.export.mlir_rl.names import Names
 from mlir_datagen.mlir.timed_main import Timer
 
@@ -121,13 +121,26 @@ def test_a_block_with_several_inputs_and_results_runs_on_mlir_19():
             "%r = tensor.cast %t : tensor<?xf32> to T",
             False,
         ),
+        (
+            "%i = arith.constant 1 : index\n%n = tensor.extract %y[%i] : T\n%s = tensor.splat %n : T\n"
+            "%r = linalg.add ins(%x, %s : T, T) outs(%y : T) -> T",
+            False,
+        ),
+        (
+            "%s = linalg.exp ins(%x : T) outs(%y : T) -> T\n"
+            "%t = tensor.expand_shape %s [[0, 1]] output_shape [2, 2] : T into tensor<2x2xf32>\n"
+            "%r = tensor.collapse_shape %t [[0, 1]] : tensor<2x2xf32> into T",
+            False,
+        ),
     ],
 )
 def test_what_is_a_single_op_program(operations, is_single):
     text = f"func.func @f(%x: T, %y: T) -> T {{\n{operations}\nreturn %r : T\n}}".replace("T", "tensor<4xf32>")
     timed = Timer().timed(text)
     assert timed.is_single == is_single
-    assert ('tag = "operation_0"' in timed.text) == is_single
+    # Alone among its like, it is found by the tag, whatever else there is.
+    assert ('tag = "operation_0"' in timed.text) == (len(timed.facts.linalg) == 1)
+    assert tag_problem(timed.facts) is None
     assert run_main(timed.text)[0] > 0
 
 

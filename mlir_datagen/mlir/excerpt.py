@@ -66,7 +66,7 @@ def excerpt(network: Network, chosen: Collection[int], main: int) -> Excerpt:
     return _Writer(network, chosen).excerpt(main)
 
 
-def function_name(operation_name: str) -> str:
+def name_of_function(operation_name: str) -> str:
     """Return what the function of a program is called whose main operation has this name: without the dialect.
 
     The few operations that are named like a function of the C library keep it, as `linalg_exp`.
@@ -96,7 +96,7 @@ class _Writer:
                 results = [self._copies[value] for value in network.results(self._chosen)]
                 func.ReturnOp(results)
             types = [argument.type for argument in self._block.arguments], [result.type for result in results]
-            function.attributes["sym_name"] = ir.StringAttr.get(function_name(main_operation))
+            function.attributes["sym_name"] = ir.StringAttr.get(name_of_function(main_operation))
             function.attributes["function_type"] = ir.TypeAttr.get(ir.FunctionType.get(*types))
         return Excerpt(module, main_operation)
 

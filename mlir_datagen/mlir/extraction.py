@@ -20,6 +20,7 @@ from torch_mlir import ir
 from mlir_datagen.errors import UserError
 from mlir_datagen.mlir.cost import flops, loops
 from mlir_datagen.mlir.excerpt import Excerpt, excerpt
+from mlir_datagen.mlir.facts import element_bits
 from mlir_datagen.mlir.network import Network
 from mlir_datagen.mlir.structure import StructuralHasher
 from mlir_datagen.mlir.structured import network_block, parse_module, static_shape
@@ -145,9 +146,4 @@ def _operand(name: str, type_: ir.RankedTensorType) -> Operand:
 
 def _bytes(type_: ir.RankedTensorType) -> int:
     """Return the size of a tensor in memory; an i1 takes a byte."""
-    element = type_.element_type
-    parts = 1
-    if isinstance(element, ir.ComplexType):
-        element, parts = element.element_type, 2
-    bits = 64 if isinstance(element, ir.IndexType) else element.width
-    return math.prod(static_shape(type_)) * parts * math.ceil(bits / 8)
+    return math.prod(static_shape(type_)) * math.ceil(element_bits(type_.element_type) / 8)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from torch_mlir import ir
 from torch_mlir.dialects import linalg
 
-_ELEMENT_BITS = {"f16": 16, "bf16": 16, "f32": 32, "f64": 64, "index": 64}
+from mlir_datagen.mlir.structured import is_structured, plain_dimensions
 
 DYNAMIC = -1
 """Stands for a dimension that is not static."""
@@ -24,11 +24,13 @@ class TypeFacts:
         text: as MLIR prints it.
         shape: of a ranked tensor, `DYNAMIC` where a dimension is not static; None for any other type.
         element: the element type of a ranked tensor; of any other type, the type itself.
+        element_bits: how wide such an element is; 0 when that is not known.
     """
 
     text: str
     shape: tuple[int, ...] | None
     element: str
+    element_bits: int
 
     @property
     def is_static(self) -> bool:
@@ -38,8 +40,7 @@ class TypeFacts:
     @property
     def bytes(self) -> int:
         """The size of a ranked tensor of static shape; an element of unknown width counts as none."""
-        bits = _ELEMENT_BITS.get(self.element) or int(self.element.lstrip("sui") or 0)
-        return math.prod(self.shape or ()) * -(-bits // 8)
+        return math.prod(self.shape or ()) * -(-self.element_bits // 8)
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class LinalgFacts:
     Attributes:
         name: such as `linalg.matmul`.
         loops: the number of its loops; None when it has no indexing maps, and so no loops.
+        bounds: the size of each loop that is known, in no order.
         operands: the shapes of its inputs and inits, in order; a scalar has the shape ().
         inits: how many of the operands, the last ones, are inits.
         maps: the indexing maps, as MLIR prints them.
@@ -74,6 +76,7 @@ class LinalgFacts:
 
     name: str
     loops: int | None
+    bounds: tuple[int, ...]
     operands: tuple[tuple[int, ...], ...]
     inits: int
     maps: tuple[str, ...]
@@ -90,6 +93,7 @@ class ModuleFacts:
     Attributes:
         functions: in order.
         linalg: the linalg operations of all functions, in order.
+        dynamic: the operations that make a tensor whose shape is not static, each with its type.
         dialects: the dialects of all operations.
         has_elided_resource: whether the contents of a constant are left out of its text.
         clock_problem: why `@main` does not read the clock around its operations, or None.
@@ -97,6 +101,7 @@ class ModuleFacts:
 
     functions: tuple[FunctionFacts, ...]
     linalg: tuple[LinalgFacts, ...]
+    dynamic: tuple[tuple[str, str], ...]
     dialects: frozenset[str]
     has_elided_resource: bool
     clock_problem: str | None
@@ -120,6 +125,7 @@ def module_facts(module: ir.Module, clock: str, main: str) -> ModuleFacts:
     return ModuleFacts(
         functions=tuple(_function(function) for function in functions),
         linalg=tuple(_linalg(operation) for operation in operations if is_structured(operation)),
+        dynamic=tuple(dict.fromkeys(found for operation in operations for found in _dynamic(operation))),
         dialects=frozenset(operation.name.split(".")[0] for operation in operations),
         has_elided_resource=any(_is_elided(operation) for operation in operations),
         clock_problem=None if timed is None else _clock_problem(timed, clock),
@@ -138,11 +144,6 @@ def walk(root: ir.Operation) -> Iterator[ir.Operation]:
     yield from found
 
 
-def is_structured(operation: ir.Operation) -> bool:
-    """Tell whether it is a linalg operation on tensors or buffers, and not one of a region (index, yield)."""
-    return operation.name.startswith("linalg.") and operation.name not in ("linalg.index", "linalg.yield")
-
-
 def maker(value: ir.Value) -> ir.Operation | None:
     """Return the operation that makes a value; None for an argument of a block."""
     return None if isinstance(value.owner, ir.Block) else value.owner.operation
@@ -151,8 +152,17 @@ def maker(value: ir.Value) -> ir.Operation | None:
 def type_facts(type_: ir.Type) -> TypeFacts:
     """Read a type."""
     if not isinstance(type_, ir.RankedTensorType):
-        return TypeFacts(str(type_), None, str(type_))
-    return TypeFacts(str(type_), _shape(type_), str(type_.element_type))
+        return TypeFacts(str(type_), None, str(type_), element_bits(type_))
+    return TypeFacts(str(type_), _shape(type_), str(type_.element_type), element_bits(type_.element_type))
+
+
+def element_bits(type_: ir.Type) -> int:
+    """Return how wide an element of a type is; 0 for what is no number."""
+    if isinstance(type_, ir.ComplexType):
+        return 2 * element_bits(type_.element_type)
+    if isinstance(type_, ir.IndexType):
+        return 64
+    return int(type_.width) if isinstance(type_, (ir.IntegerType, ir.FloatType)) else 0
 
 
 def init_count(operation: ir.Operation) -> int:
@@ -174,26 +184,45 @@ def _function(operation: ir.Operation) -> FunctionFacts:
     )
 
 
+def _dynamic(operation: ir.Operation) -> Iterator[tuple[str, str]]:
+    for result in operation.results:
+        type_ = result.type
+        if isinstance(type_, ir.ShapedType) and not (type_.has_rank and type_.has_static_shape):
+            yield operation.name, str(type_)
+
+
 def _linalg(operation: ir.Operation) -> LinalgFacts:
     maps = linalg.get_indexing_maps(operation)
     affine = [] if maps is None else [ir.AffineMapAttr(map_).value for map_ in maps]
+    shapes = tuple(_shape(operand.type) for operand in operation.operands)
     tag = _attribute(operation, "tag")
     return LinalgFacts(
         name=operation.name,
         loops=affine[0].n_dims if affine else None,
-        operands=tuple(_shape(operand.type) for operand in operation.operands),
+        bounds=_bounds(affine, shapes),
+        operands=shapes,
         inits=init_count(operation),
         maps=tuple(str(map_) for map_ in affine),
         strides=_numbers(_attribute(operation, "strides")),
         dilations=_numbers(_attribute(operation, "dilations")),
         tag=tag.value if isinstance(tag, ir.StringAttr) else None,
-        is_relu=operation.name == "linalg.generic" and _is_relu(operation),
+        is_relu=is_relu(operation),
     )
 
 
-def _is_relu(operation: ir.Operation) -> bool:
-    """Tell whether the body of an elementwise generic is max(x, 0): as one operation, or a comparison and a choice."""
-    if len(operation.operands) != 2:
+def _bounds(maps: Sequence[ir.AffineMap], shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    # A scalar has a map without results.
+    found = {
+        loop: shape[axis]
+        for map_, shape in zip(maps, shapes, strict=False)
+        for axis, loop in plain_dimensions(map_).items()
+    }
+    return tuple(bound for bound in found.values() if bound != DYNAMIC)
+
+
+def is_relu(operation: ir.Operation) -> bool:
+    """Tell whether it is a `linalg.generic` whose body is max(x, 0): as one operation, or a comparison and a choice."""
+    if operation.name != "linalg.generic" or len(operation.operands) != 2:
         return False
     block = operation.regions[0].blocks[0]
     argument = block.arguments[0]
@@ -233,6 +262,8 @@ def _clock_problem(main: ir.Operation, clock: str) -> str | None:
     if len(readings) != 2:
         return f"it reads the clock (@{clock}) {len(readings)} times at the top level of its body, instead of twice"
     work = [place for place, operation in enumerate(operations) if any(map(is_structured, walk(operation)))]
+    if not work:
+        return "it has no linalg operation of its own between the two readings of the clock"
     if any(not readings[0] < place < readings[1] for place in work):
         return "a linalg operation is not between the two readings of the clock, so that its time does not count"
     begin, end = (operations[place].results[0] for place in readings)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from torch_mlir import ir, passmanager
 from torch_mlir._mlir_libs import _torchMlir  # noqa: F401  (registers refback-munge-memref-copy)
 
 from mlir_datagen.errors import Rejection
+from mlir_datagen.mlir.facts import walk
 from mlir_datagen.mlir.parse import first_diagnostic
 from mlir_datagen.mlir.pipelines import BASELINE_PIPELINE
 
@@ -21,23 +24,21 @@ def lower(text: str, context: ir.Context) -> ir.Module:
         passmanager.PassManager.parse(f"builtin.module({BASELINE_PIPELINE})", context).run(module.operation)
     except ir.MLIRError as error:
         raise Rejection("lowered", first_diagnostic(error)) from error
-    if left_over := _left_over(module):
-        raise Rejection("lowered", f"{left_over} is left over, which is not of the LLVM dialect")
+    if problem := left_over(operation.name for operation in walk(module.operation)):
+        raise Rejection("lowered", problem)
     return module
 
 
-def _left_over(module: ir.Module) -> str | None:
-    """Return the name of an operation that no pass has lowered: the passes succeed with one that they do not know."""
-    names: list[str] = []
+def left_over(names: Iterable[str]) -> str | None:
+    """Say which operation no pass has lowered: the passes succeed with one that they do not know.
 
-    def look(operation: ir.Operation) -> ir.WalkResult:
-        if operation.name == "builtin.module" or operation.name.startswith("llvm."):
-            return ir.WalkResult.ADVANCE
-        names.append(operation.name)
-        return ir.WalkResult.INTERRUPT
-
-    module.operation.walk(look)
-    return names[0] if names else None
+    Args:
+        names: of all operations of a module.
+    """
+    unknown = {name for name in names if name != "builtin.module" and not name.startswith("llvm.")}
+    # The conversions between types are left over because something else is.
+    left = sorted(unknown, key=lambda name: (name.startswith("builtin."), name))
+    return f"{left[0]} is left over, which is not of the LLVM dialect" if left else None
 
 
 def function_name(module: ir.Module) -> str:

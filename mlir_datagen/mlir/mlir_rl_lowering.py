@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from torch_mlir import ir, passmanager
 
 from mlir_datagen.errors import Rejection, UserError
 from mlir_datagen.mlir.facts import ModuleFacts, module_facts, walk
+from mlir_datagen.mlir.lower import left_over
 from mlir_datagen.mlir.parse import first_diagnostic
 from mlir_datagen.mlir.timed_main import CLOCK, MAIN
 
@@ -41,15 +44,31 @@ MLIR_RL_PASSES = (
 """How MLIR-RL bufferizes and lowers a program, in order, less what only its transformations need."""
 
 _SECONDS = 300
+_VERSION = "19"
 _COUNT = "print-op-stats{json=true}"
 
 
-def examine(text: str, mlir_opt: str | None) -> tuple[ModuleFacts, str | None]:
-    """Return what a timed program consists of, and why it cannot be lowered, if that is so.
+class Examined(NamedTuple):
+    """What a timed program consists of, and what was found about it.
+
+    Attributes:
+        facts: what it consists of.
+        lowering_problem: why it cannot be lowered, if that is so.
+        translation: that it was read in another form than its text has, if that is so.
+    """
+
+    facts: ModuleFacts
+    lowering_problem: str | None
+    translation: str | None
+
+
+def examine(text: str, mlir_opt: str | None) -> Examined:
+    """Read a timed program and lower it.
 
     Args:
         text: the program; anyone's.
-        mlir_opt: the program that lowers it; None to lower it in process.
+        mlir_opt: the program that lowers it, and rewrites for our parser what only its own knows; None to do all in
+            process.
 
     Raises:
         Rejection: at stage `verified`, when the parser or the verifier does not take it.
@@ -57,12 +76,40 @@ def examine(text: str, mlir_opt: str | None) -> tuple[ModuleFacts, str | None]:
     context = ir.Context()
     # So that a foreign dialect is named, as far as its operations are in the generic form.
     context.allow_unregistered_dialects = True
-    try:
-        module = ir.Module.parse(text, context)
-    except ir.MLIRError as error:
-        raise Rejection("verified", first_diagnostic(error)) from error
+    module, translation = _parse(text, context, mlir_opt)
     facts = module_facts(module, CLOCK, MAIN)
-    return facts, _lowering_problem(module) if mlir_opt is None else _tool_lowering_problem(text, mlir_opt)
+    problem = _lowering_problem(module) if mlir_opt is None else _tool_lowering_problem(text, mlir_opt)
+    return Examined(facts, problem, translation)
+
+
+def _parse(text: str, context: ir.Context, mlir_opt: str | None) -> tuple[ir.Module, str | None]:
+    """Parse a program: as it is, or with its named operations as the `linalg.generic` that they stand for."""
+    try:
+        return ir.Module.parse(text, context), None
+    except ir.MLIRError as error:
+        reason = first_diagnostic(error)
+    generalized = None if mlir_opt is None else _generalized(text, mlir_opt)
+    if mlir_opt is None or generalized is None:
+        raise Rejection("verified", reason)
+    try:
+        module = ir.Module.parse(generalized, context)
+    except ir.MLIRError as error:
+        raise Rejection("verified", reason) from error
+    return module, (
+        f"it is checked with linalg.generic in the place of its named operations, of which neither the kind of "
+        f"convolution nor the tag is checked: {Path(mlir_opt).name} parses it, and the newer MLIR of this package does "
+        f"not ({reason})"
+    )
+
+
+def _generalized(text: str, mlir_opt: str) -> str | None:
+    """Return a program with `linalg.generic` in the place of all other linalg operations; None if it does not parse."""
+    command = [mlir_opt, "--linalg-generalize-named-ops", "--mlir-print-local-scope"]
+    try:
+        done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=_SECONDS, errors="replace")
+    except subprocess.TimeoutExpired:
+        return None
+    return done.stdout if done.returncode == 0 else None
 
 
 def _lowering_problem(module: ir.Module) -> str | None:
@@ -72,7 +119,7 @@ def _lowering_problem(module: ir.Module) -> str | None:
         passmanager.PassManager.parse(pipeline, module.context).run(module.operation)
     except ir.MLIRError as error:
         return f"it cannot be bufferized and lowered: {first_diagnostic(error)}"
-    return _left_over(operation.name for operation in walk(module.operation))
+    return _unlowered(operation.name for operation in walk(module.operation))
 
 
 def _tool_lowering_problem(text: str, mlir_opt: str) -> str | None:
@@ -90,26 +137,34 @@ def _tool_lowering_problem(text: str, mlir_opt: str) -> str | None:
         return f"{name} cannot bufferize and lower it: {first}"
     # What the pass that counts the operations prints, after any warnings.
     counts = json.loads(done.stderr[done.stderr.index("{\n") :])
-    return _left_over(counts)
+    return _unlowered(counts)
 
 
-def check_tool(mlir_opt: str) -> None:
-    """Refuse a program that is no `mlir-opt`.
+def _unlowered(names: Iterable[str]) -> str | None:
+    problem = left_over(names)
+    return problem and f"it cannot be lowered: {problem}"
+
+
+def check_tool(mlir_opt: str) -> str | None:
+    """Refuse a program that is no `mlir-opt`, and return what is to be said of one of another version than MLIR-RL's.
 
     Raises:
         UserError: with what to name instead.
     """
-    try:
-        done = subprocess.run([mlir_opt, "--version"], capture_output=True, text=True, timeout=60, errors="replace")
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise UserError(f"{mlir_opt} cannot be run ({error}). Name an mlir-opt: --mlir-opt mlir-opt-19") from error
-    if done.returncode != 0 or "LLVM version" not in done.stdout:
-        raise UserError(f"{mlir_opt} is no mlir-opt: it prints no LLVM version. Name one: --mlir-opt mlir-opt-19")
-
-
-def _left_over(names: Iterable[str]) -> str | None:
-    """Say which operation no pass has lowered: the passes succeed with one that they do not know."""
-    unknown = {name for name in names if name != "builtin.module" and not name.startswith("llvm.")}
-    # The conversions between types are left over because something else is.
-    left = sorted(unknown, key=lambda name: (name.startswith("builtin."), name))
-    return f"it cannot be lowered: {left[0]} is left over, which is not of the LLVM dialect" if left else None
+    printed = {}
+    for option in ("--version", "--help"):
+        try:
+            done = subprocess.run([mlir_opt, option], capture_output=True, text=True, timeout=60, errors="replace")
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise UserError(f"{mlir_opt} cannot be run ({error}). Name an mlir-opt: --mlir-opt mlir-opt-19") from error
+        printed[option] = done.stdout if done.returncode == 0 else ""
+    version = re.search(r"LLVM version (\d+)", printed["--version"])
+    # Other tools of LLVM print a version, too; only this kind has MLIR's passes.
+    if version is None or "--one-shot-bufferize" not in printed["--help"]:
+        raise UserError(
+            f"{mlir_opt} is no mlir-opt: it has no version of LLVM, or no pass --one-shot-bufferize. Name one: "
+            "--mlir-opt mlir-opt-19"
+        )
+    if version[1] == _VERSION:
+        return None
+    return f"it is of LLVM {version[1]}, and MLIR-RL runs programs on {_VERSION}: what it takes may fail there"

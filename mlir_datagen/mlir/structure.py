@@ -14,7 +14,10 @@ Two programs have the same hash when they do the same operations on the same ope
 
 Everything else does: operations, types and shapes, indexing maps (so strides, dilations and layouts), the order of
 loops, initial values that are read, constants, which operand feeds what, the order of arguments and results, and how
-often a computation is repeated. A constant that MLIR stores as a resource counts by its type only.
+often a computation is repeated. A constant that MLIR stores as a resource counts by its type only, and a call by the
+name of the function.
+
+Only programs on tensors have a hash: on buffers the order of operations makes a difference, too.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from torch_mlir.dialects import linalg
 
 from mlir_datagen.errors import UserError
 from mlir_datagen.mlir.parse import PROGRAMS_PER_CONTEXT
+from mlir_datagen.mlir.single_operation import strip
 from mlir_datagen.mlir.structured import (
     body,
     filled_scalar,
@@ -36,6 +40,7 @@ from mlir_datagen.mlir.structured import (
     needed_operations,
     parse_module,
     reads,
+    refuse_buffer,
 )
 
 _LONG = 200
@@ -46,7 +51,7 @@ def structural_hash(text: str, context: ir.Context) -> str:
     """Return the hash of a program, 64 hexadecimal digits.
 
     Raises:
-        UserError: when the text is not valid MLIR, or has branches.
+        UserError: when the text is not valid MLIR, or has branches or buffers.
     """
     return StructuralHasher().hash(parse_module(text, context))
 
@@ -63,10 +68,27 @@ class ProgramHasher:
         Raises:
             UserError: as `structural_hash`.
         """
+        module = self._parse(text)
+        return self._hasher.hash(module)
+
+    def hashes(self, text: str) -> list[str]:
+        """Return the hash of a program and, if it is a single-op program, that of its operation alone.
+
+        The second is the same for programs that differ in the initial value, which an export may leave to the caller,
+        or in how a relu is written.
+
+        Raises:
+            UserError: as `structural_hash`.
+        """
+        module = self._parse(text)
+        whole = self._hasher.hash(module)
+        return [whole, self._hasher.hash(module)] if strip(module) else [whole]
+
+    def _parse(self, text: str) -> ir.Module:
         if self._left == 0:
             self._context, self._hasher, self._left = ir.Context(), StructuralHasher(), PROGRAMS_PER_CONTEXT
         self._left -= 1
-        return self._hasher.hash(parse_module(text, self._context))
+        return parse_module(text, self._context)
 
 
 class StructuralHasher:
@@ -79,7 +101,11 @@ class StructuralHasher:
         self._texts: dict[object, str] = {}
 
     def hash(self, module: ir.Module) -> str:
-        """Return the hash of a parsed program: of its functions that have a body, in order; 64 hexadecimal digits."""
+        """Return the hash of a parsed program: of its functions that have a body, in order; 64 hexadecimal digits.
+
+        Raises:
+            UserError: when it has branches or buffers.
+        """
         functions = []
         for view in module.body.operations:
             operation = view.operation
@@ -112,6 +138,8 @@ class _FunctionHasher:
         """Print a type or an attribute; each only once, as printing takes longer than all else here."""
         text = self._texts.get(printable)
         if text is None:
+            if isinstance(printable, ir.Type):
+                refuse_buffer(printable)
             text = self._texts[printable] = str(printable)
         return text
 
@@ -214,7 +242,16 @@ def _inherent_attributes(operation: ir.Operation) -> list[tuple[str, ir.Attribut
     if names:
         kind = type(operation.opview)
         if kind is not ir.OpView:
-            known = vars(kind)
+            known = attribute_names(kind)
             # Python's bindings add an underscore to names that are words of the language.
             names = [name for name in names if name in known or f"{name}_" in known or name == "operandSegmentSizes"]
     return [(name, attributes[name]) for name in names]
+
+
+def attribute_names(kind: type[ir.OpView]) -> set[str]:
+    """Return names among which are those of the attributes that an operation's definition has.
+
+    The bindings extend some of the classes that are made from the definitions by classes of their own.
+    """
+    defined = [parent for parent in kind.__mro__ if issubclass(parent, ir.OpView) and parent is not ir.OpView]
+    return {name for parent in defined for name in vars(parent)}

@@ -70,7 +70,7 @@ def iterators(operation: ir.Operation) -> list[str]:
         listed = operation.attributes["iterator_types"]
         return ["parallel" if iterator == parallel else "reduction" for iterator in listed]
     maps = indexing_maps(operation)
-    in_results = {loop for map_ in maps[-len(operation.results) :] for loop in _plain_dimensions(map_).values()}
+    in_results = {loop for map_ in maps[-len(operation.results) :] for loop in plain_dimensions(map_).values()}
     return ["parallel" if loop in in_results else "reduction" for loop in range(maps[0].n_dims)]
 
 
@@ -80,16 +80,30 @@ def loops(operation: ir.Operation) -> tuple[Loop, ...]:
     A loop's bound is the size of a dimension that it alone indexes; linalg's verifier sees to it that there is one.
 
     Raises:
-        UserError: when the operation has no indexing maps, or a dimension whose size is not known.
+        UserError: when the operation has no indexing maps, a dimension whose size is not known, or buffers.
     """
     bounds: dict[int, int] = {}
     for operand, map_ in zip(operation.operands, indexing_maps(operation), strict=True):
+        refuse_buffer(operand.type)
         if not isinstance(operand.type, ir.RankedTensorType):
             continue
         shape = static_shape(operand.type)
-        for axis, loop in _plain_dimensions(map_).items():
+        for axis, loop in plain_dimensions(map_).items():
             bounds.setdefault(loop, shape[axis])
     return tuple(Loop(bounds[loop], iterator) for loop, iterator in enumerate(iterators(operation)))
+
+
+def refuse_buffer(type_: ir.Type) -> None:
+    """Refuse a type of memory: what an operation on one does depends on what others wrote before.
+
+    Raises:
+        UserError: when it is a memref.
+    """
+    if isinstance(type_, (ir.MemRefType, ir.UnrankedMemRefType)):
+        raise UserError(
+            f"{type_} is a buffer; only operations on tensors are allowed. Give the program as it is before it is "
+            "bufferized."
+        )
 
 
 def static_shape(type_: ir.RankedTensorType) -> tuple[int, ...]:
@@ -105,7 +119,7 @@ def static_shape(type_: ir.RankedTensorType) -> tuple[int, ...]:
     return tuple(type_.shape)
 
 
-def _plain_dimensions(map_: ir.AffineMap) -> dict[int, int]:
+def plain_dimensions(map_: ir.AffineMap) -> dict[int, int]:
     """Return the loop of each axis of an operand that is indexed by one loop and nothing else."""
     return {
         axis: expression.position
@@ -117,13 +131,27 @@ def _plain_dimensions(map_: ir.AffineMap) -> dict[int, int]:
 def reads(operation: ir.Operation) -> list[bool]:
     """Return for each operand whether its elements are read, or only its shape, as a pooling's window is.
 
-    Most `outs` of elementwise operations are not read; a matrix multiplication adds to its own.
+    Most `outs` of elementwise operations are not read; a matrix multiplication adds to its own. Those that are written
+    in part count as read: their other elements are in the result.
     """
     if not (is_structured(operation) and len(operation.regions)):
         return [True] * len(operation.operands)
     arguments = body(operation).arguments
     used = [next(iter(argument.uses), None) is not None for argument in arguments]
-    return used + [False] * (len(operation.operands) - len(used))
+    used += [False] * (len(operation.operands) - len(used))
+    outs = range(len(used) - len(operation.results), len(used))
+    if not all(used[place] for place in outs):
+        maps = indexing_maps(operation)
+        for place in outs:
+            used[place] = used[place] or not _is_whole(maps[place], operation.operands[place].type)
+    return used
+
+
+def _is_whole(map_: ir.AffineMap, type_: ir.RankedTensorType) -> bool:
+    """Return whether the loops reach every element: each axis has a loop of its own, or one element alone."""
+    dimensions = plain_dimensions(map_)
+    others = [axis for axis in range(len(map_.results)) if axis not in dimensions]
+    return len(set(dimensions.values())) == len(dimensions) and all(type_.shape[axis] == 1 for axis in others)
 
 
 def nested_operations(operation: ir.Operation) -> Iterator[ir.Operation]:
@@ -176,6 +204,8 @@ def is_fill(operation: ir.Operation) -> bool:
     if operation.name == "linalg.fill":
         return True
     if operation.name != "linalg.generic" or len(operation.results) != 1:
+        return False
+    if not _is_whole(indexing_maps(operation)[-1], operation.results[0].type):
         return False
     block = body(operation)
     if any(needed.name != "arith.constant" for needed in needed_operations(block)):

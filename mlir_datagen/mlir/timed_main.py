@@ -12,11 +12,11 @@ The program's function keeps its operations, and becomes
 
 The calls stay around the operations: no pass moves what the operations become over a call of an unknown function.
 
-A **single-op program** is one linalg operation with nothing beside it but constants, `tensor.empty` and the
-`linalg.fill` of its inits. There the inits, and inputs that are a `tensor.empty` (the window of a pooling, of which
-only the shape counts), become arguments of `@main`, after the others and in the order of the operands; what filled them
-goes, so that only the operation is timed; and the operation has `tag = "operation_0"`. The initial value is the
-caller's then. In any other program everything stays, fills included, and is timed.
+In a single-op program (see `single_operation`) the inits become arguments of `@main`, and what filled them goes, so
+that only the operation is timed. The initial value is the caller's then. In any other program everything stays, fills
+included, and is timed.
+
+A linalg operation that is the only one then has `tag = "operation_0"`, whatever else is beside it.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from torch_mlir import ir
 from torch_mlir.dialects import arith, func
 
 from mlir_datagen.errors import Rejection
-from mlir_datagen.mlir.facts import ModuleFacts, init_count, is_structured, maker, module_facts
+from mlir_datagen.mlir.facts import ModuleFacts, module_facts, walk
 from mlir_datagen.mlir.parse import Contexts, first_diagnostic
+from mlir_datagen.mlir.single_operation import give_arguments, single_operation
+from mlir_datagen.mlir.structured import is_structured
 
 CLOCK = "nanoTime"
 MAIN = "main"
 TAG = "operation_0"
-
-_BESIDE_THE_OPERATION = {"arith.constant", "tensor.empty", "linalg.fill", "func.return"}
 
 
 class TimedProgram(NamedTuple):
@@ -73,10 +73,10 @@ class Timer:
             raise Rejection("exported", first_diagnostic(error)) from error
         function = _only_function(module)
         with context, ir.Location.unknown():
-            operation = _single_operation(function.regions[0].blocks[0])
+            operation = single_operation(function.regions[0].blocks[0])
             if operation is not None:
-                _give_arguments(function.regions[0].blocks[0], operation)
-                operation.attributes["tag"] = ir.StringAttr.get(TAG)
+                give_arguments(function.regions[0].blocks[0], operation)
+            _tag(function)
             _time(module, function)
         if not module.operation.verify():
             raise Rejection("exported", "its timed form does not pass MLIR's verifier")
@@ -93,47 +93,10 @@ def _only_function(module: ir.Module) -> ir.Operation:
     return function
 
 
-def _single_operation(block: ir.Block) -> ir.Operation | None:
-    """Return the operation of a single-op program; None when there are several, or something else beside it."""
-    operations = [operation.operation for operation in block.operations]
-    structured = [operation for operation in operations if is_structured(operation)]
-    others = [operation for operation in structured if operation.name != "linalg.fill"]
-    # A program may be a fill and nothing else.
-    candidates = others or structured
-    if len(candidates) != 1:
-        return None
-    (single,) = candidates
-    beside = [operation for operation in operations if operation != single]
-    fills = [operation for operation in beside if operation.name == "linalg.fill"]
-    inits = _inits(single)
-    if any(operation.name not in _BESIDE_THE_OPERATION for operation in beside):
-        return None
-    if any(not _is_used_only_as(fill.results[0], inits) or maker(fill.operands[1]) is None for fill in fills):
-        return None
-    return single
-
-
-def _inits(operation: ir.Operation) -> list[ir.Value]:
-    operands = list(operation.operands)
-    return operands[len(operands) - init_count(operation) :]
-
-
-def _is_used_only_as(value: ir.Value, inits: list[ir.Value]) -> bool:
-    return value in inits and len(list(value.uses)) == 1
-
-
-def _give_arguments(block: ir.Block, single: ir.Operation) -> None:
-    """Make arguments of the inits, and of the inputs without contents; drop what is unused then."""
-    inits = _inits(single)
-    for place, value in enumerate(list(single.operands)):
-        owner = maker(value)
-        contents = ("linalg.fill", "tensor.empty") if value in inits else ("tensor.empty",)
-        if owner is not None and owner.name in contents:
-            single.operands[place] = block.add_argument(value.type, ir.Location.unknown())
-    for operation in reversed([operation.operation for operation in block.operations]):
-        is_dead = operation.results and not any(list(result.uses) for result in operation.results)
-        if operation != single and is_dead:
-            operation.erase()
+def _tag(function: ir.Operation) -> None:
+    structured = [operation for operation in walk(function) if is_structured(operation)]
+    if len(structured) == 1:
+        structured[0].attributes["tag"] = ir.StringAttr.get(TAG)
 
 
 def _time(module: ir.Module, function: ir.Operation) -> None:

@@ -9,19 +9,30 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import shlex
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from mlir_datagen.errors import UserError
-from mlir_datagen.export.mlir_rl.contract import NAME, USUAL_NS, time_problem
+from mlir_datagen.export.mlir_rl.contract import NAME, NOTHING_TO_TILE, USUAL_NS, time_problem
 from mlir_datagen.export.mlir_rl.program_check import ProgramReport, check_programs
-from mlir_datagen.export.mlir_rl.training import BASELINES, CODE_FILES, EVAL_TIMES, LLM_ACTION, TRAIN_TIMES
+from mlir_datagen.export.mlir_rl.training import (
+    BASELINES,
+    CODE_FILES,
+    CONFIG,
+    EVAL_TIMES,
+    LLM_ACTION,
+    TRAIN_TIMES,
+    training_config,
+)
 
+_CONFIG_PATHS = ("benchmarks_folder_path", "json_file", "eval_json_file")
 _SPLITS = ("train", "eval")
 _MLIR_MS, _TORCH_MS = "mlir", "torch"
-_SAME_TIME = 1e-3
+_SAME_TIME = Fraction(1, 1000)
 """How far a time in milliseconds may be from the one in nanoseconds."""
 
 
@@ -89,19 +100,20 @@ class _Check:
             )
         if is_unified:
             self._check_times()
+            self._check_config()
         for place in variants:
             self._check_variant(place)
         self._check_programs(mlir_opt, progress)
         return self._report
 
     def _problem(self, path: Path, text: str) -> None:
-        self._report.problems.append(Finding(self._relative(path), text))
+        self._report.problems.append(Finding(self._relative(path), _on_one_line(text)))
 
     def _advice(self, path: Path, text: str) -> None:
-        self._report.advice.append(Finding(self._relative(path), text))
+        self._report.advice.append(Finding(self._relative(path), _on_one_line(text)))
 
     def _relative(self, path: Path) -> str:
-        return path.relative_to(self._folder).as_posix()
+        return _shown(path.relative_to(self._folder).as_posix())
 
     def _check_times(self) -> None:
         """Check the two files of times, and that each program in them has its file."""
@@ -116,7 +128,9 @@ class _Check:
                 self._check_time(path, name, time)
                 self._add_program(path, name, code_files)
         for name in by_file[TRAIN_TIMES].keys() & by_file[EVAL_TIMES].keys():
-            self._problem(self._folder / EVAL_TIMES, f"{name} is in {TRAIN_TIMES}, too: it is trained and evaluated on")
+            self._problem(
+                self._folder / EVAL_TIMES, f"{_shown(name)} is in {TRAIN_TIMES}, too: it is trained and evaluated on"
+            )
         self._times = {**by_file[TRAIN_TIMES], **by_file[EVAL_TIMES]}
         if not self._times:
             self._problem(self._folder / TRAIN_TIMES, "there is no program in it, nor in the other file of times")
@@ -126,21 +140,38 @@ class _Check:
 
     def _check_time(self, path: Path, name: str, time: Any) -> None:
         if not isinstance(time, int) or isinstance(time, bool):
-            self._problem(path, f"the time of {name}, {json.dumps(time)}, is not a whole number of nanoseconds")
+            self._problem(path, f"the time of {_shown(name)}, {json.dumps(time)}, is not a whole number of nanoseconds")
         elif problem := time_problem(time):
-            self._problem(path, f"{name}: {problem}")
+            self._problem(path, f"{_shown(name)}: {problem}")
         elif not USUAL_NS[0] <= time <= USUAL_NS[1]:
-            self._advice(path, f"the time of {name}, {time} ns, is outside the usual 10 µs to 1 s")
+            self._advice(path, f"the time of {_shown(name)}, {time} ns, is outside the usual 10 µs to 1 s")
 
     def _add_program(self, path: Path, name: str, folder: Path, needs_tag: bool = False) -> None:
         """Note that a file of times names a program."""
         file = folder / f"{name}.mlir"
         if not NAME.fullmatch(name):
             self._problem(path, f"the name {json.dumps(name)} is not of letters of ASCII, digits and underscores")
-        elif not file.is_file():
-            self._problem(path, f"{name} has no file {self._relative(file)}")
+        elif (problem := _file_problem(file)) is not None:
+            self._problem(path, f"{name} has no file {self._relative(file)}{problem}")
         else:
             self._programs[file] = needs_tag
+
+    def _check_config(self) -> None:
+        """Check that the config of a training run, when it is there, names this folder: its paths are absolute."""
+        path = self._folder / CONFIG
+        if not path.is_file():
+            return
+        config, folder = self._read_object(path), self._folder.resolve()
+        for key in _CONFIG_PATHS:
+            written, expected = config.get(key), training_config(folder)[key]
+            # A relative path is one in MLIR-RL's own repository.
+            if not isinstance(written, str) or not written.startswith("/") or Path(written).resolve() == Path(expected):
+                continue
+            self._problem(
+                path,
+                f"its {key} is {json.dumps(written)}, which is not here: when the dataset has moved, export it again "
+                f"(python scripts/export.py mlir_rl {shlex.quote(str(folder.parent))})",
+            )
 
     def _check_variant(self, place: Path) -> None:
         """Check the layout of *llm_action*."""
@@ -164,22 +195,26 @@ class _Check:
                 if file.stem not in entries:
                     self._advice(file, f"{BASELINES} has no time for it, so it is measured when it is loaded")
         for name in sorted(names["train"] & names["eval"]):
-            self._problem(path, f"{name} is in train and in eval: it is trained and evaluated on")
+            self._problem(path, f"{_shown(name)} is in train and in eval: it is trained and evaluated on")
 
     def _check_baseline(self, path: Path, name: str, entry: Any) -> None:
         if not isinstance(entry, dict) or not {_MLIR_MS} <= entry.keys() <= {_MLIR_MS, _TORCH_MS}:
             self._problem(
-                path, f'the entry of {name} is not of the form {{"mlir": milliseconds, "torch": milliseconds}}'
+                path, f'the entry of {_shown(name)} is not of the form {{"mlir": milliseconds, "torch": milliseconds}}'
             )
             return
         for key, milliseconds in entry.items():
             if not _is_positive(milliseconds):
-                self._problem(path, f"the time {key} of {name}, {json.dumps(milliseconds)}, is not a positive number")
+                self._problem(
+                    path, f"the time {key} of {_shown(name)}, {json.dumps(milliseconds)}, is not a positive number"
+                )
                 return
         nanoseconds: Any = self._times.get(name)
-        if _is_positive(nanoseconds) and not math.isclose(entry[_MLIR_MS] * 1e6, nanoseconds, rel_tol=_SAME_TIME):
+        if _is_positive(nanoseconds) and not _is_same(entry[_MLIR_MS], nanoseconds):
             self._problem(
-                path, f"the time of {name}, {entry[_MLIR_MS]} ms, is not that of the files of times, {nanoseconds} ns"
+                path,
+                f"the time of {_shown(name)}, {entry[_MLIR_MS]} ms, is not that of the files of times, "
+                f"{nanoseconds} ns",
             )
 
     def _check_programs(self, mlir_opt: str | None, progress: Callable[[int], object]) -> None:
@@ -198,7 +233,16 @@ class _Check:
                 self._problem(path, problem)
             if needs_tag and report.tag_problem is not None:
                 self._problem(path, report.tag_problem)
+            for advice in report.advice:
+                self._advice(path, advice)
+        self._advise_on_tiling([path for path in self._programs if not reports[contents[path]].can_be_tiled])
         self._report.programs = len(self._programs)
+
+    def _advise_on_tiling(self, found: list[Path]) -> None:
+        """Say once for the folder which programs have nothing to tile: it may be meant so."""
+        if found:
+            more = f" So it is with {len(found)} of the {len(self._programs)} programs." if len(found) > 1 else ""
+            self._advice(found[0], f"{NOTHING_TO_TILE}.{more}")
 
     def _read_object(self, path: Path) -> dict[str, Any]:
         """Read an object of JSON; an empty one, and a problem, when the file is none."""
@@ -220,7 +264,7 @@ class _Check:
             self._problem(path, f"it is not JSON: {error}")
             return {}
         for key in repeated:
-            self._problem(path, f"{key} is in it more than once, and only the last counts")
+            self._problem(path, f"{_shown(key)} is in it more than once, and only the last counts")
         if not isinstance(read, dict):
             self._problem(path, "it is not a JSON object of names")
             return {}
@@ -240,8 +284,33 @@ def _sorted_programs(folder: Path) -> Iterator[Path]:
 
 
 def _is_positive(number: Any) -> bool:
-    is_number = isinstance(number, (int, float)) and not isinstance(number, bool)
-    return is_number and math.isfinite(number) and number > 0
+    if isinstance(number, bool):
+        return False
+    # JSON has whole numbers that no float holds.
+    return number > 0 if isinstance(number, int) else isinstance(number, float) and math.isfinite(number) and number > 0
+
+
+def _is_same(milliseconds: float, nanoseconds: float) -> bool:
+    one, other = Fraction(milliseconds) * 10**6, Fraction(nanoseconds)
+    return abs(one - other) <= _SAME_TIME * max(one, other)
+
+
+def _file_problem(path: Path) -> str | None:
+    """Say why a file is not there, if there is more to say than that; None when it is there."""
+    try:
+        return None if path.is_file() else ""
+    except OSError as error:
+        return f": {error.strerror or error}"
+
+
+def _shown(name: str) -> str:
+    """Return a name as it can be printed on one line, whatever is in it."""
+    return name if name.isprintable() else json.dumps(name)
+
+
+def _on_one_line(text: str) -> str:
+    """Return a text as it can be printed: the names in it may be anyone's."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def _content(path: Path) -> object:

@@ -44,6 +44,9 @@ LONGEST_NS = 60 * 10**9
 USUAL_NS = (10_000, 10**9)
 """Outside this range a time is all noise, or makes training slow; what is asked for, but nothing breaks."""
 
+NOTHING_TO_TILE = "none of its loops can be tiled: a tile is 2, 4, 8, 16, 32 or 64 and divides the bound"
+"""What is said of a program of which `can_be_tiled` is false: it works, and teaches little."""
+
 _NEWER_THAN_MLIR_19 = {"linalg.contract", "linalg.elementwise", "linalg.pack", "linalg.unpack"}
 _CONTRACTION_MAPS = {
     "linalg.matmul": ("(d0, d1, d2) -> (d0, d2)", "(d0, d1, d2) -> (d2, d1)", "(d0, d1, d2) -> (d0, d1)"),
@@ -60,7 +63,7 @@ def program_problems(facts: ModuleFacts) -> list[str]:
     return [
         *_clock_problems(facts),
         *_function_problems(facts),
-        *_dialect_problems(facts),
+        *_content_problems(facts),
         *_operation_problems(facts),
     ]
 
@@ -72,12 +75,20 @@ def tag_problem(facts: ModuleFacts) -> str | None:
     return f'its only linalg operation, {facts.linalg[0].name}, has not the attribute tag = "{TAG}"'
 
 
+def can_be_tiled(facts: ModuleFacts) -> bool:
+    """Tell whether there is a loop to tile, or may be one: the tiles are powers of two that divide the bound."""
+    is_known = all(len(operation.bounds) == operation.loops for operation in facts.linalg)
+    return not (facts.linalg and is_known) or any(
+        bound % 2 == 0 for operation in facts.linalg for bound in operation.bounds
+    )
+
+
 def time_problem(nanoseconds: float) -> str | None:
     """Say why a measured time cannot be a root time."""
     if not nanoseconds > 0:
         return f"its time, {nanoseconds} ns, is not positive, and MLIR-RL takes its logarithm"
     if nanoseconds > LONGEST_NS:
-        return f"its time, {nanoseconds / 1e9:.0f} s, is over {LONGEST_NS // 10**9} s, so that five runs time out"
+        return f"its time, {int(nanoseconds // 10**9)} s, is over {LONGEST_NS // 10**9} s, so that five runs time out"
     return None
 
 
@@ -136,9 +147,11 @@ def _tensor_problems(type_: TypeFacts) -> Iterator[str]:
         yield f"is of type {type_.text}, whose elements are not of the types {listed(ELEMENTS)}"
 
 
-def _dialect_problems(facts: ModuleFacts) -> Iterator[str]:
+def _content_problems(facts: ModuleFacts) -> Iterator[str]:
     for dialect in sorted(facts.dialects - DIALECTS):
         yield f"it uses the dialect {dialect}, which is not one of {listed(sorted(DIALECTS))}"
+    for name, type_ in facts.dynamic:
+        yield f"its {name} makes a {type_}, whose shape is not static"
     if facts.has_elided_resource:
         yield "it has an elided resource: the contents of a constant are not in the file"
 

@@ -6,13 +6,13 @@ import multiprocessing
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pebble import ProcessExpired, ProcessPool
 
 from mlir_datagen.errors import Rejection
-from mlir_datagen.export.mlir_rl.contract import program_problems, tag_problem
+from mlir_datagen.export.mlir_rl.contract import can_be_tiled, program_problems, tag_problem
 from mlir_datagen.mlir.mlir_rl_lowering import examine
 
 _SECONDS = 600
@@ -20,10 +20,19 @@ _SECONDS = 600
 
 @dataclass(frozen=True)
 class ProgramReport:
-    """What is wrong with a program's file; the tag is asked for by the *llm_action* variant alone."""
+    """What is said of a program's file.
+
+    Attributes:
+        problems: what is wrong with it.
+        tag_problem: what is wrong for the *llm_action* variant alone.
+        advice: what works, but may not be as it is meant to be.
+        can_be_tiled: whether there is something to tile in it, as far as that is known.
+    """
 
     problems: list[str]
     tag_problem: str | None = None
+    advice: list[str] = field(default_factory=list)
+    can_be_tiled: bool = True
 
 
 def check_programs(paths: Iterable[Path], mlir_opt: str | None) -> Iterator[ProgramReport]:
@@ -58,8 +67,11 @@ def check_program(path: Path, mlir_opt: str | None) -> ProgramReport:
     if "\0" in text:
         return ProgramReport(["it is not text: it has a zero byte"])
     try:
-        facts, lowering = examine(text, mlir_opt)
+        facts, lowering, translation = examine(text, mlir_opt)
     except Rejection as rejection:
         return ProgramReport([f"MLIR cannot parse it: {rejection.reason}"])
     problems = [*dict.fromkeys(program_problems(facts)), *([lowering] if lowering else [])]
-    return ProgramReport(problems, tag_problem(facts))
+    if translation is not None:
+        # The tag is lost on the way.
+        return ProgramReport(problems, None, [translation], can_be_tiled(facts))
+    return ProgramReport(problems, tag_problem(facts), can_be_tiled=can_be_tiled(facts))
