@@ -19,6 +19,7 @@ from mlir_datagen.errors import UserError
 from mlir_datagen.nn.building import first_line, is_about_memory
 from mlir_datagen.nn.manual.errors import source_line
 from mlir_datagen.nn.signature import Argument
+from mlir_datagen.nn.state import StateTensor
 
 MLIR_DTYPES = {
     torch.float32: "f32",
@@ -39,7 +40,7 @@ def capture(
     module: torch.nn.Module,
     inputs: Mapping[str, torch.Tensor],
     name: str,
-    shown: Mapping[str, torch.Tensor] | None = None,
+    state: Sequence[StateTensor] = (),
 ) -> torch.export.ExportedProgram:
     """Return the graph of a network, captured on example inputs.
 
@@ -47,17 +48,42 @@ def capture(
         module: the network, in evaluation mode.
         inputs: by the name of the forward method's argument.
         name: what the network is called in messages.
-        shown: those of the inputs that messages name, when that is not all.
+        state: parameters and buffers that the forward method takes after the inputs, all of them by position.
 
     Raises:
         UserError: when the network refuses the inputs, or its control flow or shapes depend on their values.
         MemoryError: when there is not enough memory.
     """
     arguments, keywords = _as_called(module, inputs)
-    with quiet(), explained(name, inputs if shown is None else shown):
-        exported = torch.export.export(module, arguments, keywords)
+    with quiet(), explained(name, inputs):
+        exported = torch.export.export(module, (*arguments, *(one.tensor for one in state)), keywords)
         _refuse_dynamic_shapes(exported, name)
     return exported
+
+
+def changed_inputs(
+    exported: torch.export.ExportedProgram, inputs: Sequence[str], state: Sequence[StateTensor]
+) -> list[str]:
+    """Return the inputs that a captured network changes in place, all of whose inputs were given by position.
+
+    Args:
+        exported: the network.
+        inputs: the names of its inputs.
+        state: parameters and buffers that it takes after them.
+
+    Raises:
+        UserError: when it changes one of these too, which a function on tensors cannot.
+    """
+    signature = exported.run_decompositions({}).graph_signature
+    changed = {*signature.user_inputs_to_mutate.values(), *signature.buffers_to_mutate.values()}
+    names = dict(zip(signature.user_inputs, [*inputs, *(one.name for one in state)], strict=True))
+    held = [names.get(place, place) for place in changed if place not in signature.user_inputs[: len(inputs)]]
+    if held:
+        raise UserError(
+            f'The network changes "{min(held)}" in its forward method, which a function on tensors cannot. Put it into '
+            "evaluation mode with model.eval(), and turn caches off."
+        )
+    return [name for place, name in names.items() if place in changed]
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from mlir_datagen.mlir.lower import lower
 from mlir_datagen.mlir.parse import Contexts
 from mlir_datagen.nn.capture import called, quiet
 from mlir_datagen.nn.signature import Converted
-from mlir_datagen.nn.state import state_tensors
+from mlir_datagen.nn.state import chosen
 from mlir_datagen.proving.reference import NUMPY_DTYPES, Errors, difference, require
 
 TOLERANCE = 1e-4
@@ -37,9 +37,8 @@ def run(converted: Converted, module: torch.nn.Module, inputs: Mapping[str, torc
         Rejection: at stage `lowered` or `executed`, when it cannot be.
     """
     lowered = lower(converted.text, Contexts().next())
-    tensors = {**{one.name: one.tensor for one in state_tensors(module)}, **inputs}
     # A copy: programs may write into their arguments' memory only by mistake, but then into ours.
-    arguments = [np.array(tensors[argument.name].numpy(), order="C") for argument in converted.arguments]
+    arguments = [np.array(tensor.numpy(), order="C") for tensor in chosen(converted.arguments, module, inputs)]
     results = [np.zeros(result.shape, NUMPY_DTYPES[result.dtype]) for result in converted.results]
     for result in results:
         if result.dtype.kind == "f":

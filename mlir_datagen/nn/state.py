@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -22,7 +22,7 @@ def state_tensors(module: torch.nn.Module) -> list[StateTensor]:
     """Return a network's parameters, then its buffers; one that is used under two names comes once."""
     return [
         *(StateTensor("parameter", name, tensor.detach()) for name, tensor in module.named_parameters()),
-        *(StateTensor("buffer", name, tensor) for name, tensor in module.named_buffers()),
+        *(StateTensor("buffer", name, tensor.detach()) for name, tensor in module.named_buffers()),
     ]
 
 
@@ -43,6 +43,9 @@ def is_uniform(tensor: torch.Tensor) -> bool:
     return tensor.numel() > 0 and bool((tensor == tensor.flatten()[0]).all())
 
 
-def chosen(arguments: tuple[Argument, ...], tensors: Mapping[str, torch.Tensor]) -> list[torch.Tensor]:
-    """Return the tensors that a function's arguments name, in order."""
-    return [tensors[argument.name] for argument in arguments]
+def chosen(
+    arguments: Sequence[Argument], module: torch.nn.Module, inputs: Mapping[str, torch.Tensor]
+) -> list[torch.Tensor]:
+    """Return the tensors that a function's arguments name, in order: an input and a buffer may have one name."""
+    state = {one.name: one.tensor for one in state_tensors(module)}
+    return [(inputs if argument.role == "input" else state)[argument.name] for argument in arguments]
