@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from mlir_datagen.dataset.columns import INDEX_METADATA, index_schema, listed_table
 from mlir_datagen.dataset.disk_errors import writable
 from mlir_datagen.dataset.files_folder import FLAT_INDEX
-from mlir_datagen.dataset.weights import save_weights, weights_file
+from mlir_datagen.dataset.weights import remove_weights, save_weights, weights_file
 from mlir_datagen.errors import UserError
 from mlir_datagen.nn.signature import Converted
 from mlir_datagen.program import NETWORKS_SPLIT, Program
@@ -58,9 +58,7 @@ def add_network(folder: Path, program: Program, weights_of: Any | None) -> Path:
             save_weights(weights, weights_of, _signature(program))
         elif weights.exists():
             # Those of the network that is replaced would be taken for this one's.
-            weights.unlink()
-            if not any(weights.parent.iterdir()):
-                weights.parent.rmdir()
+            remove_weights(folder, program.name)
         numbered = [{**one, "index": index} for index, one in enumerate(rows)]
         partial = folder / f".{FLAT_INDEX}.partial"
         pq.write_table(

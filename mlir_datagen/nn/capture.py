@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from mlir_datagen.errors import UserError
+from mlir_datagen.errors import UserError, listed
 from mlir_datagen.nn.building import first_line, is_about_memory
 from mlir_datagen.nn.manual.errors import source_line
 from mlir_datagen.nn.signature import Argument
@@ -33,6 +33,7 @@ MLIR_DTYPES = {
     torch.uint8: "i8",
     torch.bool: "i1",
 }
+PROGRAM_DTYPES = tuple(dict.fromkeys(MLIR_DTYPES.values()))
 _DATA_DEPENDENT = ("data-dependent", "data dependent", "DataDependent")
 
 
@@ -116,7 +117,10 @@ def explained(name: str, inputs: Mapping[str, torch.Tensor]) -> Iterator[None]:
                 f"{name} has control flow that depends on the values of its inputs{_place(error)}, and a program of "
                 "linalg operations has none. Decide by shapes, or use torch.where."
             ) from error
-        shapes = ", ".join(f"{key}: {list(tensor.shape)} {MLIR_DTYPES[tensor.dtype]}" for key, tensor in inputs.items())
+        shapes = listed(
+            f"{key}: {list(tensor.shape)} {MLIR_DTYPES.get(tensor.dtype, tensor.dtype)}"
+            for key, tensor in inputs.items()
+        )
         raise UserError(
             f"{name} cannot be run with these inputs ({shapes}): {_shortened(error)}{_place(error)}. "
             "Are the shapes those that it expects?"
@@ -136,9 +140,27 @@ def _refuse_dynamic_shapes(exported: torch.export.ExportedProgram, name: str) ->
                 )
 
 
+def mlir_dtype(tensor: torch.Tensor) -> str:
+    """Return a tensor's element type as MLIR spells it.
+
+    Raises:
+        UserError: when programs have no such type.
+    """
+    if tensor.dtype not in MLIR_DTYPES:
+        raise UserError(
+            f"The network has a tensor of {tensor.dtype}, and programs have {listed(PROGRAM_DTYPES)}. "
+            "Convert it first: complex numbers with torch.view_as_real, others as with model.float()."
+        )
+    return MLIR_DTYPES[tensor.dtype]
+
+
 def described(role: str, name: str, tensor: torch.Tensor) -> Argument:
-    """Return the signature of a tensor."""
-    return Argument(role, name, MLIR_DTYPES[tensor.dtype], tuple(tensor.shape))
+    """Return the signature of a tensor.
+
+    Raises:
+        UserError: when programs do not have its element type.
+    """
+    return Argument(role, name, mlir_dtype(tensor), tuple(tensor.shape))
 
 
 def _as_called(module: torch.nn.Module, inputs: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
+from numpy.typing import NDArray
 
+from mlir_datagen.errors import UserError
 from mlir_datagen.nn.signature import Argument
 
 
@@ -41,6 +43,22 @@ def splat(module: torch.nn.Module) -> None:
 def is_uniform(tensor: torch.Tensor) -> bool:
     """Tell whether all elements are the same."""
     return tensor.numel() > 0 and bool((tensor == tensor.flatten()[0]).all())
+
+
+def as_numpy(tensor: torch.Tensor) -> NDArray[Any]:
+    """Return a tensor as an array.
+
+    Raises:
+        UserError: when numpy does not have its dtype.
+    """
+    try:
+        array: NDArray[Any] = tensor.numpy()
+    except TypeError as error:
+        raise UserError(
+            f"The network has a tensor of {tensor.dtype}, which cannot be a constant in the text. Make the weights "
+            "arguments (weights='arguments'), or convert the network first, as with model.float()."
+        ) from error
+    return array
 
 
 def chosen(

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from mlir_datagen.errors import Rejection
 from mlir_datagen.mlir.fx_import import (
     copy_repeated_results,
     function_results,
@@ -17,7 +18,7 @@ from mlir_datagen.mlir.fx_import import (
 )
 from mlir_datagen.nn.capture import called, capture, changed_inputs, described, quiet
 from mlir_datagen.nn.signature import Argument, Converted
-from mlir_datagen.nn.state import StateTensor, state_tensors
+from mlir_datagen.nn.state import StateTensor, as_numpy, state_tensors
 
 
 class _Lifted(torch.nn.Module):
@@ -87,19 +88,16 @@ def convert_through_torch_mlir(
     """
     state = state_tensors(module)
     program = _imported(module, inputs, state, name)
-    arguments = [
-        *(described("input", input_, tensor) for input_, tensor in inputs.items()),
-        *(described(one.role, one.name, one.tensor) for one in state),
-    ]
+    taken = [*(StateTensor("input", input_, tensor) for input_, tensor in inputs.items()), *state]
     if constant:
         offset = len(inputs)
-        replace_arguments(program, {offset + index: one.tensor.numpy() for index, one in enumerate(state)})
+        replace_arguments(program, {offset + index: as_numpy(one.tensor) for index, one in enumerate(state)})
     kept = remove_unused_arguments(program, first=len(inputs))
     copy_repeated_results(program)
     results = function_results(program)
     return Converted(
         text=module_text(program),
-        arguments=tuple(arguments[index] for index in kept),
+        arguments=tuple(described(*taken[index]) for index in kept),
         results=tuple(
             Argument("output", f"output{index}", dtype, shape) for index, (dtype, shape) in enumerate(results)
         ),
@@ -111,7 +109,7 @@ def _imported(
 ) -> Any:
     """Return the network as a module of linalg operations whose results are those of its forward method."""
     copied: Collection[str] = ()
-    while True:
+    for _ in range(2):
         exported = capture(_Lifted(module, list(inputs), copied).eval(), inputs, name, state)
         with quiet():
             program = import_network(exported, name)
@@ -119,3 +117,4 @@ def _imported(
                 return program
             # torch-mlir gives what the forward method changes in place as further results; work on copies instead.
             copied = changed_inputs(exported, list(inputs), state)
+    raise Rejection("emitted", "torch-mlir gives other results than the forward method")
