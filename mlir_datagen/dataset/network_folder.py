@@ -52,7 +52,6 @@ def add_network(folder: Path, program: Program, weights_of: Any | None) -> Path:
     rows.append({**row, "name": program.name, "file": path.name, "mlir": None})
     rows.sort(key=lambda one: one["name"])
     with writable(folder):
-        _replace(path, program.text.encode())
         weights = weights_file(folder, program.name)
         if weights_of is not None:
             save_weights(weights, weights_of, _signature(program))
@@ -65,6 +64,8 @@ def add_network(folder: Path, program: Program, weights_of: Any | None) -> Path:
             pa.Table.from_pylist(numbered, schema=index_schema(with_text=False)), partial, compression="zstd"
         )
         partial.rename(folder / FLAT_INDEX)
+        # Last: a call that is interrupted leaves no file that the index does not have, which the next would refuse.
+        _replace(path, program.text.encode())
     return path
 
 

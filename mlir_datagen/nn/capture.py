@@ -6,6 +6,7 @@ import inspect
 import io
 import logging
 import os
+import sysconfig
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,6 +35,8 @@ MLIR_DTYPES = {
     torch.bool: "i1",
 }
 PROGRAM_DTYPES = tuple(dict.fromkeys(MLIR_DTYPES.values()))
+_TORCH = f"{Path(torch.__file__).parent}{os.sep}"
+_PYTHON = f"{sysconfig.get_path('stdlib')}{os.sep}"
 _DATA_DEPENDENT = ("data-dependent", "data dependent", "DataDependent")
 
 
@@ -91,7 +94,7 @@ def changed_inputs(
 def quiet() -> Iterator[None]:
     """Keep what PyTorch says to its own developers from the user."""
     disabled = logging.root.manager.disable
-    logging.disable(logging.WARNING)
+    logging.disable(logging.ERROR)
     try:
         # It prints the graph so far of a capture that fails.
         with torch.no_grad(), warnings.catch_warnings(), redirect_stderr(io.StringIO()):
@@ -121,9 +124,9 @@ def explained(name: str, inputs: Mapping[str, torch.Tensor]) -> Iterator[None]:
             f"{key}: {list(tensor.shape)} {MLIR_DTYPES.get(tensor.dtype, tensor.dtype)}"
             for key, tensor in inputs.items()
         )
+        question = " Are the shapes those that it expects?" if _is_about_tensors(error) else ""
         raise UserError(
-            f"{name} cannot be run with these inputs ({shapes}): {_shortened(error)}{_place(error)}. "
-            "Are the shapes those that it expects?"
+            f"{name} cannot be run with these inputs ({shapes}): {_shortened(error)}{_place(error)}.{question}"
         ) from error
 
 
@@ -164,11 +167,16 @@ def described(role: str, name: str, tensor: torch.Tensor) -> Argument:
 
 
 def _as_called(module: torch.nn.Module, inputs: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return the inputs as positional and keyword arguments: positional where the forward method takes any number."""
+    """Return the inputs as positional and keyword arguments: positional where the forward method has no name for them.
+
+    That is, where it takes any number of them, or does not take them by name.
+    """
     parameters = inspect.signature(module.forward).parameters.values()
     if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters):
         return tuple(inputs.values()), {}
-    return (), dict(inputs)
+    nameless = [one.name for one in parameters if one.kind is one.POSITIONAL_ONLY and one.name in inputs]
+    by_name = {name: tensor for name, tensor in inputs.items() if name not in nameless}
+    return tuple(inputs[name] for name in nameless), by_name
 
 
 def called(module: torch.nn.Module, inputs: Mapping[str, Any]) -> Any:
@@ -186,7 +194,7 @@ def input_names(module: torch.nn.Module, count: int) -> list[str]:
     parameters = list(inspect.signature(module.forward).parameters.values())
     if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters):
         return [f"input{index}" for index in range(count)]
-    names = [parameter.name for parameter in parameters]
+    names = [parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD]
     if count > len(names):
         raise UserError(
             f"{type(module).__name__}.forward takes {len(names)} inputs ({', '.join(names)}), and {count} shapes are "
@@ -209,11 +217,23 @@ def _place(error: BaseException) -> str:
 
 
 def _own_frames(frames: Sequence[traceback.FrameSummary]) -> list[traceback.FrameSummary]:
-    """Return the frames within forward methods that are not PyTorch's own."""
-    torch_folder = f"{Path(torch.__file__).parent}{os.sep}"
+    """Return the frames within forward methods that are not PyTorch's own, nor Python's."""
     here = str(Path(__file__).parent)
     return [
         frame
         for frame in frames
-        if not frame.filename.startswith((torch_folder, here, "<")) and frame.name not in ("<module>",)
+        if not frame.filename.startswith((_TORCH, here, "<"))
+        and not _is_of_python(frame.filename)
+        and frame.name not in ("<module>",)
     ]
+
+
+def _is_of_python(file: str) -> bool:
+    """Tell whether a file is of the standard library. Packages may lie below it, such as one that has networks."""
+    return file.startswith(_PYTHON) and not {"site-packages", "dist-packages"} & set(Path(file).parts)
+
+
+def _is_about_tensors(error: Exception) -> bool:
+    """Tell whether PyTorch, and not the network's own code, found something wrong with tensors."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return isinstance(error, RuntimeError) and bool(frames) and frames[-1].filename.startswith(_TORCH)

@@ -28,6 +28,25 @@ def state_tensors(module: torch.nn.Module) -> list[StateTensor]:
     ]
 
 
+def require_values(module: torch.nn.Module) -> None:
+    """Refuse a network whose parameters and buffers are not there yet.
+
+    Raises:
+        UserError: with what makes them.
+    """
+    for name, held in (*module.named_parameters(), *module.named_buffers()):
+        if isinstance(held, torch.nn.parameter.UninitializedTensorMixin):
+            raise UserError(
+                f'The network has no values for "{name}" yet, whose shape its first inputs decide. Call it once: '
+                "model(example)."
+            )
+        if held.device.type == "meta":
+            raise UserError(
+                f'The network has no values for "{name}", which is on the device "meta". Build it without that device, '
+                "or give it memory with model.to_empty(device='cpu') and load its weights."
+            )
+
+
 def splat(module: torch.nn.Module) -> None:
     """Give every parameter and buffer one value throughout: vectors their mean, the others 1 / (inputs of an output).
 
