@@ -58,6 +58,25 @@ def test_networks_that_are_right(make, use_torch_mlir, tmp_path):
     assert converted(make(), tmp_path, use_torch_mlir=use_torch_mlir)["error"] < 1e-6
 
 
+class Counts(nn.Module):
+    """Replaces its buffer each time that it is called."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("calls", torch.zeros(3))
+
+    def forward(self, x):
+        self.calls = self.calls + 1
+        return x * self.calls
+
+
+def test_a_buffer_that_is_replaced_is_left_as_it_was(tmp_path):
+    model = Counts()
+    calls = model.calls
+    assert converted(model, tmp_path, use_torch_mlir=True)["error"] < 1e-6
+    assert model.calls is calls
+
+
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_a_network_that_cannot_be_copied(tmp_path):
     model = nn.utils.weight_norm(nn.Linear(3, 2))

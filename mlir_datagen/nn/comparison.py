@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -58,7 +59,8 @@ def reference(module: torch.nn.Module, inputs: Mapping[str, torch.Tensor], name:
         MemoryError: when there is not enough memory.
     """
     with quiet(), explained(name, inputs):
-        own = _results(module, inputs)
+        with _buffers_kept(module):
+            own = _results(module, inputs)
         dtypes = [mlir_dtype(result) for result in own]
         _refuse_without_numpy(name, dtypes)
         precise = _results_in_double(module, inputs)
@@ -118,6 +120,17 @@ def compare(results: list[NDArray[Any]], converted: Converted, expected: Referen
     worst = Errors(max(pair.absolute for pair in pairs), max(pair.relative for pair in pairs))
     require(worst, TOLERANCE)
     return worst
+
+
+@contextmanager
+def _buffers_kept(module: torch.nn.Module) -> Iterator[None]:
+    """Leave a network the buffers that it has, where its forward method replaces them; not every one can be copied."""
+    held = [(layer, dict(layer._buffers)) for layer in module.modules()]
+    try:
+        yield
+    finally:
+        for layer, buffers in held:
+            layer._buffers.update(buffers)
 
 
 def _results(module: torch.nn.Module, inputs: Mapping[str, torch.Tensor]) -> list[torch.Tensor]:
