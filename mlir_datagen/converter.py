@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import math
 import operator
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     import torch
 
 Shape = Sequence[int]
+_MOST_ELEMENTS = 1 << 59
+"""Of a tensor; the number of bytes of a larger one would not fit into 64 bits."""
 UNVERIFIED = "unverified"
 """The level of a program that no parser has seen, since torch-mlir is not installed."""
 
@@ -44,9 +48,16 @@ class NeuralNetworkToMLIR:
 
     Args:
         output_dir: the folder, made when missing.
+
+    Raises:
+        UserError: when it is no path.
     """
 
     def __init__(self, output_dir: str | Path = "data/neural_nets") -> None:
+        if not isinstance(output_dir, (str, os.PathLike)):
+            raise UserError(
+                f"output_dir is {output_dir!r}, and must be the path of a folder, such as 'data/neural_nets'."
+            )
         self.output_dir = Path(output_dir)
 
     def convert_model(
@@ -101,6 +112,11 @@ class NeuralNetworkToMLIR:
 
 def _converter(use_torch_mlir: bool | None, check: str) -> str:
     """Return which converter is used, one of `CONVERTERS`."""
+    if use_torch_mlir is not None and not isinstance(use_torch_mlir, bool):
+        raise UserError(
+            f"use_torch_mlir is {use_torch_mlir!r}, and must be True for torch-mlir, False for this package's own "
+            "converter, or left out."
+        )
     installed = find_spec("torch_mlir") is not None
     if not installed and (use_torch_mlir or check != "parse"):
         what = "use_torch_mlir=True" if use_torch_mlir else f"check={check!r}"
@@ -117,7 +133,7 @@ def _program(
     from mlir_datagen.nn.conversion import convert
 
     converted = convert(network, inputs, name, converter, constant=weights != "arguments")
-    proof = _proof(network, inputs, converted, check)
+    proof = _proof(network, inputs, name, converted, check)
     flops = None
     if proof.level != UNVERIFIED:
         from mlir_datagen.mlir.cost import module_flops
@@ -142,22 +158,26 @@ def _program(
     )
 
 
-def _proof(network: torch.nn.Module, inputs: Mapping[str, Any], converted: Converted, check: str) -> Proof:
+def _proof(network: torch.nn.Module, inputs: Mapping[str, Any], name: str, converted: Converted, check: str) -> Proof:
     """Check a converted network as far as is asked for, and as is possible."""
     if find_spec("torch_mlir") is None:
         return Proof(UNVERIFIED, None, None, ())
     from mlir_datagen.mlir.parse import Contexts, Verifier
 
     Verifier().verify(converted.text)
-    if check == "lower":
-        from mlir_datagen.mlir.lower import lower
-
-        lower(converted.text, Contexts().next())
-    if check != "execute":
+    if check == "parse":
         return Proof(check, None, None, ())
-    from mlir_datagen.nn.comparison import compare, run
+    from mlir_datagen.mlir.lower import lower
 
-    errors = compare(run(converted, network, inputs), network, inputs)
+    if check == "lower":
+        lower(converted.text, Contexts().next())
+        return Proof(check, None, None, ())
+    from mlir_datagen.nn.comparison import compare, reference, run
+
+    # First, since a program may crash this process on inputs that PyTorch refuses.
+    expected = reference(network, inputs, name)
+    lowered = lower(converted.text, Contexts().next())
+    errors = compare(run(lowered, converted, network, inputs, name), converted, expected)
     return Proof(check, errors.relative, None, (), errors.absolute)
 
 
@@ -166,10 +186,11 @@ def _evaluated(model: Any, weights: str) -> Iterator[torch.nn.Module]:
     """Have a network in evaluation mode and on the processor, and leave it as it was."""
     import torch
 
-    from mlir_datagen.nn.state import splat, state_tensors
+    from mlir_datagen.nn.state import require_values, splat, state_tensors
 
     if not isinstance(model, torch.nn.Module):
         raise UserError(f"model is a {type(model).__name__}, and must be a torch.nn.Module.")
+    require_values(model)
     elsewhere = any(one.tensor.device.type != "cpu" for one in state_tensors(model))
     network = copy.deepcopy(model).cpu() if elsewhere or weights == "splat" else model
     if weights == "splat":
@@ -192,7 +213,8 @@ def _inputs(network: torch.nn.Module, given: Any, dtypes: str | Sequence[str]) -
 
     several = isinstance(given, (list, tuple)) and any(isinstance(one, (list, tuple, torch.Tensor)) for one in given)
     inputs = list(given) if several else [given]
-    kinds = [dtypes] * len(inputs) if isinstance(dtypes, str) else list(dtypes)
+    # What is no list is refused as an element type is that there is not.
+    kinds = list(dtypes) if isinstance(dtypes, (list, tuple)) else [dtypes] * len(inputs)
     if len(kinds) != len(inputs):
         raise UserError(f"input_dtypes has {len(kinds)} element types, and there are {len(inputs)} inputs.")
     generator = torch.Generator().manual_seed(0)
@@ -216,12 +238,15 @@ def _static_shape(shape: Any) -> tuple[int, ...]:
         extents = tuple(operator.index(extent) for extent in shape)
     except TypeError:
         extents = (0,)
-    if not all(extent > 0 for extent in extents):
+    if not all(extent > 0 for extent in extents) or shape == []:
         raise UserError(
             f"input_shape has {shape!r}, and must be a tuple of numbers above 0, such as (1, 3, 224, 224). Dynamic "
             "shapes are not supported: a program has one iteration space, and its cost and its baseline are of that "
             "one."
         )
+    if math.prod(extents) > _MOST_ELEMENTS:
+        # PyTorch would not even come to try.
+        raise MemoryError
     return extents
 
 

@@ -100,3 +100,38 @@ class Crashes(nn.Module):
 
 def build_nothing():
     return 3
+
+
+class Leaves(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        raise SystemExit(3)
+
+
+class Imaginary(nn.Module):
+    """Has a tensor that programs do not have."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("turn", torch.ones(3, dtype=torch.complex64))
+
+    def forward(self, x):
+        return x + self.turn.real
+
+
+class Objects(nn.Module):
+    """Raises something whose message has several lines."""
+
+    def forward(self, x):
+        raise KeyError("a key\nand more")
+
+
+class NamesItsDtype(nn.Module):
+    """Does not work in double precision."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(3, 3)
+
+    def forward(self, x):
+        return self.layer(self.layer(x).to(torch.float32))

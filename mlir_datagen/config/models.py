@@ -12,6 +12,7 @@ from mlir_datagen.nn.model_spec import CONVERTERS, INPUT_DTYPES, WEIGHTS, Conver
 
 MODEL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _IMPORTABLE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
+_LARGEST = (1 << 63) - 1
 _PLAIN = (bool, int, float, str, type(None))
 
 
@@ -50,11 +51,8 @@ def parse_model(name: str, raw: Mapping[str, Any]) -> ModelSpec:
             raise UserError(
                 f"{key}.arguments.{argument} is {value!r}, and must be plain: numbers, text, lists, mappings."
             )
-        if argument.startswith("weights"):
-            raise UserError(
-                f"{key}.arguments has {argument!r}: pretrained weights are not downloaded. Networks have random "
-                "weights from the seed; trained ones can be converted through NeuralNetworkToMLIR in Python."
-            )
+    _refuse_pretrained(arguments, f"{key}.arguments")
+    _refuse_huge(raw, key)
     sizes = mapping(raw.get("sizes") or {}, f"{key}.sizes")
     for size, value in sizes.items():
         whole_number(value, f"{key}.sizes.{size}", minimum=1, example=f"{key}.sizes.{size}=1")
@@ -132,6 +130,35 @@ def _importable(value: Any, key: str) -> str:
             f"{key} is {value!r}, and must name a class with its module, such as torchvision.models.resnet18."
         )
     return value
+
+
+def _refuse_pretrained(value: Any, key: str) -> None:
+    """Refuse what a library would download, at any depth. None and False say that it shall not."""
+    if isinstance(value, list):
+        for element in value:
+            _refuse_pretrained(element, key)
+    if not isinstance(value, Mapping):
+        return
+    for argument, given in value.items():
+        is_pretrained = argument.startswith("weights") or "pretrained" in argument
+        if is_pretrained and given is not None and given is not False:
+            raise UserError(
+                f"{key} has {argument!r}: pretrained weights are not downloaded. Networks have random weights from "
+                "the seed; trained ones can be converted through NeuralNetworkToMLIR in Python."
+            )
+        _refuse_pretrained(given, f"{key}.{argument}")
+
+
+def _refuse_huge(value: Any, key: str) -> None:
+    """Refuse whole numbers that JSON, as the dataset has them, does not hold."""
+    if isinstance(value, int) and abs(value) > _LARGEST:
+        raise UserError(f"{key} is {value}, and must be at most {_LARGEST}, as every number of a model.")
+    if isinstance(value, (list, tuple)):
+        for element in value:
+            _refuse_huge(element, key)
+    if isinstance(value, Mapping):
+        for name, element in value.items():
+            _refuse_huge(element, f"{key}.{name}")
 
 
 def _is_plain(value: Any) -> bool:

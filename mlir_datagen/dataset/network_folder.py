@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from mlir_datagen.dataset.columns import INDEX_METADATA, index_schema, listed_table
 from mlir_datagen.dataset.disk_errors import writable
 from mlir_datagen.dataset.files_folder import FLAT_INDEX
-from mlir_datagen.dataset.weights import save_weights, weights_file
+from mlir_datagen.dataset.weights import remove_weights, save_weights, weights_file
 from mlir_datagen.errors import UserError
 from mlir_datagen.nn.signature import Converted
 from mlir_datagen.program import NETWORKS_SPLIT, Program
@@ -52,21 +52,20 @@ def add_network(folder: Path, program: Program, weights_of: Any | None) -> Path:
     rows.append({**row, "name": program.name, "file": path.name, "mlir": None})
     rows.sort(key=lambda one: one["name"])
     with writable(folder):
-        _replace(path, program.text.encode())
         weights = weights_file(folder, program.name)
         if weights_of is not None:
             save_weights(weights, weights_of, _signature(program))
         elif weights.exists():
             # Those of the network that is replaced would be taken for this one's.
-            weights.unlink()
-            if not any(weights.parent.iterdir()):
-                weights.parent.rmdir()
+            remove_weights(folder, program.name)
         numbered = [{**one, "index": index} for index, one in enumerate(rows)]
         partial = folder / f".{FLAT_INDEX}.partial"
         pq.write_table(
             pa.Table.from_pylist(numbered, schema=index_schema(with_text=False)), partial, compression="zstd"
         )
         partial.rename(folder / FLAT_INDEX)
+        # Last: a call that is interrupted leaves no file that the index does not have, which the next would refuse.
+        _replace(path, program.text.encode())
     return path
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from torch_mlir import fx, ir
+from torch_mlir.dialects import linalg, tensor
 from torch_mlir.dialects import torch as torch_dialect
 
 from mlir_datagen.errors import Rejection
@@ -86,6 +87,20 @@ def remove_unused_arguments(module: ir.Module, first: int) -> list[int]:
         kept_types = [argument.type for argument in block.arguments]
         function.attributes["function_type"] = ir.TypeAttr.get(ir.FunctionType.get(kept_types, type_.results))
     return [index for index in range(total) if index not in set(unused)]
+
+
+def copy_repeated_results(module: ir.Module) -> None:
+    """Have the function return a copy of what it returns for the second time: results share no memory."""
+    (function,) = module.body.operations
+    (*_, returned) = function.regions[0].blocks[0].operations
+    seen: list[ir.Value] = []
+    for index, value in enumerate(returned.operands):
+        if value in seen:
+            type_ = ir.RankedTensorType(value.type)
+            with ir.InsertionPoint(returned), ir.Location.unknown(module.context):
+                empty = tensor.empty(type_.shape, type_.element_type)
+                returned.operands[index] = linalg.copy(value, outs=[empty])
+        seen.append(value)
 
 
 def module_text(module: ir.Module) -> str:

@@ -38,7 +38,11 @@ class CompiledProgram:
             self._engine = ExecutionEngine(module, opt_level=optimization)
         except RuntimeError as error:
             raise Rejection("executed", f"it cannot be compiled: {str(error).splitlines()[0]}") from error
-        self._call = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self._engine.raw_lookup(_REPEAT))
+        address = self._engine.raw_lookup(_REPEAT)
+        if not address:
+            # As for bf16, whose conversions some processors leave to functions of the compiler's library.
+            raise Rejection("executed", "it cannot be compiled: it calls functions that this process does not have")
+        self._call = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address)
 
     def bind(self, arrays: Sequence[NDArray[Any]]) -> BoundProgram:
         """Return the program with its arguments and results, in order; they are read and written in place."""

@@ -6,6 +6,7 @@ import inspect
 import io
 import logging
 import os
+import sysconfig
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,10 +16,11 @@ from typing import Any
 
 import torch
 
-from mlir_datagen.errors import UserError
+from mlir_datagen.errors import UserError, listed
 from mlir_datagen.nn.building import first_line, is_about_memory
 from mlir_datagen.nn.manual.errors import source_line
 from mlir_datagen.nn.signature import Argument
+from mlir_datagen.nn.state import StateTensor
 
 MLIR_DTYPES = {
     torch.float32: "f32",
@@ -32,6 +34,9 @@ MLIR_DTYPES = {
     torch.uint8: "i8",
     torch.bool: "i1",
 }
+PROGRAM_DTYPES = tuple(dict.fromkeys(MLIR_DTYPES.values()))
+_TORCH = f"{Path(torch.__file__).parent}{os.sep}"
+_PYTHON = f"{sysconfig.get_path('stdlib')}{os.sep}"
 _DATA_DEPENDENT = ("data-dependent", "data dependent", "DataDependent")
 
 
@@ -39,7 +44,7 @@ def capture(
     module: torch.nn.Module,
     inputs: Mapping[str, torch.Tensor],
     name: str,
-    shown: Mapping[str, torch.Tensor] | None = None,
+    state: Sequence[StateTensor] = (),
 ) -> torch.export.ExportedProgram:
     """Return the graph of a network, captured on example inputs.
 
@@ -47,24 +52,49 @@ def capture(
         module: the network, in evaluation mode.
         inputs: by the name of the forward method's argument.
         name: what the network is called in messages.
-        shown: those of the inputs that messages name, when that is not all.
+        state: parameters and buffers that the forward method takes after the inputs, all of them by position.
 
     Raises:
         UserError: when the network refuses the inputs, or its control flow or shapes depend on their values.
         MemoryError: when there is not enough memory.
     """
     arguments, keywords = _as_called(module, inputs)
-    with quiet(), explained(name, inputs if shown is None else shown):
-        exported = torch.export.export(module, arguments, keywords)
+    with quiet(), explained(name, inputs):
+        exported = torch.export.export(module, (*arguments, *(one.tensor for one in state)), keywords)
         _refuse_dynamic_shapes(exported, name)
     return exported
+
+
+def changed_inputs(
+    exported: torch.export.ExportedProgram, inputs: Sequence[str], state: Sequence[StateTensor]
+) -> list[str]:
+    """Return the inputs that a captured network changes in place, all of whose inputs were given by position.
+
+    Args:
+        exported: the network.
+        inputs: the names of its inputs.
+        state: parameters and buffers that it takes after them.
+
+    Raises:
+        UserError: when it changes one of these too, which a function on tensors cannot.
+    """
+    signature = exported.run_decompositions({}).graph_signature
+    changed = {*signature.user_inputs_to_mutate.values(), *signature.buffers_to_mutate.values()}
+    names = dict(zip(signature.user_inputs, [*inputs, *(one.name for one in state)], strict=True))
+    held = [names.get(place, place) for place in changed if place not in signature.user_inputs[: len(inputs)]]
+    if held:
+        raise UserError(
+            f'The network changes "{min(held)}" in its forward method, which a function on tensors cannot. Put it into '
+            "evaluation mode with model.eval(), and turn caches off."
+        )
+    return [name for place, name in names.items() if place in changed]
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keep what PyTorch says to its own developers from the user."""
     disabled = logging.root.manager.disable
-    logging.disable(logging.WARNING)
+    logging.disable(logging.ERROR)
     try:
         # It prints the graph so far of a capture that fails.
         with torch.no_grad(), warnings.catch_warnings(), redirect_stderr(io.StringIO()):
@@ -90,10 +120,13 @@ def explained(name: str, inputs: Mapping[str, torch.Tensor]) -> Iterator[None]:
                 f"{name} has control flow that depends on the values of its inputs{_place(error)}, and a program of "
                 "linalg operations has none. Decide by shapes, or use torch.where."
             ) from error
-        shapes = ", ".join(f"{key}: {list(tensor.shape)} {MLIR_DTYPES[tensor.dtype]}" for key, tensor in inputs.items())
+        shapes = listed(
+            f"{key}: {list(tensor.shape)} {MLIR_DTYPES.get(tensor.dtype, tensor.dtype)}"
+            for key, tensor in inputs.items()
+        )
+        question = " Are the shapes those that it expects?" if _is_about_tensors(error) else ""
         raise UserError(
-            f"{name} cannot be run with these inputs ({shapes}): {_shortened(error)}{_place(error)}. "
-            "Are the shapes those that it expects?"
+            f"{name} cannot be run with these inputs ({shapes}): {_shortened(error)}{_place(error)}.{question}"
         ) from error
 
 
@@ -110,17 +143,40 @@ def _refuse_dynamic_shapes(exported: torch.export.ExportedProgram, name: str) ->
                 )
 
 
+def mlir_dtype(tensor: torch.Tensor) -> str:
+    """Return a tensor's element type as MLIR spells it.
+
+    Raises:
+        UserError: when programs have no such type.
+    """
+    if tensor.dtype not in MLIR_DTYPES:
+        raise UserError(
+            f"The network has a tensor of {tensor.dtype}, and programs have {listed(PROGRAM_DTYPES)}. "
+            "Convert it first: complex numbers with torch.view_as_real, others as with model.float()."
+        )
+    return MLIR_DTYPES[tensor.dtype]
+
+
 def described(role: str, name: str, tensor: torch.Tensor) -> Argument:
-    """Return the signature of a tensor."""
-    return Argument(role, name, MLIR_DTYPES[tensor.dtype], tuple(tensor.shape))
+    """Return the signature of a tensor.
+
+    Raises:
+        UserError: when programs do not have its element type.
+    """
+    return Argument(role, name, mlir_dtype(tensor), tuple(tensor.shape))
 
 
 def _as_called(module: torch.nn.Module, inputs: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return the inputs as positional and keyword arguments: positional where the forward method takes any number."""
+    """Return the inputs as positional and keyword arguments: positional where the forward method has no name for them.
+
+    That is, where it takes any number of them, or does not take them by name.
+    """
     parameters = inspect.signature(module.forward).parameters.values()
     if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters):
         return tuple(inputs.values()), {}
-    return (), dict(inputs)
+    nameless = [one.name for one in parameters if one.kind is one.POSITIONAL_ONLY and one.name in inputs]
+    by_name = {name: tensor for name, tensor in inputs.items() if name not in nameless}
+    return tuple(inputs[name] for name in nameless), by_name
 
 
 def called(module: torch.nn.Module, inputs: Mapping[str, Any]) -> Any:
@@ -138,7 +194,7 @@ def input_names(module: torch.nn.Module, count: int) -> list[str]:
     parameters = list(inspect.signature(module.forward).parameters.values())
     if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters):
         return [f"input{index}" for index in range(count)]
-    names = [parameter.name for parameter in parameters]
+    names = [parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD]
     if count > len(names):
         raise UserError(
             f"{type(module).__name__}.forward takes {len(names)} inputs ({', '.join(names)}), and {count} shapes are "
@@ -161,11 +217,23 @@ def _place(error: BaseException) -> str:
 
 
 def _own_frames(frames: Sequence[traceback.FrameSummary]) -> list[traceback.FrameSummary]:
-    """Return the frames within forward methods that are not PyTorch's own."""
-    torch_folder = f"{Path(torch.__file__).parent}{os.sep}"
+    """Return the frames within forward methods that are not PyTorch's own, nor Python's."""
     here = str(Path(__file__).parent)
     return [
         frame
         for frame in frames
-        if not frame.filename.startswith((torch_folder, here, "<")) and frame.name not in ("<module>",)
+        if not frame.filename.startswith((_TORCH, here, "<"))
+        and not _is_of_python(frame.filename)
+        and frame.name not in ("<module>",)
     ]
+
+
+def _is_of_python(file: str) -> bool:
+    """Tell whether a file is of the standard library. Packages may lie below it, such as one that has networks."""
+    return file.startswith(_PYTHON) and not {"site-packages", "dist-packages"} & set(Path(file).parts)
+
+
+def _is_about_tensors(error: Exception) -> bool:
+    """Tell whether PyTorch, and not the network's own code, found something wrong with tensors."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return isinstance(error, RuntimeError) and bool(frames) and frames[-1].filename.startswith(_TORCH)

@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from mlir_datagen.errors import UserError
-from mlir_datagen.nn.capture import capture, quiet
+from mlir_datagen.errors import UserError, listed
+from mlir_datagen.nn.capture import PROGRAM_DTYPES, capture, quiet
 from mlir_datagen.nn.signature import Converted
-from mlir_datagen.nn.state import is_uniform, state_tensors
+from mlir_datagen.nn.state import as_numpy, is_uniform, state_tensors
 
 
 def convert(
@@ -34,6 +34,11 @@ def convert(
     converted = _convert_with(converter, module, inputs, name, constant)
     if not converted.results:
         raise UserError(f"{name} returns no tensor, so that its program would compute nothing.")
+    if foreign := [result.dtype for result in converted.results if result.dtype not in PROGRAM_DTYPES]:
+        raise UserError(
+            f"{name} returns a tensor of {foreign[0]}, and programs have {listed(PROGRAM_DTYPES)}. "
+            "Return complex numbers as torch.view_as_real gives them."
+        )
     return converted
 
 
@@ -81,14 +86,14 @@ def _dense_literal(tensor: torch.Tensor) -> str:
     if tensor.dtype == torch.bool:
         return f"dense<{_nested(tensor.tolist())}>"
     # Little-endian, as MLIR reads it everywhere.
-    data = tensor.contiguous().numpy()
+    data = as_numpy(tensor.contiguous())
     return f'dense<"0x{data.astype(data.dtype.newbyteorder("<")).tobytes().hex().upper()}">'
 
 
 def _scalar(value: torch.Tensor) -> str:
     if value.dtype.is_floating_point:
         # As bits: a decimal number would have to be rounded.
-        bits = value.numpy()
+        bits = as_numpy(value)
         return f"0x{bits.astype(bits.dtype.newbyteorder('>')).tobytes().hex().upper()}"
     return str(value.item()).lower()
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
+from numpy.typing import NDArray
 
+from mlir_datagen.errors import UserError
 from mlir_datagen.nn.signature import Argument
 
 
@@ -22,8 +24,27 @@ def state_tensors(module: torch.nn.Module) -> list[StateTensor]:
     """Return a network's parameters, then its buffers; one that is used under two names comes once."""
     return [
         *(StateTensor("parameter", name, tensor.detach()) for name, tensor in module.named_parameters()),
-        *(StateTensor("buffer", name, tensor) for name, tensor in module.named_buffers()),
+        *(StateTensor("buffer", name, tensor.detach()) for name, tensor in module.named_buffers()),
     ]
+
+
+def require_values(module: torch.nn.Module) -> None:
+    """Refuse a network whose parameters and buffers are not there yet.
+
+    Raises:
+        UserError: with what makes them.
+    """
+    for name, held in (*module.named_parameters(), *module.named_buffers()):
+        if isinstance(held, torch.nn.parameter.UninitializedTensorMixin):
+            raise UserError(
+                f'The network has no values for "{name}" yet, whose shape its first inputs decide. Call it once: '
+                "model(example)."
+            )
+        if held.device.type == "meta":
+            raise UserError(
+                f'The network has no values for "{name}", which is on the device "meta". Build it without that device, '
+                "or give it memory with model.to_empty(device='cpu') and load its weights."
+            )
 
 
 def splat(module: torch.nn.Module) -> None:
@@ -43,6 +64,25 @@ def is_uniform(tensor: torch.Tensor) -> bool:
     return tensor.numel() > 0 and bool((tensor == tensor.flatten()[0]).all())
 
 
-def chosen(arguments: tuple[Argument, ...], tensors: Mapping[str, torch.Tensor]) -> list[torch.Tensor]:
-    """Return the tensors that a function's arguments name, in order."""
-    return [tensors[argument.name] for argument in arguments]
+def as_numpy(tensor: torch.Tensor) -> NDArray[Any]:
+    """Return a tensor as an array.
+
+    Raises:
+        UserError: when numpy does not have its dtype.
+    """
+    try:
+        array: NDArray[Any] = tensor.numpy()
+    except TypeError as error:
+        raise UserError(
+            f"The network has a tensor of {tensor.dtype}, which cannot be a constant in the text. Make the weights "
+            "arguments (weights='arguments'), or convert the network first, as with model.float()."
+        ) from error
+    return array
+
+
+def chosen(
+    arguments: Sequence[Argument], module: torch.nn.Module, inputs: Mapping[str, torch.Tensor]
+) -> list[torch.Tensor]:
+    """Return the tensors that a function's arguments name, in order: an input and a buffer may have one name."""
+    state = {one.name: one.tensor for one in state_tensors(module)}
+    return [(inputs if argument.role == "input" else state)[argument.name] for argument in arguments]

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import torch
 
+from mlir_datagen.errors import Rejection
 from mlir_datagen.mlir.fx_import import (
+    copy_repeated_results,
     function_results,
     import_network,
     module_text,
     remove_unused_arguments,
     replace_arguments,
 )
-from mlir_datagen.nn.capture import called, capture, described, quiet
+from mlir_datagen.nn.capture import called, capture, changed_inputs, described, quiet
 from mlir_datagen.nn.signature import Argument, Converted
-from mlir_datagen.nn.state import StateTensor, state_tensors
+from mlir_datagen.nn.state import StateTensor, as_numpy, state_tensors
 
 
 class _Lifted(torch.nn.Module):
@@ -25,21 +27,37 @@ class _Lifted(torch.nn.Module):
     Frozen into the program, the weights of a small network would already take a hundred megabytes of text.
     """
 
-    def __init__(self, module: torch.nn.Module, inputs: list[str], state: list[StateTensor]) -> None:
+    def __init__(self, module: torch.nn.Module, inputs: Sequence[str], copied: Collection[str]) -> None:
         super().__init__()
         # In a list, so that it is not a submodule whose parameters would be captured too.
         self._network = [module]
         self._inputs = inputs
-        self._state = [tensor.name for tensor in state]
+        self._copied = copied
+        self._places = _places(module)
 
     def forward(self, *tensors: torch.Tensor) -> Any:
         count = len(self._inputs)
         network = _Called(self._network[0])
-        named = {f"network.{name}": tensor for name, tensor in zip(self._state, tensors[count:], strict=True)}
-        inputs = dict(zip(self._inputs, tensors[:count], strict=True))
-        returned = torch.func.functional_call(network, named, (inputs,))
+        named = {f"network.{name}": tensors[count + index] for name, index in self._places.items()}
+        inputs = {
+            name: tensor.clone() if name in self._copied else tensor
+            for name, tensor in zip(self._inputs, tensors[:count], strict=True)
+        }
+        # PyTorch's own tying of weights would put tensors of the export into a module that has two names, for good.
+        returned = torch.func.functional_call(network, named, (inputs,), tie_weights=False)
         # A program gives tensors: what else a network returns, such as None, is no part of it.
         return [leaf for leaf in torch.utils._pytree.tree_leaves(returned) if isinstance(leaf, torch.Tensor)]
+
+
+def _places(module: torch.nn.Module) -> dict[str, int]:
+    """Return where in `state_tensors` each parameter and buffer is, by its name; those that are tied have several."""
+    numbers = {id(held): index for index, held in enumerate([*module.parameters(), *module.buffers()])}
+    return {
+        f"{path}.{name}" if path else name: numbers[id(held)]
+        for path, layer in module.named_modules()
+        for name, held in (*layer._parameters.items(), *layer._buffers.items())
+        if held is not None
+    }
 
 
 class _Called(torch.nn.Module):
@@ -65,28 +83,38 @@ def convert_through_torch_mlir(
         constant: whether parameters and buffers become constants.
 
     Raises:
-        UserError: when the network cannot be captured.
+        UserError: when the network cannot be captured, or changes its own parameters or buffers.
         Rejection: at stage `emitted`, when torch-mlir cannot convert it.
     """
     state = state_tensors(module)
-    lifted = _Lifted(module, list(inputs), state)
-    tensors = {**inputs, **{f"state {index}": one.tensor for index, one in enumerate(state)}}
-    exported = capture(lifted.eval(), tensors, name, shown=inputs)
-    with quiet():
-        program = import_network(exported, name)
-    arguments = [
-        *(described("input", input_, tensor) for input_, tensor in inputs.items()),
-        *(described(one.role, one.name, one.tensor) for one in state),
-    ]
+    program = _imported(module, inputs, state, name)
+    taken = [*(StateTensor("input", input_, tensor) for input_, tensor in inputs.items()), *state]
     if constant:
         offset = len(inputs)
-        replace_arguments(program, {offset + index: one.tensor.numpy() for index, one in enumerate(state)})
+        replace_arguments(program, {offset + index: as_numpy(one.tensor) for index, one in enumerate(state)})
     kept = remove_unused_arguments(program, first=len(inputs))
+    copy_repeated_results(program)
     results = function_results(program)
     return Converted(
         text=module_text(program),
-        arguments=tuple(arguments[index] for index in kept),
+        arguments=tuple(described(*taken[index]) for index in kept),
         results=tuple(
             Argument("output", f"output{index}", dtype, shape) for index, (dtype, shape) in enumerate(results)
         ),
     )
+
+
+def _imported(
+    module: torch.nn.Module, inputs: Mapping[str, torch.Tensor], state: Sequence[StateTensor], name: str
+) -> Any:
+    """Return the network as a module of linalg operations whose results are those of its forward method."""
+    copied: Collection[str] = ()
+    for _ in range(2):
+        exported = capture(_Lifted(module, list(inputs), copied).eval(), inputs, name, state)
+        with quiet():
+            program = import_network(exported, name)
+            if len(function_results(program)) == len(exported.graph_signature.user_outputs):
+                return program
+            # torch-mlir gives what the forward method changes in place as further results; work on copies instead.
+            copied = changed_inputs(exported, list(inputs), state)
+    raise Rejection("emitted", "torch-mlir gives other results than the forward method")

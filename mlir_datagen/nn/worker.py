@@ -12,12 +12,15 @@ from pathlib import Path
 from mlir_datagen.errors import Rejection, UserError
 from mlir_datagen.nn.model_spec import ConverterSettings, ModelSpec
 from mlir_datagen.nn.signature import Converted
-from mlir_datagen.proving.job import LEVELS, Failure
+from mlir_datagen.proving.job import Failure
 from mlir_datagen.proving.sandbox import limit_memory, limit_processor_time, too_much_memory
 from mlir_datagen.proving.settings import SandboxLimits
 
 PRELOADED = ("torch", "torch._dynamo", __name__, "mlir_datagen.nn.through_torch_mlir")
 """What every network's process would take seconds to import, and is forked with instead."""
+
+FIRST_STAGE = "emitted"
+"""What a network fails whose process ended before it reached another."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class NetworkJob:
         trust: packages whose classes may be imported.
         level: how far it is checked, one of `LEVELS`.
         weights_file: where its parameters and buffers are written, if anywhere.
+        stage_file: where the stage that it reaches is noted, if anywhere; its process may write beside it.
     """
 
     spec: ModelSpec
@@ -39,6 +43,7 @@ class NetworkJob:
     trust: tuple[str, ...]
     level: str
     weights_file: Path | None
+    stage_file: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,19 @@ class NetworkProof:
     relative_error: float | None
 
 
+class _Stages:
+    """The stage that a network has reached, in a file too, which outlives a process that crashes."""
+
+    def __init__(self, file: Path | None) -> None:
+        self.reached = FIRST_STAGE
+        self._file = file
+
+    def enter(self, stage: str) -> None:
+        self.reached = stage
+        if self._file is not None:
+            self._file.write_text(stage)
+
+
 def convert_network(job: NetworkJob) -> NetworkProof | Failure:
     """Build, convert and check a network in this process, which serves this one alone."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -58,32 +76,38 @@ def convert_network(job: NetworkJob) -> NetworkProof | Failure:
     limit_memory(limits.memory_bytes)
     # What transformers remarks on unusual sizes.
     logging.disable(logging.WARNING)
-    with tempfile.TemporaryDirectory(prefix="mlir_datagen_") as scratch:
+    stages = _Stages(job.stage_file)
+    with tempfile.TemporaryDirectory(prefix="mlir_datagen_", dir=job.stage_file and job.stage_file.parent) as scratch:
         # torch-mlir writes its reports under fixed names.
         os.environ["TMPDIR"] = tempfile.tempdir = scratch
         try:
-            return _convert(job)
+            return _convert(job, stages)
         except Rejection as rejection:
             return Failure(rejection.stage, rejection.reason)
         except UserError as error:
-            return Failure("emitted", str(error))
-        except (MemoryError, RuntimeError) as error:
-            from mlir_datagen.nn.building import is_about_memory
-
-            if not isinstance(error, MemoryError) and not is_about_memory(error):
-                raise
-            return Failure("emitted", too_much_memory("converter", limits))
+            return Failure(stages.reached, str(error))
+        except BaseException as error:
+            # The network's own code raises what it likes, SystemExit included, and the others have to go on.
+            return Failure(stages.reached, _reason(error, limits))
         finally:
             tempfile.tempdir = None
 
 
-def _convert(job: NetworkJob) -> NetworkProof:
+def _reason(error: BaseException, limits: SandboxLimits) -> str:
+    from mlir_datagen.nn.building import first_line, is_about_memory
+
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and is_about_memory(error)):
+        return too_much_memory("converter", limits)
+    return f"{type(error).__name__}: {first_line(error)}"
+
+
+def _convert(job: NetworkJob, stages: _Stages) -> NetworkProof:
     import torch
 
     from mlir_datagen.mlir.lower import lower
     from mlir_datagen.mlir.parse import Contexts
     from mlir_datagen.nn.building import build_model, example_inputs
-    from mlir_datagen.nn.comparison import compare, run
+    from mlir_datagen.nn.comparison import compare, reference, run
     from mlir_datagen.nn.conversion import convert
     from mlir_datagen.nn.state import splat
 
@@ -99,10 +123,14 @@ def _convert(job: NetworkJob) -> NetworkProof:
         from mlir_datagen.dataset.weights import save_weights
 
         save_weights(job.weights_file, module, converted)
-    if LEVELS.index(job.level) < LEVELS.index("lower"):
+    if job.level not in ("lower", "execute"):
         return NetworkProof(converted, None, None)
-    if job.level == "lower":
-        lower(converted.text, Contexts().next())
+    # First, since a program may crash on inputs that PyTorch refuses.
+    expected = reference(module, inputs, job.spec.name) if job.level == "execute" else None
+    stages.enter("lowered")
+    lowered = lower(converted.text, Contexts().next())
+    if expected is None:
         return NetworkProof(converted, None, None)
-    errors = compare(run(converted, module, inputs), module, inputs)
+    stages.enter("executed")
+    errors = compare(run(lowered, converted, module, inputs, job.spec.name), converted, expected)
     return NetworkProof(converted, errors.absolute, errors.relative)

@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import orjson
@@ -15,7 +16,7 @@ from pebble import ProcessExpired, ProcessPool
 
 from mlir_datagen.config import RunConfig
 from mlir_datagen.config.compose import choosing
-from mlir_datagen.dataset.weights import weights_file
+from mlir_datagen.dataset.weights import remove_weights, weights_file
 from mlir_datagen.errors import Rejection
 from mlir_datagen.mlir.cost import module_flops
 from mlir_datagen.mlir.parse import Contexts, Verifier
@@ -75,32 +76,35 @@ class Networks:
         if not models:
             return
         config = self._config
-        with _NetworkPool(len(models)) as pool:
+        with TemporaryDirectory(prefix="mlir_datagen_") as scratch, _NetworkPool(len(models)) as pool:
             # Only a network that uses no processor time, and so escapes the limit on it, can take so long.
             seconds = self._limits.seconds + _GRACE_SECONDS
-            futures = []
+            futures: list[tuple[NetworkJob, Any]] = []
             for spec in models:
                 file = weights_file(self._root, spec.name) if save_weights else None
-                job = NetworkJob(spec, config.seed, converter, config.trust, level, file)
-                futures.append(pool.schedule(worker.convert_network, args=(job,), timeout=seconds))
-            for spec, future in zip(models, futures, strict=True):
-                outcome = self._outcome(spec, converter, level, future)
+                job = NetworkJob(
+                    spec, config.seed, converter, config.trust, level, file, Path(scratch) / f"{spec.name}.stage"
+                )
+                futures.append((job, pool.schedule(worker.convert_network, args=(job,), timeout=seconds)))
+            for job, future in futures:
+                outcome = self._outcome(job, future)
                 if save_weights and isinstance(outcome, Rejected):
                     # They were written before the check that failed.
-                    weights_file(self._root, spec.name).unlink(missing_ok=True)
-                yield spec, outcome
+                    remove_weights(self._root, job.spec.name)
+                yield job.spec, outcome
 
     @staticmethod
     def _key(spec: ModelSpec, converter: ConverterSettings) -> tuple[str, str]:
         return spec.name, orjson.dumps([spec.to_saved(), converter.kind, converter.weights]).decode()
 
-    def _outcome(self, spec: ModelSpec, converter: ConverterSettings, level: str, future: Any) -> Program | Rejected:
+    def _outcome(self, job: NetworkJob, future: Any) -> Program | Rejected:
+        spec, converter = job.spec, job.converter
         try:
             outcome: NetworkProof | Failure = future.result()
         except ProcessExpired as expired:
-            outcome = Failure("emitted", why_ended(expired.exitcode, "converter", self._limits))
+            outcome = Failure(_reached(job), why_ended(expired.exitcode, "converter", self._limits))
         except FutureTimeoutError:
-            outcome = Failure("emitted", f"it did not end within {self._limits.seconds + _GRACE_SECONDS} s")
+            outcome = Failure(_reached(job), f"it did not end within {self._limits.seconds + _GRACE_SECONDS} s")
         if isinstance(outcome, NetworkProof):
             try:
                 self._verifier.verify(outcome.converted.text)
@@ -109,7 +113,7 @@ class Networks:
         if isinstance(outcome, Failure):
             written, command = _spec_json(spec, converter), self._command(spec, converter)
             return Rejected(NETWORK, NETWORKS_SPLIT, written, outcome.stage, outcome.reason, command, spec.name)
-        return self._program(spec, converter, level, outcome)
+        return self._program(spec, converter, job.level, outcome)
 
     def _program(self, spec: ModelSpec, converter: ConverterSettings, level: str, proof: NetworkProof) -> Program:
         converted = proof.converted
@@ -151,6 +155,12 @@ class Networks:
 def _spec_json(spec: ModelSpec, converter: ConverterSettings) -> str:
     how = {"kind": converter.kind, "weights": converter.weights}
     return orjson.dumps({"name": spec.name, "model": spec.to_saved(), "converter": how}).decode()
+
+
+def _reached(job: NetworkJob) -> str:
+    """Return the stage that a network had reached whose process ended."""
+    assert job.stage_file is not None
+    return job.stage_file.read_text() if job.stage_file.exists() else worker.FIRST_STAGE
 
 
 class _NetworkPool:

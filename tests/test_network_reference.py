@@ -1,0 +1,164 @@
+"""What a network's results are held against: PyTorch's own, whatever the network does with dtypes and infinities."""
+
+from __future__ import annotations
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+from test_network_bad_input import described, in_process
+from torch import nn
+
+from mlir_datagen import NeuralNetworkToMLIR, UserError
+from mlir_datagen.config.compose import compose_config
+from mlir_datagen.nn.worker import NetworkJob
+from mlir_datagen.proving.job import Failure
+from mlir_datagen.sources.networks import _reached
+
+CONVERTERS = pytest.mark.parametrize("use_torch_mlir", [True, False])
+
+
+class Calls(nn.Module):
+    """A network whose forward method is a function of a layer and an input."""
+
+    def __init__(self, function, layer=None):
+        super().__init__()
+        self.function, self.layer = function, layer
+
+    def forward(self, x):
+        return self.function(self.layer, x)
+
+
+class WithGradient(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("offset", torch.ones(3, requires_grad=True))
+
+    def forward(self, x):
+        return x + self.offset
+
+
+def converted(model, folder, shape=(2, 3), **settings):
+    NeuralNetworkToMLIR(folder).convert_model(model, shape, "mine", check="execute", **settings)
+    (row,) = pq.read_table(folder / "index.parquet").to_pylist()
+    return row
+
+
+@CONVERTERS
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: nn.Sequential(nn.Linear(3, 3), Calls(lambda _, x: x.to(torch.float32)), nn.Linear(3, 2)),
+        lambda: Calls(lambda layer, x: (x * 2, layer.weight), nn.Linear(3, 2)),
+        WithGradient,
+        lambda: Calls(lambda _, x: x.masked_fill(x > 0, float("-inf"))),
+    ],
+    ids=["names its dtype", "returns a parameter", "buffer with a gradient", "infinities"],
+)
+def test_networks_that_are_right(make, use_torch_mlir, tmp_path):
+    assert converted(make(), tmp_path, use_torch_mlir=use_torch_mlir)["error"] < 1e-6
+
+
+class Counts(nn.Module):
+    """Replaces its buffer each time that it is called."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("calls", torch.zeros(3))
+
+    def forward(self, x):
+        self.calls = self.calls + 1
+        return x * self.calls
+
+
+def test_a_buffer_that_is_replaced_is_left_as_it_was(tmp_path):
+    model = Counts()
+    calls = model.calls
+    assert converted(model, tmp_path, use_torch_mlir=True)["error"] < 1e-6
+    assert model.calls is calls
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_a_network_that_cannot_be_copied(tmp_path):
+    model = nn.utils.weight_norm(nn.Linear(3, 2))
+    assert converted(model, tmp_path, use_torch_mlir=True)["error"] < 1e-6
+    assert model(torch.ones(2, 3)).shape == (2, 2)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_what_is_finite_in_pytorch_has_to_be_in_the_program(value, tmp_path, monkeypatch):
+    from mlir_datagen.nn import comparison
+
+    monkeypatch.setattr(comparison, "_results_in_double", lambda module, inputs: None)
+    plain = comparison.reference
+    monkeypatch.setattr(
+        comparison, "reference", lambda *given: plain(*given)._replace(values=[torch.ones(2, 3).numpy()])
+    )
+    with pytest.raises(UserError, match="failed at the stage 'matched': the result holds NaN or inf"):
+        converted(Calls(lambda _, x: torch.full_like(x, value)), tmp_path)
+
+
+def test_a_nan_is_never_right(tmp_path):
+    with pytest.raises(UserError, match="failed at the stage 'matched': the result holds NaN or inf"):
+        converted(Calls(lambda _, x: torch.log(x - 5)), tmp_path)
+
+
+def test_results_of_another_element_type_are_refused(tmp_path, monkeypatch):
+    from mlir_datagen.nn import comparison
+
+    plain = comparison.reference
+    monkeypatch.setattr(comparison, "reference", lambda *given: plain(*given)._replace(dtypes=["f64"]))
+    with pytest.raises(UserError, match=r"'matched': the results are f32 \[2, 3\] instead of f64 \[2, 3\]"):
+        converted(nn.ReLU(), tmp_path)
+
+
+def test_element_types_that_numpy_has_not(tmp_path):
+    model, inputs = nn.Linear(3, 2).bfloat16(), [torch.ones(2, 3, dtype=torch.bfloat16)]
+    with pytest.raises(UserError) as caught:
+        converted(model, tmp_path, inputs, use_torch_mlir=True)
+    assert str(caught.value).startswith("mine takes or gives a tensor of bf16, which numpy does not have, so that")
+    with pytest.raises(UserError, match=r"a tensor of torch\.bfloat16, which cannot be a constant in the text\. Make"):
+        NeuralNetworkToMLIR(tmp_path).convert_model(model, inputs, "mine", True, weights="embedded")
+
+
+def test_a_program_that_cannot_be_linked_is_not_called(tmp_path, monkeypatch):
+    # As where the processor leaves the conversion of bf16 to the compiler's library.
+    monkeypatch.setattr("mlir_datagen.mlir.jit.ExecutionEngine.raw_lookup", lambda engine, name: None)
+    with pytest.raises(UserError, match="failed at the stage 'executed': it cannot be compiled: it calls functions"):
+        converted(nn.ReLU(), tmp_path)
+
+
+@CONVERTERS
+@pytest.mark.parametrize(
+    ("model", "inputs", "expected"),
+    [
+        (nn.Embedding(10, 4), [torch.tensor([10**12])], "IndexError: index out of range in self"),
+        (nn.Embedding(10, 4), [torch.tensor([-1])], "IndexError: index out of range in self"),
+    ],
+    ids=["far", "negative"],
+)
+def test_what_pytorch_refuses_is_not_run(model, inputs, expected, use_torch_mlir, tmp_path):
+    with pytest.raises(UserError) as caught:
+        converted(model, tmp_path, inputs, use_torch_mlir=use_torch_mlir)
+    assert str(caught.value).startswith("mine cannot be run with these inputs (input: [")
+    assert expected in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_network_in_double_precision_is_not_run_on_inputs_in_single(tmp_path):
+    with pytest.raises(UserError, match=r"mine cannot be run with these inputs .+ must have the same dtype"):
+        converted(nn.Linear(3, 2).double(), tmp_path, use_torch_mlir=True)
+
+
+def test_a_failure_names_the_stage_that_was_reached(tmp_path, monkeypatch):
+    def fails(*arguments):
+        raise ZeroDivisionError("by zero\nand more")
+
+    monkeypatch.setattr("mlir_datagen.nn.comparison.run", fails)
+    config = compose_config(["ops=[]", described("planted_networks.Returns")])
+    job = NetworkJob(
+        config.models["mine"], 0, config.converter, ("planted_networks",), "execute", None, tmp_path / "mine.stage"
+    )
+    assert _reached(job) == "emitted"
+    assert in_process(job) == Failure("executed", "ZeroDivisionError: by zero")
+    # So it is known, too, where a process was that did not live to tell.
+    assert _reached(job) == "executed"
