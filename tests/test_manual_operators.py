@@ -196,7 +196,8 @@ def test_a_user_registers_a_layer(own_registry):
 def test_a_layers_handler_that_returns_something_else_is_named(own_registry):
     register_layer(nn.Linear)(lambda builder, layer, x: x)
     with pytest.raises(
-        UserError, match=r'handler of Linear returned tensor<2x4xf32> for the layer "0".*tensor<2x3xf32>'
+        UserError,
+        match=r'layer "0" of class Linear returned one value of type tensor<2x4xf32>, and must return .*2x3xf32',
     ):
         convert(nn.Sequential(nn.Linear(4, 3)), torch.randn(2, 4))
 
