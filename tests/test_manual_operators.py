@@ -234,6 +234,13 @@ def test_what_cannot_be_converted_is_said():
         convert(Counting(), torch.randn(3))
     with pytest.raises(UserError, match=r'aten\.convolution\.default in the module "0".*transposed convolutions'):
         convert(nn.Sequential(nn.ConvTranspose2d(3, 4, 2)), torch.randn(1, 3, 4, 4))
+    integers = torch.tensor([1, 2, 3])
+    with pytest.raises(UserError, match=r"aten\.pow\.Scalar in the model itself .*powers of integers.*2\.0 \*\* x"):
+        convert(Calls(lambda x: 2**x), integers)
+    with pytest.raises(UserError, match=r"max_pool2d.*windows of integers are not converted.*x\.float\(\)"):
+        convert(nn.MaxPool2d(2), torch.ones(1, 1, 4, 4, dtype=torch.int64))
+    with pytest.raises(UserError, match=r"A number is read out of a tensor in the model itself .*depends on data"):
+        convert(Calls(lambda x: x * x.sum().item()), torch.randn(3))
     network = nn.ReLU()
     dynamic = torch.export.export(network, (torch.randn(3, 2),), dynamic_shapes=({0: torch.export.Dim("batch")},))
     from mlir_datagen.nn.manual import convert_manual

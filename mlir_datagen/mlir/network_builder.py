@@ -233,7 +233,9 @@ class NetworkBuilder(FunctionBuilder):
         if tuple(sizes) == value.type.shape:
             return value
         type_ = tensor(tuple(sizes), value.type.dtype)
-        window = f"{list(offsets)} {list(sizes)} {list(strides or [1] * len(sizes))}"
+        # An empty window may begin at the end, which MLIR takes to be outside.
+        offsets = [offset if size else 0 for offset, size in zip(offsets, sizes, strict=True)]
+        window = f"{offsets} {list(sizes)} {list(strides or [1] * len(sizes))}"
         text = f"tensor.extract_slice {value.name}{window} : {value.type.text} to {type_.text}"
         return self._operation(text, type_, value.name)
 
@@ -251,6 +253,8 @@ class NetworkBuilder(FunctionBuilder):
 
     def insert(self, value: Value, into: Value, offsets: Sequence[int], strides: Sequence[int] | None = None) -> Value:
         """Return `into` with the value's elements in place of every `strides`-th from `offsets`."""
+        if 0 in value.type.shape:
+            return into
         rank = len(offsets)
         window = f"{list(offsets)} {list(value.type.shape)} {list(strides or [1] * rank)}"
         types = f"{value.type.text} into {into.type.text}"
