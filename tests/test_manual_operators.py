@@ -234,6 +234,9 @@ def test_what_cannot_be_converted_is_said():
         convert(Counting(), torch.randn(3))
     with pytest.raises(UserError, match=r'aten\.convolution\.default in the module "0".*transposed convolutions'):
         convert(nn.Sequential(nn.ConvTranspose2d(3, 4, 2)), torch.randn(1, 3, 4, 4))
+    for settings in ({"scale_factor": 1.5}, {"scale_factor": 2.1}, {"size": (5, 8)}):
+        with pytest.raises(UserError, match=r"upsample_nearest2d.*for integer factors alone"):
+            convert(nn.Upsample(**settings), torch.randn(1, 1, 4, 4))
     integers = torch.tensor([1, 2, 3])
     with pytest.raises(UserError, match=r"aten\.pow\.Scalar in the model itself .*powers of integers.*2\.0 \*\* x"):
         convert(Calls(lambda x: 2**x), integers)
