@@ -106,6 +106,12 @@ def test_the_network_itself_may_be_the_layer():
     assert largest_error(Two(), convert(Two(), x), x) < 1e-6
 
 
+def test_a_handler_of_the_network_itself_is_named_as_such():
+    register_layer(Two)(lambda builder, layer, x: x)
+    with pytest.raises(UserError, match=r"handler of the network itself, of class Two, returned one value"):
+        convert(Two(), torch.randn(2, 3))
+
+
 class Asinh(nn.Module):
     def forward(self, x):
         return torch.asinh(x)

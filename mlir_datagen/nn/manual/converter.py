@@ -157,7 +157,8 @@ class _Conversion:
         prefix = f"{layer.path}." if layer.path else ""
         types = tuple(tensor_type(node.meta["val"]) for node in layer.outputs)
         call = LayerCall(layer.module, types, lambda name: self._weights[prefix + name])
-        emits = f'layer "{layer.path}" of class {type(layer.module).__name__}'
+        name = type(layer.module).__name__
+        emits = f'layer "{layer.path}" of class {name}' if layer.path else f"network itself, of class {name},"
         callee = Callee(layer.handler, emits, _ARGUMENTS_OF_LAYERS, is_users=True, may_leave_out=False)
         arguments = (self._builder, call, *[self._value_of(node) for node in layer.inputs])
         returned = called(callee, types[0] if len(types) == 1 else types, arguments, {})
