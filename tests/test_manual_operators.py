@@ -196,7 +196,8 @@ def test_a_user_registers_a_layer(own_registry):
 def test_a_layers_handler_that_returns_something_else_is_named(own_registry):
     register_layer(nn.Linear)(lambda builder, layer, x: x)
     with pytest.raises(
-        UserError, match=r'handler of Linear returned tensor<2x4xf32> for the layer "0".*tensor<2x3xf32>'
+        UserError,
+        match=r'layer "0" of class Linear returned one value of type tensor<2x4xf32>, and must return .*2x3xf32',
     ):
         convert(nn.Sequential(nn.Linear(4, 3)), torch.randn(2, 4))
 
@@ -233,6 +234,16 @@ def test_what_cannot_be_converted_is_said():
         convert(Counting(), torch.randn(3))
     with pytest.raises(UserError, match=r'aten\.convolution\.default in the module "0".*transposed convolutions'):
         convert(nn.Sequential(nn.ConvTranspose2d(3, 4, 2)), torch.randn(1, 3, 4, 4))
+    for settings in ({"scale_factor": 1.5}, {"scale_factor": 2.1}, {"size": (5, 8)}):
+        with pytest.raises(UserError, match=r"upsample_nearest2d.*for integer factors alone"):
+            convert(nn.Upsample(**settings), torch.randn(1, 1, 4, 4))
+    integers = torch.tensor([1, 2, 3])
+    with pytest.raises(UserError, match=r"aten\.pow\.Scalar in the model itself .*powers of integers.*2\.0 \*\* x"):
+        convert(Calls(lambda x: 2**x), integers)
+    with pytest.raises(UserError, match=r"max_pool2d.*windows of integers are not converted.*x\.float\(\)"):
+        convert(nn.MaxPool2d(2), torch.ones(1, 1, 4, 4, dtype=torch.int64))
+    with pytest.raises(UserError, match=r"A number is read out of a tensor in the model itself .*depends on data"):
+        convert(Calls(lambda x: x * x.sum().item()), torch.randn(3))
     network = nn.ReLU()
     dynamic = torch.export.export(network, (torch.randn(3, 2),), dynamic_shapes=({0: torch.export.Dim("batch")},))
     from mlir_datagen.nn.manual import convert_manual

@@ -18,20 +18,20 @@ from mlir_datagen.mlir.reassociation import collapse_then_expand
 from mlir_datagen.mlir.types import TensorType, tensor
 
 _COMBINERS = {
-    # How a reduction combines two elements: of floats, of integers, and what it starts from.
-    "sum": ("arith.addf", "arith.addi"),
-    "product": ("arith.mulf", "arith.muli"),
-    "max": ("arith.maximumf", "arith.maxsi"),
-    "min": ("arith.minimumf", "arith.minsi"),
+    # How a reduction combines two elements: of floats, of integers, and of truth values, which are not signed.
+    "sum": ("arith.addf", "arith.addi", "arith.ori"),
+    "product": ("arith.mulf", "arith.muli", "arith.andi"),
+    "max": ("arith.maximumf", "arith.maxsi", "arith.ori"),
+    "min": ("arith.minimumf", "arith.minsi", "arith.andi"),
 }
 _COMPARISONS = {
-    # Predicates of arith.cmpf (ordered, but for the unequal one) and arith.cmpi (signed).
-    "eq": (1, 0),
-    "ne": (13, 1),
-    "gt": (2, 4),
-    "ge": (3, 5),
-    "lt": (4, 2),
-    "le": (5, 3),
+    # Predicates of arith.cmpf (ordered, but for the unequal one), and of arith.cmpi for signed integers and for i1.
+    "eq": (1, 0, 0),
+    "ne": (13, 1, 1),
+    "gt": (2, 4, 8),
+    "ge": (3, 5, 9),
+    "lt": (4, 2, 6),
+    "le": (5, 3, 7),
 }
 
 
@@ -148,10 +148,9 @@ class NetworkBuilder(FunctionBuilder):
 
     def compare(self, kind: str, lhs: Value, rhs: Value) -> Value:
         """Compare two tensors of one type; `kind` is eq, ne, lt, le, gt or ge, the result's elements are i1."""
-        of_floats, of_integers = _COMPARISONS[kind]
-        if is_float(lhs.type.dtype):
-            return self.map(f"arith.cmpf {{predicate = {of_floats} : i64}}", lhs, rhs, dtype="i1")
-        return self.map(f"arith.cmpi {{predicate = {of_integers} : i64}}", lhs, rhs, dtype="i1")
+        operation = "arith.cmpf" if is_float(lhs.type.dtype) else "arith.cmpi"
+        predicate = _COMPARISONS[kind][_column(lhs.type.dtype)]
+        return self.map(f"{operation} {{predicate = {predicate} : i64}}", lhs, rhs, dtype="i1")
 
     def cast(self, value: Value, dtype: str) -> Value:
         """Convert the elements as PyTorch does: towards zero to integers, and to i1 whatever is not zero."""
@@ -221,7 +220,7 @@ class NetworkBuilder(FunctionBuilder):
         start = {"sum": 0.0, "product": 1.0, "max": lowest(dtype), "min": highest(dtype)}[kind]
         kept = tensor(tuple(n for axis, n in enumerate(value.type.shape) if axis not in reduced), dtype)
         init = self.filled(literal(start, dtype), kept)
-        combiner = _COMBINERS[kind][not is_float(dtype)]
+        combiner = _COMBINERS[kind][_column(dtype)]
         result = self._moved(f"reduce {{ {combiner} }}", value, init, f"dimensions = {reduced}")
         if not keep:
             return result
@@ -234,7 +233,9 @@ class NetworkBuilder(FunctionBuilder):
         if tuple(sizes) == value.type.shape:
             return value
         type_ = tensor(tuple(sizes), value.type.dtype)
-        window = f"{list(offsets)} {list(sizes)} {list(strides or [1] * len(sizes))}"
+        # An empty window may begin at the end, which MLIR takes to be outside.
+        offsets = [offset if size else 0 for offset, size in zip(offsets, sizes, strict=True)]
+        window = f"{offsets} {list(sizes)} {list(strides or [1] * len(sizes))}"
         text = f"tensor.extract_slice {value.name}{window} : {value.type.text} to {type_.text}"
         return self._operation(text, type_, value.name)
 
@@ -252,6 +253,8 @@ class NetworkBuilder(FunctionBuilder):
 
     def insert(self, value: Value, into: Value, offsets: Sequence[int], strides: Sequence[int] | None = None) -> Value:
         """Return `into` with the value's elements in place of every `strides`-th from `offsets`."""
+        if 0 in value.type.shape:
+            return into
         rank = len(offsets)
         window = f"{list(offsets)} {list(value.type.shape)} {list(strides or [1] * rank)}"
         types = f"{value.type.text} into {into.type.text}"
@@ -353,6 +356,11 @@ class NetworkBuilder(FunctionBuilder):
                 needed.update(operation.operands)
                 lines.extend(reversed(self._lines[operation.begin : operation.end]))
         return lines[::-1]
+
+
+def _column(dtype: str) -> int:
+    """Return where `_COMBINERS` and `_COMPARISONS` have what an element type takes: float, integer or i1."""
+    return 0 if is_float(dtype) else 2 if dtype == "i1" else 1
 
 
 def _conversion(source: str, dtype: str) -> str:

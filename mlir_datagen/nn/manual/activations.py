@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from mlir_datagen.mlir.builder import Value
@@ -9,6 +10,9 @@ from mlir_datagen.mlir.network_builder import NetworkBuilder
 from mlir_datagen.mlir.types import TensorType
 from mlir_datagen.nn.manual.operands import Handler
 from mlir_datagen.ops import blocks
+
+_ROUNDING = {"f32": 2.0**-24, "f64": 2.0**-53}
+"""By how much of itself a number of a type may differ from the next one's."""
 
 
 def _relu(builder: NetworkBuilder, result: TensorType, value: Value) -> Value:
@@ -58,11 +62,15 @@ def _elu(
 def _softplus(
     builder: NetworkBuilder, result: TensorType, value: Value, beta: float = 1, threshold: float = 20
 ) -> Value:
-    # max(x, 0) + log(1 + exp(-|x|)) does not overflow, so that the threshold is not needed.
+    # max(x, 0) + log(1 + exp(-|x|)) does not overflow.
     scaled = blocks.elementwise(builder, "mul", value, beta)
     decayed = builder.map("math.exp", blocks.elementwise(builder, "negf", builder.map("math.absf", scaled)))
     total = blocks.elementwise(builder, "add", blocks.relu(builder, scaled), builder.map("math.log1p", decayed))
-    return blocks.elementwise(builder, "div", total, beta)
+    bent = blocks.elementwise(builder, "div", total, beta)
+    if math.exp(-threshold) < threshold * _ROUNDING[result.dtype]:
+        return bent  # Beyond the threshold that is x already, for all the digits that the type has.
+    beyond = builder.compare("gt", scaled, builder.full(threshold, scaled.type))
+    return builder.structured("linalg.select", (beyond, value, bent), builder.empty(result))
 
 
 def _gelu(builder: NetworkBuilder, result: TensorType, value: Value, approximate: str = "none") -> Value:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mlir_datagen.errors import UserError
 from mlir_datagen.mlir.builder import Value
 from mlir_datagen.mlir.element_types import is_float
 from mlir_datagen.mlir.network_builder import NetworkBuilder
@@ -80,6 +81,8 @@ def _absolute(builder: NetworkBuilder, result: TensorType, value: Value) -> Valu
 
 def _power(builder: NetworkBuilder, result: TensorType, base: Operand, exponent: Operand) -> Value:
     base, exponent = converted(builder, result, base, exponent)
+    if not is_float(result.dtype):
+        return _integer_power(builder, result, base, exponent)
     if isinstance(base, Value) and exponent in (2, 3, 4):
         square = blocks.elementwise(builder, "mul", base, base)
         return (
@@ -89,6 +92,21 @@ def _power(builder: NetworkBuilder, result: TensorType, base: Operand, exponent:
     if isinstance(base, Value) and not isinstance(exponent, Value) and exponent in roots:
         return blocks.elementwise(builder, roots[exponent], base)
     return blocks.elementwise(builder, "powf", base, exponent)
+
+
+def _integer_power(builder: NetworkBuilder, result: TensorType, base: Operand, exponent: Operand) -> Value:
+    """Emit products: what MLIR has for powers of integers is not lowered by all its versions."""
+    if not isinstance(base, Value) or isinstance(exponent, Value):
+        raise UserError(
+            "powers of integers whose exponents are a tensor are not converted; make the base a float, as in 2.0 ** x"
+        )
+    power, factor, left = None, base, int(exponent)
+    while left:
+        if left % 2:
+            power = factor if power is None else blocks.elementwise(builder, "mul", power, factor)
+        left //= 2
+        factor = blocks.elementwise(builder, "mul", factor, factor) if left else factor
+    return builder.full(1, result) if power is None else power
 
 
 def _where(builder: NetworkBuilder, result: TensorType, condition: Value, lhs: Operand, rhs: Operand) -> Value:

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from mlir_datagen.errors import UserError
 from mlir_datagen.mlir.builder import Value
 from mlir_datagen.mlir.network_builder import NetworkBuilder
+from mlir_datagen.nn.manual.calling import Callee, called
 from mlir_datagen.nn.manual.errors import UnknownOperatorError, module_path, place, source_line, unknown_operators
-from mlir_datagen.nn.manual.graph import (
-    GETITEM,
-    LayerNodes,
-    decomposed,
-    held_tensors,
-    layers_with_handlers,
-    needed_nodes,
-)
-from mlir_datagen.nn.manual.registry import LayerCall, operator_handler
+from mlir_datagen.nn.manual.graph import GETITEM, decomposed, held_tensors, needed_nodes
+from mlir_datagen.nn.manual.layers import LayerNodes, exported_with_copies, layers_with_handlers, refuse_other_results
+from mlir_datagen.nn.manual.registry import BUILT_IN, LayerCall, operator_handler
 from mlir_datagen.nn.manual.tensors import tensor_type, types_of
 from mlir_datagen.nn.manual.weights import Weights
 from mlir_datagen.nn.signature import Argument, Converted
@@ -29,6 +24,9 @@ __all__ = ["UnknownOperatorError", "convert_manual"]
 
 _ABOUT_PLACE = ("device", "layout", "pin_memory", "memory_format", "non_blocking", "copy", "dtype", "implicit")
 """Keyword arguments that handlers do not see: where and how PyTorch stores a result, whose type they are given."""
+
+_ARGUMENTS_OF_OPERATORS = "the builder, the result's type and the operator's arguments, as PyTorch's schema has them"
+_ARGUMENTS_OF_LAYERS = "the builder, a LayerCall, and the tensors that the layer's forward method takes"
 
 
 def convert_manual(
@@ -67,10 +65,16 @@ class _Conversion:
         function_name: str,
         literals: Mapping[str, str],
     ) -> None:
-        self._program = decomposed(exported)
+        with_copies, are_inputs = exported_with_copies(module, exported)
+        self._program = decomposed(with_copies)
         self._held = held_tensors(self._program)
-        self._nodes = needed_nodes(self._program.graph)
-        self._layers = layers_with_handlers(module, self._nodes, self._held)
+        graph = self._program.graph
+        results = list(graph.output_node().args[0])
+        own = len(results) - len(are_inputs)
+        self._layers = layers_with_handlers(module, graph, results[own:], are_inputs)
+        self._outputs = [node for node in results[:own] if hasattr(node, "all_input_nodes")]
+        self._nodes = needed_nodes(graph, self._outputs, self._layers)
+        refuse_other_results(self._layers, self._nodes, self._outputs)
         self._builder = NetworkBuilder(function_name)
         self._inputs = self._input_arguments()
         self._weights = Weights(self._builder, module, self._program.constants, literals)
@@ -78,9 +82,11 @@ class _Conversion:
 
     def converted(self) -> Converted:
         self._refuse_unknown_operators()
+        emitted: set[int] = set()
         for node in self._nodes:
             if node in self._layers:
-                if node is self._layers[node].nodes[-1]:
+                if id(self._layers[node]) not in emitted:
+                    emitted.add(id(self._layers[node]))
                     self._emit_layer(self._layers[node])
             elif node.op == "call_function":
                 self._values[node] = self._emitted(node)
@@ -135,48 +141,44 @@ class _Conversion:
         arguments = self._value_of(node.args)
         if str(node.target) == GETITEM:
             source, index = arguments
+            if source[index] is None:
+                raise UserError(f"The {_operator(node.args[0])} is converted without its result number {index}.")
             return source[index]
-        handler = operator_handler(str(node.target))
+        name = str(node.target)
+        handler = operator_handler(name)
         assert handler is not None
+        callee = Callee(handler, _operator(node), _ARGUMENTS_OF_OPERATORS, handler is not BUILT_IN.get(name))
         settings = {name: self._value_of(value) for name, value in node.kwargs.items() if name not in _ABOUT_PLACE}
-        try:
-            return handler(self._builder, types_of(node.meta["val"]), *arguments, **settings)
-        except UserError as error:
-            where = place(module_path(node), source_line(node))
-            raise UserError(f"The operator {node.target} in {where} cannot be converted: {error}.") from error
+        types = types_of(node.meta["val"])
+        return called(callee, types, (self._builder, types, *arguments), settings)
 
     def _emit_layer(self, layer: LayerNodes) -> None:
+        inside = set(layer.nodes)
         prefix = f"{layer.path}." if layer.path else ""
         types = tuple(tensor_type(node.meta["val"]) for node in layer.outputs)
         call = LayerCall(layer.module, types, lambda name: self._weights[prefix + name])
-        returned = layer.handler(self._builder, call, *[self._value_of(node) for node in layer.inputs])
-        values = (returned,) if isinstance(returned, Value) else tuple(returned)
-        if [value.type for value in values] != list(types):
-            raise UserError(
-                f'The handler of {type(layer.module).__name__} returned {_types(values)} for the layer "{layer.path}", '
-                f"which gives {', '.join(map(str, types))}."
-            )
-        self._values.update(zip(layer.outputs, values, strict=True))
+        name = type(layer.module).__name__
+        emits = f'layer "{layer.path}" of class {name}' if layer.path else f"network itself, of class {name},"
+        callee = Callee(layer.handler, emits, _ARGUMENTS_OF_LAYERS, is_users=True, may_leave_out=False)
+        arguments = (self._builder, call, *[self._value_of(node) for node in layer.inputs])
+        returned = called(callee, types[0] if len(types) == 1 else types, arguments, {})
+        values = (returned,) if len(types) == 1 else returned
+        # What the layer returns as it took it, or has computed outside, keeps the value that it has.
+        self._values.update((node, value) for node, value in zip(layer.outputs, values, strict=True) if node in inside)
 
     def _results(self) -> list[Value]:
         """Return the values of the outputs that are tensors; those that are arguments or repeated are copied."""
-        (outputs,) = self._nodes[-1].args
         results: list[Value] = []
         taken = {value.name for value in self._inputs.values()}
         taken |= {value.name for _, value in self._weights.arguments()}
-        for node in _flattened(outputs):
-            value = self._value_of(node) if hasattr(node, "all_input_nodes") else None
+        for node in self._outputs:
+            value = self._value_of(node)
             if isinstance(value, Value):
                 results.append(self._builder.copy(value) if value.name in taken else value)
                 taken.add(value.name)
         return results
 
 
-def _flattened(outputs: Any) -> Sequence[Any]:
-    if isinstance(outputs, (list, tuple)):
-        return [each for output in outputs for each in _flattened(output)]
-    return [outputs]
-
-
-def _types(values: Sequence[Value]) -> str:
-    return ", ".join([str(value.type) for value in values]) or "nothing"
+def _operator(node: Any) -> str:
+    """Say which operator a node is, and where in the model it stands."""
+    return f"operator {node.target} in {place(module_path(node), source_line(node))}"

@@ -7,6 +7,7 @@ from typing import Any
 
 from mlir_datagen.errors import UserError
 from mlir_datagen.mlir.builder import Value
+from mlir_datagen.mlir.element_types import is_float
 from mlir_datagen.mlir.network_builder import NetworkBuilder
 from mlir_datagen.mlir.types import TensorType
 from mlir_datagen.nn.manual.operands import Handler, pair
@@ -27,6 +28,7 @@ def _conv2d(
     dilation: Window = 1,
     groups: int = 1,
 ) -> Value:
+    _refuse_integers(result, "convolutions")
     images = _as_batch(builder, image)
     around = _padding(padding, filters, pair(dilation))
     padded = builder.pad(images, (0, 0, *(low for low, _ in around)), (0, 0, *(high for _, high in around)))
@@ -90,6 +92,7 @@ def _max_pool2d(
     dilation: Window = 1,
     ceil_mode: bool = False,
 ) -> Value:
+    _refuse_integers(result, "windows")
     size = pair(kernel)
     step = pair(stride) if stride else size
     positions = (result.shape[-2], result.shape[-1])
@@ -115,6 +118,7 @@ def _avg_pool2d(
     count_include_pad: bool = True,
     divisor_override: int | None = None,
 ) -> Value:
+    _refuse_integers(result, "windows")
     size = pair(kernel)
     step = pair(stride) if stride else size
     positions = (result.shape[-2], result.shape[-1])
@@ -130,6 +134,11 @@ def _adaptive_avg_pool2d(builder: NetworkBuilder, result: TensorType, image: Val
     positions = (result.shape[-2], result.shape[-1])
     pooled = blocks.adaptive_average_pool(builder, _as_batch(builder, image), positions)
     return builder.reshape(pooled, result.shape)
+
+
+def _refuse_integers(result: TensorType, what: str) -> None:
+    if not is_float(result.dtype):
+        raise UserError(f"{what} of integers are not converted; make the tensor a float first, as with x.float()")
 
 
 def _as_batch(builder: NetworkBuilder, image: Value) -> Value:

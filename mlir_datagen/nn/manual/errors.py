@@ -9,6 +9,9 @@ from typing import Any
 
 from mlir_datagen.errors import UserError, listed
 
+_READING = ("aten._local_scalar_dense.default", "aten.item.default")
+"""Operators that give a number for a tensor of one element."""
+
 
 class UnknownOperatorError(UserError):
     """A network uses an operator that has no handler, and that PyTorch does not take apart into such that have one.
@@ -37,8 +40,15 @@ def place(module_path: str, source_line: str) -> str:
     return f"{where} ({source_line})" if source_line else where
 
 
-def unknown_operators(nodes: Sequence[Any]) -> UnknownOperatorError:
+def unknown_operators(nodes: Sequence[Any]) -> UserError:
     """Return the error for these nodes of the graph, which nothing can emit."""
+    for node in nodes:
+        if str(node.target) in _READING:
+            return UserError(
+                f"A number is read out of a tensor in {place(module_path(node), source_line(node))}; it depends on "
+                "data, and a program on tensors has no such numbers. Keep it a tensor, without .item(), float() or "
+                "int()."
+            )
     names = list(dict.fromkeys(str(node.target) for node in nodes))
     return UnknownOperatorError(names[0], module_path(nodes[0]), source_line(nodes[0]), names[1:])
 

@@ -47,11 +47,13 @@ def _attention(
     if enable_gqa:
         heads = query.type.shape[-3]
         key, value = _repeated_heads(builder, key, heads), _repeated_heads(builder, value, heads)
+    # A causal mask lets the first key through for every query.
+    may_hide_all = attn_mask is not None
     if is_causal:
         rows, columns = query.type.shape[-2], key.type.shape[-2]
         steps = builder.broadcast(builder.reshape(builder.iota(rows), (rows, 1)), (rows, columns))
         attn_mask = builder.compare("le", builder.broadcast(builder.iota(columns), (rows, columns)), steps)
-    return blocks.attention(builder, query, key, value, attn_mask, scale)
+    return blocks.attention(builder, query, key, value, attn_mask, scale, may_hide_all=may_hide_all)
 
 
 def _repeated_heads(builder: NetworkBuilder, value: Value, heads: int) -> Value:

@@ -2,14 +2,16 @@
 
 A handler of an operator is called with the builder, the result's type (a tuple of types where there are several
 results), and the operator's arguments as PyTorch's schema orders them: tensors as values, lists as lists, everything
-else as it is. It returns a value, or as many as there are results.
+else as it is. It returns a value, or as many as there are results; among several, None for one that it does not emit.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from mlir_datagen.errors import UserError
 from mlir_datagen.mlir.builder import Value
 from mlir_datagen.mlir.types import TensorType
 from mlir_datagen.nn.manual import (
@@ -50,7 +52,7 @@ class LayerCall(NamedTuple):
 
     Attributes:
         module: the layer itself.
-        results: the types of what the call returns.
+        results: the types of the tensors that the call returns, in order.
         parameter: gives a parameter or a buffer of the layer as a value, by its name in the layer.
     """
 
@@ -69,9 +71,20 @@ def register_operator(name: str) -> Callable[[Handler], Handler]:
 
     Args:
         name: the operator as PyTorch prints it: `aten.conv2d.default` or `mylib.op.default`.
+
+    Raises:
+        UserError: when the name is no such name, or what is decorated cannot be called.
     """
+    if not isinstance(name, str) or not re.fullmatch(r"\w+(\.\w+){2,}", name):
+        printed = f"{name}.default" if re.fullmatch(r"\w+\.\w+", str(name)) else str(name)
+        instead = printed if re.fullmatch(r"\w+(\.\w+){2,}", printed) else "aten.relu.default"
+        raise UserError(
+            f"register_operator got {_shown(name)}, and takes the name of an operator with its overload, as PyTorch "
+            f'prints it. Write @register_operator("{instead}") above the handler.'
+        )
 
     def register(handler: Handler) -> Handler:
+        _refuse_what_cannot_be_called(handler, f'register_operator("{name}")')
         _operators[name] = handler
         return handler
 
@@ -81,18 +94,43 @@ def register_operator(name: str) -> Callable[[Handler], Handler]:
 def register_layer(layer: type[torch.nn.Module]) -> Callable[[LayerHandler], LayerHandler]:
     """Return a decorator that makes a function the handler of all layers of a class, in place of any other.
 
-    The handler is called with the builder, a `LayerCall`, and the tensors that the layer takes from outside as values,
-    in the order in which it first uses them. It returns a value, or as many as the layer has results.
+    The handler is called with the builder, a `LayerCall`, and the tensors that the layer's forward method is called
+    with as values, in the order of its arguments. It returns a value, or as many as forward returns, in its order.
 
     Args:
         layer: the class; layers of its subclasses are not meant.
+
+    Raises:
+        UserError: when it is no class of layers, or what is decorated cannot be called.
     """
+    import torch
+
+    if not isinstance(layer, type) or not issubclass(layer, torch.nn.Module):
+        instead = type(layer).__name__ if isinstance(layer, torch.nn.Module) else "MyLayer"
+        raise UserError(
+            f"register_layer got {_shown(layer)}, and takes a class that inherits from torch.nn.Module: the class "
+            f"itself, and neither a layer nor a name. Write @register_layer({instead}) above the handler."
+        )
 
     def register(handler: LayerHandler) -> LayerHandler:
+        _refuse_what_cannot_be_called(handler, f"register_layer({layer.__name__})")
         _layers[layer] = handler
         return handler
 
     return register
+
+
+def _refuse_what_cannot_be_called(handler: Any, registered_with: str) -> None:
+    if not callable(handler):
+        raise UserError(
+            f"{registered_with} got {_shown(handler)} as the handler, and takes a function. Write @{registered_with} "
+            "above the function that emits it."
+        )
+
+
+def _shown(given: Any) -> str:
+    """Return something as a message names it."""
+    return (f"the function {given.__name__}" if hasattr(given, "__code__") else repr(given))[:60]
 
 
 def operator_handler(name: str) -> Handler | None:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from mlir_datagen.errors import UserError
 from mlir_datagen.mlir.builder import Value
 from mlir_datagen.mlir.network_builder import NetworkBuilder
 from mlir_datagen.mlir.types import TensorType
@@ -29,6 +30,23 @@ def _repeat(builder: NetworkBuilder, result: TensorType, value: Value, repeats: 
     apart = builder.reshape(value, [n for extent in own for n in (1, extent)])
     sides = zip(repeats, own, strict=True)
     return builder.reshape(builder.broadcast(apart, [n for side in sides for n in side]), result.shape)
+
+
+def _upsample_nearest(
+    builder: NetworkBuilder,
+    result: TensorType,
+    value: Value,
+    size: Sequence[int] | None,
+    scales: Sequence[float] | None = None,
+) -> Value:
+    batch, channels, height, width = value.type.shape
+    factors = [after // before for before, after in zip((height, width), result.shape[2:], strict=True)]
+    exact = (batch, channels, height * factors[0], width * factors[1]) == result.shape
+    if not exact or (scales is not None and list(scales) != factors):
+        raise UserError("nearest neighbours are converted for integer factors alone, such as scale_factor=2")
+    apart = builder.reshape(value, (batch, channels, height, 1, width, 1))
+    repeated = builder.broadcast(apart, (batch, channels, height, factors[0], width, factors[1]))
+    return builder.reshape(repeated, result.shape)
 
 
 def _permute(builder: NetworkBuilder, result: TensorType, value: Value, dims: Sequence[int]) -> Value:
@@ -160,6 +178,7 @@ HANDLERS: dict[str, Handler] = {
     "aten.expand.default": _expand,
     "aten.expand_as.default": _expand,
     "aten.repeat.default": _repeat,
+    "aten.upsample_nearest2d.vec": _upsample_nearest,
     "aten.permute.default": _permute,
     "aten.transpose.int": _transpose,
     "aten.t.default": _transpose,

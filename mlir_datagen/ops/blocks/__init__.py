@@ -13,6 +13,7 @@ from mlir_datagen.ops.blocks.normalization import (
     normalize,
     scale_and_shift_channels,
     softmax,
+    softmax_or_zero,
     variance,
 )
 from mlir_datagen.ops.blocks.windows import adaptive_average_pool, average_pool, max_pool
@@ -35,5 +36,6 @@ __all__ = [
     "scale_and_shift_channels",
     "sigmoid",
     "softmax",
+    "softmax_or_zero",
     "variance",
 ]

@@ -7,10 +7,11 @@ import math
 import numpy as np
 
 from mlir_datagen.mlir.builder import Value, strides_and_dilations
+from mlir_datagen.mlir.element_types import is_float, literal
 from mlir_datagen.mlir.network_builder import NetworkBuilder
 from mlir_datagen.mlir.types import tensor
 from mlir_datagen.ops.blocks.elementwise import elementwise
-from mlir_datagen.ops.blocks.normalization import softmax
+from mlir_datagen.ops.blocks.normalization import softmax, softmax_or_zero
 from mlir_datagen.ops.conv2d import Conv2d
 from mlir_datagen.ops.family import sliding_window_extent
 from mlir_datagen.ops.matmul import Matmul, MatmulSpec
@@ -31,16 +32,24 @@ def matmul(builder: NetworkBuilder, lhs: Value, rhs: Value) -> Value:
     if len(right) == 2:
         m, n, k = math.prod(left[:-1]), right[1], right[0]
         rows = builder.reshape(lhs, (m, k))
-        product = Matmul().emit(builder, MatmulSpec(m, n, k, lhs.type.dtype), rows, rhs)
+        if is_float(lhs.type.dtype):
+            product = Matmul().emit(builder, MatmulSpec(m, n, k, lhs.type.dtype), rows, rhs)
+        else:
+            product = builder.structured("linalg.matmul", (rows, rhs), _zeros(builder, (m, n), lhs.type.dtype))
         return builder.reshape(product, (*left[:-1], n))
     batches = np.broadcast_shapes(left[:-2], right[:-2])
     one_batch = [
         builder.reshape(builder.broadcast(operand, (*batches, *shape[-2:])), (math.prod(batches), *shape[-2:]))
         for operand, shape in ((lhs, left), (rhs, right))
     ]
-    init = builder.filled("0.0", tensor((math.prod(batches), left[-2], right[-1]), lhs.type.dtype))
+    init = _zeros(builder, (math.prod(batches), left[-2], right[-1]), lhs.type.dtype)
     product = builder.structured("linalg.batch_matmul", one_batch, init)
     return builder.reshape(product, (*batches, left[-2], right[-1]))
+
+
+def _zeros(builder: NetworkBuilder, shape: tuple[int, ...], dtype: str) -> Value:
+    """Return what products are added to."""
+    return builder.filled(literal(0, dtype), tensor(shape, dtype))
 
 
 def linear(builder: NetworkBuilder, value: Value, weight: Value, bias: Value | None) -> Value:
@@ -86,11 +95,18 @@ def _convolved(
 
 
 def attention(
-    builder: NetworkBuilder, query: Value, key: Value, value: Value, mask: Value | None, scale: float | None
+    builder: NetworkBuilder,
+    query: Value,
+    key: Value,
+    value: Value,
+    mask: Value | None,
+    scale: float | None,
+    may_hide_all: bool,
 ) -> Value:
     """Emit softmax(query keyᵀ scale + mask) value; scale is 1 / sqrt of the last dimension unless given.
 
-    Vaswani et al., Attention Is All You Need, 2017, equation 1. A mask of i1 lets through where it is true.
+    Vaswani et al., Attention Is All You Need, 2017, equation 1. A mask of i1 lets through where it is true. Where it
+    may hide all keys from a query, the result is zero there.
     """
     rank = len(key.type.shape)
     swapped = builder.transpose(key, (*range(rank - 2), rank - 1, rank - 2))
@@ -102,4 +118,5 @@ def attention(
         scores = builder.structured("linalg.select", (through, scores, hidden), builder.empty(scores.type))
     elif mask is not None:
         scores = elementwise(builder, "add", scores, mask)
-    return matmul(builder, softmax(builder, scores, rank - 1), value)
+    normalized = softmax_or_zero if may_hide_all else softmax
+    return matmul(builder, normalized(builder, scores, rank - 1), value)

@@ -14,6 +14,8 @@ from mlir_datagen.ops.elementwise import Elementwise, ElementwiseSpec
 Number = float | int | bool
 
 _FAMILY = Elementwise()
+_OF_TRUTH_VALUES = {"max": "arith.ori", "min": "arith.andi"}
+"""Operations whose named form would take i1 as signed, so that true were less than false."""
 
 
 def elementwise(builder: NetworkBuilder, kind: str, *operands: Value | Number) -> Value:
@@ -27,6 +29,8 @@ def elementwise(builder: NetworkBuilder, kind: str, *operands: Value | Number) -
     """
     operands = broadcast_together(builder, *operands)
     result = operands[0].type
+    if result.dtype == "i1" and kind in _OF_TRUTH_VALUES:
+        return builder.map(_OF_TRUTH_VALUES[kind], *operands)
     if kind in _FAMILY.kinds:
         return _FAMILY.emit(builder, ElementwiseSpec(kind, result.shape, result.dtype), *operands)
     return builder.structured(f"linalg.{kind}", operands, builder.empty(result))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Sequence
 
 from mlir_datagen.mlir.builder import Value
@@ -28,6 +29,18 @@ def softmax(builder: NetworkBuilder, value: Value, axis: int) -> Value:
     """Emit exp(x - max) over its sum. `linalg.softmax` is not used: it does not bufferize."""
     exponentials = elementwise(builder, "exp", _below_maximum(builder, value, axis))
     return elementwise(builder, "div", exponentials, builder.reduce("sum", exponentials, [axis], keep=True))
+
+
+def softmax_or_zero(builder: NetworkBuilder, value: Value, axis: int) -> Value:
+    """Emit softmax, and zero where all are minus infinity, as attention does with what a mask hides entirely.
+
+    Elsewhere the numbers are softmax's own: the maximum is finite, and the sum is at least exp(0).
+    """
+    least = struct.unpack("<f", b"\xff\xff\x7f\xff")[0]  # The least finite number of f32, which f64 has too.
+    maximum = elementwise(builder, "max", builder.reduce("max", value, [axis], keep=True), least)
+    exponentials = elementwise(builder, "exp", elementwise(builder, "sub", value, maximum))
+    total = elementwise(builder, "max", builder.reduce("sum", exponentials, [axis], keep=True), 1)
+    return elementwise(builder, "div", exponentials, total)
 
 
 def log_softmax(builder: NetworkBuilder, value: Value, axis: int) -> Value:
