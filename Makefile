@@ -21,7 +21,7 @@ dataset: setup  ## Make the default dataset in outputs/
 
 .PHONY: test
 test: setup  ## Run the whole test suite
-	$(BIN)/python -m pytest --numprocesses=auto
+	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
 
 .PHONY: lint
 lint: setup  ## Check style and formatting

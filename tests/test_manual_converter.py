@@ -10,6 +10,8 @@ import torch
 from manual_networks import assert_parses, convert, largest_error, linalg_operations, random_statistics
 from torch import nn
 
+from mlir_datagen.export.mlir_rl.contract import program_problems
+from mlir_datagen.mlir.timed_main import Timer
 from mlir_datagen.nn.torchvision_import import import_torchvision
 
 IMAGE = (2, 3, 40, 40)
@@ -97,6 +99,8 @@ def test_language_models_compute_what_pytorch_does(name, attention):
     inputs = {"input_ids": torch.randint(0, 50, (2, 12)), "attention_mask": torch.ones(2, 12, dtype=torch.int64)}
     converted = convert(network, **inputs)
     assert_parses(converted.text)
+    # Without an operation that has no loops, which MLIR-RL would not read.
+    assert program_problems(Timer().timed(converted.text).facts) == []
     counts = linalg_operations(converted.text)
     assert {"matmul", "batch_matmul", "exp", "reduce", "broadcast", "transpose", "tanh", "select"} <= set(counts)
     assert counts["generic"] <= LOOKED_UP

@@ -71,6 +71,7 @@ def described(class_path, inputs="{name: x, shape: [2, 3]}", **others):
             ["models=[resnet18]", "models.resnet18.sizes.resolution=null"],
             ["models.resnet18.sizes.resolution is None", "models.resnet18.sizes.resolution=1"],
         ),
+        (["models=[resnet18]", "+models.resnet18.sizes.resolutoin=32"], ["no input of it is", 'mean "resolution"?']),
         (["models=[resnet18]", "models.resnet18.sizes.batch=-1"], ["models.resnet18.sizes.batch is -1", "at least 1"]),
         (["models=[resnet18]", "models.resnet18.size.batch=1"], ['There is no key "models.resnet18.size.batch"']),
         (

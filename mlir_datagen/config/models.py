@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlir_datagen.config.values import check_keys, choice, mapping, whole_number
-from mlir_datagen.errors import UserError
+from mlir_datagen.errors import UserError, nearest
 from mlir_datagen.nn.model_spec import CONVERTERS, INPUT_DTYPES, WEIGHTS, ConverterSettings, InputSpec, ModelSpec
 
 MODEL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
@@ -73,6 +73,12 @@ def parse_model(name: str, raw: Mapping[str, Any]) -> ModelSpec:
         spec.shape(input_)
         if input_.below is not None:
             spec.extent(input_.below)
+    used = {extent for input_ in spec.inputs for extent in (*input_.shape, input_.below)}
+    if unused := [size for size in sizes if size not in used]:
+        raise UserError(
+            f"{key}.sizes has {unused[0]}, and no input of it is of that size.{nearest(unused[0], map(str, used))} "
+            "Leave it out, or name it in the shape of an input."
+        )
     if len({input_.name for input_ in spec.inputs}) < len(spec.inputs):
         raise UserError(f"{key}.inputs has two inputs of one name.")
     return spec

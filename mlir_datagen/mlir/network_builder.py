@@ -120,7 +120,12 @@ class NetworkBuilder(FunctionBuilder):
         return self._scalars[key]
 
     def full(self, number: float, type_: TensorType) -> Value:
-        """Return a tensor with every element equal to a number, to be read only: it is shared."""
+        """Return a tensor with every element equal to a number, to be read only: it is shared.
+
+        A single element is a constant: a `linalg.fill` without loops is nothing to schedule, and MLIR-RL reads none.
+        """
+        if not type_.shape:
+            return self.dense(f"dense<{literal(number, type_.dtype)}>", type_)
         key = ("full", literal(number, type_.dtype), type_.text)
         if key not in self._known:
             self._known[key] = self.filled(literal(number, type_.dtype), type_)
