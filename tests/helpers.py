@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
@@ -151,6 +152,11 @@ def run_script(
         text=True,
         timeout=900,
     )
+
+
+def interruptible() -> None:
+    """Let a process that is about to start be interrupted, also where this one ignores it, as in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def made_dataset(done: subprocess.CompletedProcess[str], cwd: Path) -> Path:

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from helpers import REPOSITORY, SCRIPTS, made_dataset, run_script
+from helpers import REPOSITORY, SCRIPTS, interruptible, made_dataset, run_script
 
 from mlir_datagen.config.compose import compose_config, config_directory
 
@@ -31,6 +31,7 @@ def start(*arguments, cwd):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=interruptible,
     )
 
 

@@ -13,7 +13,7 @@ import time
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from helpers import SCRIPTS, config, planned_specs, run_script
+from helpers import SCRIPTS, config, interruptible, planned_specs, run_script
 from planting import CRASHES, SLOW, assert_funnel_adds_up, matmuls, plant, rejects_by_defect, starts_from
 
 from mlir_datagen.dataset.journal import Journal
@@ -107,7 +107,7 @@ def start_measuring(dataset, lines):
     """Start measure.py; return it when its journal has so many lines."""
     process = subprocess.Popen(
         [sys.executable, str(SCRIPTS / "measure.py"), str(dataset)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=interruptible,
     )  # fmt: skip
     for _ in range(1200):
         if journal_of(dataset).exists() and journal_of(dataset).read_bytes().count(b"\n") >= lines:
