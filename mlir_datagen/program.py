@@ -16,7 +16,7 @@ from mlir_datagen.errors import UserError, listed, nearest
 from mlir_datagen.mlir.types import BYTES_PER_ELEMENT, ELEMENT_BYTES
 from mlir_datagen.nn.signature import Argument
 from mlir_datagen.ops import FAMILIES
-from mlir_datagen.ops.family import Loop, OpFamily, Spec, Variant, flatten
+from mlir_datagen.ops.family import Loop, Operand, OpFamily, Spec, Variant, flatten
 from mlir_datagen.proving.job import Failure, Proof
 
 STAGES = ("emitted", "verified", "unique", "unseen", "lowered", "executed", "matched", "measured")
@@ -145,6 +145,11 @@ class Program:
         """The size of arguments and results in bytes."""
         operands = (*self.arguments, *self.results)
         return sum(math.prod(operand.shape) * ELEMENT_BYTES[operand.dtype] for operand in operands)
+
+
+def signature(role: str, operands: Iterable[Operand]) -> tuple[Argument, ...]:
+    """Return operands as the arguments or results of a function, all of one role."""
+    return tuple(Argument(role, operand.name, operand.dtype, operand.shape) for operand in operands)
 
 
 PARSED = Proof("parse", None, None, ())

@@ -14,7 +14,7 @@ from mlir_datagen.dataset.exported import check_exports
 from mlir_datagen.dataset.finished import CONFIG, listed_files
 from mlir_datagen.dataset.manifest import MANIFEST
 from mlir_datagen.dataset.reader import Dataset, StoredProgram, changed_files
-from mlir_datagen.dataset.writer import CHECKSUMS
+from mlir_datagen.dataset.writer import CHECKSUMS, dataset_digest
 from mlir_datagen.decontamination import Decontamination
 from mlir_datagen.errors import Rejection, UserError
 from mlir_datagen.mlir.parse import Contexts, Verifier, function_types
@@ -120,14 +120,12 @@ class _ProgramChecks:
         self._listed = dataset.checksums()
         self._first_places: dict[tuple[str, str], str] = {}
         self._counts: dict[str, Counter[str]] = {split: Counter() for split in dataset.splits}
-        self._digest = hashlib.sha256()
         self._unseen = Decontamination()
 
     def problems(self, split: str, row: dict[str, Any]) -> Iterator[str]:
         """Say what is wrong with a row."""
         program = self._dataset.program(split, row)
         place = f"{split}/{program.name}"
-        self._digest.update(f"{place} {program.sha256}\n".encode())
         self._counts[split][program.family] += 1
         # A suite stays whole, whatever else is in the dataset.
         key = (split if split.startswith(f"{SUITES}.") else "", program.sha256)
@@ -183,7 +181,7 @@ class _ProgramChecks:
         for split, counted in self._counts.items():
             if {family: number for family, number in manifest["counts"][split].items() if number} != dict(counted):
                 yield f"{split} has {dict(counted)}, and the manifest counts {manifest['counts'][split]}"
-        if self._digest.hexdigest() != manifest["digest"]:
+        if dataset_digest(self._dataset.folder, self._dataset.splits) != manifest["digest"]:
             yield "the dataset's digest is not the one in the manifest"
 
 

@@ -12,9 +12,7 @@ import orjson
 from mlir_datagen.errors import UserError
 from mlir_datagen.mlir.extraction import ExtractedProgram, extract
 from mlir_datagen.mlir.parse import Contexts
-from mlir_datagen.nn.signature import Argument
-from mlir_datagen.ops.family import Operand
-from mlir_datagen.program import EXTRACTED, PARSED, Program
+from mlir_datagen.program import EXTRACTED, PARSED, Program, signature
 from mlir_datagen.sources.suite_spec import ExtractSettings
 
 
@@ -68,8 +66,8 @@ def _program(found: _Found, name: str, settings: ExtractSettings) -> Program:
         spec=orjson.dumps(spec).decode(),
         seed=network.seed,
         text=cut.text,
-        arguments=tuple(_argument("input", operand) for operand in cut.arguments),
-        results=tuple(_argument("output", operand) for operand in cut.results),
+        arguments=signature("input", cut.arguments),
+        results=signature("output", cut.results),
         loops=cut.loops,
         flops=cut.flops,
         proof=PARSED,
@@ -81,7 +79,3 @@ def _program(found: _Found, name: str, settings: ExtractSettings) -> Program:
 
 def _family(program: ExtractedProgram) -> str:
     return program.main_operation.removeprefix("linalg.")
-
-
-def _argument(role: str, operand: Operand) -> Argument:
-    return Argument(role, operand.name, operand.dtype, operand.shape)

@@ -12,10 +12,8 @@ from mlir_datagen.config.suites import suite_program
 from mlir_datagen.errors import UserError
 from mlir_datagen.mlir.parse import Verifier
 from mlir_datagen.nn.model_spec import ModelSpec
-from mlir_datagen.nn.signature import Argument
 from mlir_datagen.ops import FAMILIES
-from mlir_datagen.ops.family import Operand
-from mlir_datagen.program import PARSED, Program, Rejected, spec_json
+from mlir_datagen.program import PARSED, Program, Rejected, signature, spec_json
 from mlir_datagen.sources.suite_spec import SuiteSpec
 
 SOURCE = "suite"
@@ -74,18 +72,14 @@ def _program(suite: str, name: str, op: str, spec: Any) -> Program:
         spec=spec_json(spec),
         seed=0,
         text=family.program(spec),
-        arguments=tuple(_argument("input", operand) for operand in family.arguments(spec)),
-        results=tuple(_argument("output", operand) for operand in family.results(spec)),
+        arguments=signature("input", family.arguments(spec)),
+        results=signature("output", family.results(spec)),
         loops=family.loops(spec),
         flops=int(family.flops(spec)),
         proof=PARSED,
         provenance=orjson.dumps({"suite": suite}).decode(),
         command=f"python scripts/program.py {op} '{spec_json(spec)}'",
     )
-
-
-def _argument(role: str, operand: Operand) -> Argument:
-    return Argument(role, operand.name, operand.dtype, operand.shape)
 
 
 def _of_networks(suite: SuiteSpec, convert: Convert) -> list[Program]:

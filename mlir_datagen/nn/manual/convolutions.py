@@ -15,9 +15,10 @@ from mlir_datagen.ops import blocks
 from mlir_datagen.ops.family import dilated
 
 Window = int | Sequence[int]
+_SIGNAL_FILTERS_RANK = 3
 
 
-def _conv2d(
+def _conv(
     builder: NetworkBuilder,
     result: TensorType,
     image: Value,
@@ -28,7 +29,13 @@ def _conv2d(
     dilation: Window = 1,
     groups: int = 1,
 ) -> Value:
+    """Emit a convolution of images, or of signals: those are images whose height is 1."""
     _refuse_integers(result, "convolutions")
+    if len(filters.type.shape) == _SIGNAL_FILTERS_RANK:
+        image = builder.reshape(image, (*image.type.shape[:-1], 1, image.type.shape[-1]))
+        filters = builder.reshape(filters, (*filters.type.shape[:2], 1, filters.type.shape[2]))
+        stride, dilation = (1, pair(stride)[0]), (1, pair(dilation)[0])
+        padding = padding if isinstance(padding, str) else (0, pair(padding)[0])
     images = _as_batch(builder, image)
     around = _padding(padding, filters, pair(dilation))
     padded = builder.pad(images, (0, 0, *(low for low, _ in around)), (0, 0, *(high for _, high in around)))
@@ -42,25 +49,6 @@ def _padding(padding: Window | str, filters: Value, dilation: tuple[int, int]) -
         totals = [dilated(kernel, step) - 1 for kernel, step in zip(filters.type.shape[2:], dilation, strict=True)]
         return [(total // 2, total - total // 2) for total in totals]
     return [(side, side) for side in ((0, 0) if isinstance(padding, str) else pair(padding))]
-
-
-def _conv1d(
-    builder: NetworkBuilder,
-    result: TensorType,
-    signal: Value,
-    filters: Value,
-    bias: Value | None = None,
-    stride: Window = 1,
-    padding: Window | str = 0,
-    dilation: Window = 1,
-    groups: int = 1,
-) -> Value:
-    """Emit a convolution of images whose height is 1."""
-    flat = builder.reshape(signal, (*signal.type.shape[:-1], 1, signal.type.shape[-1]))
-    rows = builder.reshape(filters, (*filters.type.shape[:2], 1, filters.type.shape[2]))
-    beside = padding if isinstance(padding, str) else (0, pair(padding)[0])
-    steps = (1, pair(stride)[0]), beside, (1, pair(dilation)[0])
-    return _conv2d(builder, result, flat, rows, bias, *steps, groups)
 
 
 def _convolution(
@@ -78,8 +66,7 @@ def _convolution(
 ) -> Value:
     if transposed or len(filters.type.shape) not in (3, 4):
         raise UserError("transposed convolutions, and convolutions of volumes, are not converted")
-    emit = _conv1d if len(filters.type.shape) == 3 else _conv2d
-    return emit(builder, result, image, filters, bias, stride, padding, dilation, groups)
+    return _conv(builder, result, image, filters, bias, stride, padding, dilation, groups)
 
 
 def _max_pool2d(
@@ -147,10 +134,10 @@ def _as_batch(builder: NetworkBuilder, image: Value) -> Value:
 
 
 HANDLERS: dict[str, Handler] = {
-    "aten.conv1d.default": _conv1d,
-    "aten.conv1d.padding": _conv1d,
-    "aten.conv2d.default": _conv2d,
-    "aten.conv2d.padding": _conv2d,
+    "aten.conv1d.default": _conv,
+    "aten.conv1d.padding": _conv,
+    "aten.conv2d.default": _conv,
+    "aten.conv2d.padding": _conv,
     "aten.convolution.default": _convolution,
     "aten.max_pool2d.default": _max_pool2d,
     "aten.max_pool2d_with_indices.default": _max_pool2d_with_indices,

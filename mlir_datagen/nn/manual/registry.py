@@ -83,12 +83,7 @@ def register_operator(name: str) -> Callable[[Handler], Handler]:
             f'prints it. Write @register_operator("{instead}") above the handler.'
         )
 
-    def register(handler: Handler) -> Handler:
-        _refuse_what_cannot_be_called(handler, f'register_operator("{name}")')
-        _operators[name] = handler
-        return handler
-
-    return register
+    return _registering(_operators, name, f'register_operator("{name}")')
 
 
 def register_layer(layer: type[torch.nn.Module]) -> Callable[[LayerHandler], LayerHandler]:
@@ -112,20 +107,22 @@ def register_layer(layer: type[torch.nn.Module]) -> Callable[[LayerHandler], Lay
             f"itself, and neither a layer nor a name. Write @register_layer({instead}) above the handler."
         )
 
-    def register(handler: LayerHandler) -> LayerHandler:
-        _refuse_what_cannot_be_called(handler, f"register_layer({layer.__name__})")
-        _layers[layer] = handler
+    return _registering(_layers, layer, f"register_layer({layer.__name__})")
+
+
+def _registering(table: dict[Any, Any], key: Any, registered_with: str) -> Callable[[Any], Any]:
+    """Return a decorator that puts a handler into a table, and refuses what cannot be called."""
+
+    def register(handler: Any) -> Any:
+        if not callable(handler):
+            raise UserError(
+                f"{registered_with} got {_shown(handler)} as the handler, and takes a function. Write "
+                f"@{registered_with} above the function that emits it."
+            )
+        table[key] = handler
         return handler
 
     return register
-
-
-def _refuse_what_cannot_be_called(handler: Any, registered_with: str) -> None:
-    if not callable(handler):
-        raise UserError(
-            f"{registered_with} got {_shown(handler)} as the handler, and takes a function. Write @{registered_with} "
-            "above the function that emits it."
-        )
 
 
 def _shown(given: Any) -> str:
