@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from mlir_datagen.config.compose import load_saved_config
 from mlir_datagen.dataset.finished import CONFIG
 from mlir_datagen.dataset.manifest import MANIFEST, MEASUREMENTS_KEY, environment
 from mlir_datagen.dataset.reader import Dataset
+from mlir_datagen.dataset.scratch import scratch_folder
 from mlir_datagen.dataset.writer import CHECKSUMS
 from mlir_datagen.errors import UserError
 from mlir_datagen.pipeline import Listener, generate
@@ -48,10 +48,8 @@ def reproduce(folder: Path, work_dir: Path | None, listener: Listener, trust: tu
     config = load_saved_config(folder / CONFIG)
     if work_dir is not None and not work_dir.is_dir():
         raise UserError(f"{work_dir} is not a folder, so the dataset cannot be made again in it. Name one: --work-dir.")
-    with tempfile.TemporaryDirectory(prefix="mlir_datagen_", dir=work_dir) as temporary:
-        again = generate(
-            dataclasses.replace(config, output_dir=Path(temporary), dry_run=False, trust=trust), listener
-        ).path
+    with scratch_folder(work_dir) as scratch:
+        again = generate(dataclasses.replace(config, output_dir=scratch, dry_run=False, trust=trust), listener).path
         files = sorted({*dataset.checksums(), CHECKSUMS})
         differences = [*_different_files(folder, again, files), *_different_manifest(dataset.manifest, again)]
         if differences and (cause := _different_environment(dataset.manifest)):

@@ -7,13 +7,14 @@ The exit code is 0 when nothing is wrong, 1 when something is, and 2 for a folde
 
 from __future__ import annotations
 
+import _cli  # isort: split
+
 import argparse
 import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import _cli
 from tqdm import tqdm
 
 from mlir_datagen.export.mlir_rl.checker import Finding, check_folder

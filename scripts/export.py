@@ -5,16 +5,19 @@ Programs without a measured time are measured first, where the format has times.
 
 from __future__ import annotations
 
+import _cli  # isort: split
+
 import argparse
 import sys
 from pathlib import Path
 
-import _cli
 from tqdm import tqdm
 
 from mlir_datagen.export import EXPORTERS
 from mlir_datagen.export.base import export_dataset
 from mlir_datagen.pipeline import Listener
+
+_WHEN_STOPPED = "Stopped; the times measured so far are kept. The same command starts again."
 
 
 def main() -> None:
@@ -29,18 +32,14 @@ def main() -> None:
         "--train", nargs="+", metavar="SPLIT", help="splits to train on, such as train extracted; default train"
     )
     arguments = parser.parse_args()
-    try:
-        with tqdm(unit=" programs", disable=None, leave=False) as bar:
+    with tqdm(unit=" programs", disable=None, leave=False) as bar:
 
-            def on_wait() -> None:
-                print("Another run is writing this export; waiting for it.", file=sys.stderr)
+        def on_wait() -> None:
+            print("Another run is writing this export; waiting for it.", file=sys.stderr)
 
-            listener = Listener(bar.reset, bar.update, on_wait)
-            exporter, measure = EXPORTERS[arguments.consumer], not arguments.no_measure
-            done = export_dataset(exporter, arguments.dataset, measure, listener, arguments.train)
-    except KeyboardInterrupt:
-        print("Stopped; the times measured so far are kept. The same command starts again.", file=sys.stderr)
-        sys.exit(_cli.INTERRUPTED)
+        listener = Listener(bar.reset, bar.update, on_wait)
+        exporter, measure = EXPORTERS[arguments.consumer], not arguments.no_measure
+        done = export_dataset(exporter, arguments.dataset, measure, listener, arguments.train)
     if done.existed:
         print("This export is finished already, and its files are as its record says.")
     for (split, name), failure in done.unmeasured:
@@ -49,4 +48,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(_cli.run(main))
+    sys.exit(_cli.run(main, _WHEN_STOPPED))

@@ -5,13 +5,13 @@ conf/generate.yaml explains every setting; the README has examples.
 
 from __future__ import annotations
 
+import _cli  # isort: split
+
 import sys
-import tempfile
 import time
 from functools import partial
 from pathlib import Path
 
-import _cli
 import hydra
 from omegaconf import DictConfig
 from tabulate import tabulate
@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from mlir_datagen.config.compose import CONFIG_NAME, command_line, from_omegaconf
 from mlir_datagen.config.export import ExportSettings
+from mlir_datagen.dataset.scratch import scratch_folder
 from mlir_datagen.pipeline import Listener, Outcome, Preview, generate, preview
 from mlir_datagen.program import NETWORKS_SPLIT
 
@@ -69,13 +70,10 @@ def _export(settings: ExportSettings, dataset: Path) -> None:
 
     try:
         done = export_dataset(EXPORTERS[settings.consumer], dataset, False, Listener(), settings.train)
-    except KeyboardInterrupt:
-        print(
-            "Stopped while the dataset was exported; it is finished. To export it: "
-            f"python scripts/export.py {settings.consumer} {dataset}",
-            file=sys.stderr,
-        )
-        sys.exit(_cli.INTERRUPTED)
+    except KeyboardInterrupt as interrupt:
+        command = f"python scripts/export.py {settings.consumer} {dataset}"
+        message = f"Stopped while the dataset was exported; it is finished. To export it: {command}"
+        sys.exit(_cli.stopped(interrupt, message))
     print(f"exported: {done.folder}")
 
 
@@ -116,8 +114,8 @@ def _print_outcome(outcome: Outcome, seconds: float) -> None:
 
 
 def _start_hydra() -> None:
-    with tempfile.TemporaryDirectory(prefix="mlir_datagen_") as scratch:
-        sys.argv[1:] = command_line(sys.argv[1:], Path(scratch))
+    with scratch_folder() as scratch:
+        sys.argv[1:] = command_line(sys.argv[1:], scratch)
         main()
 
 

@@ -6,12 +6,13 @@ was when the same command is typed again.
 
 from __future__ import annotations
 
+import _cli  # isort: split
+
 import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import _cli
 from tqdm import tqdm
 
 from mlir_datagen.dataset.journal import Place
@@ -20,6 +21,7 @@ from mlir_datagen.pipeline import Listener
 from mlir_datagen.proving.job import Failure
 
 _SHOWN = 10
+_WHEN_STOPPED = "Stopped; the times measured so far are kept. The same command goes on where it stopped."
 
 
 def main() -> None:
@@ -28,15 +30,9 @@ def main() -> None:
     parser.add_argument("dataset", type=Path, help="the dataset's folder")
     parser.add_argument("--repeat", action="store_true", help="compare a second session with the stored one")
     arguments = parser.parse_args()
-    try:
-        with tqdm(unit=" programs", disable=None, leave=False) as bar:
-            listener = Listener(bar.reset, bar.update)
-            done = (repeat_measurements if arguments.repeat else measure_dataset)(arguments.dataset, listener)
-    except KeyboardInterrupt:
-        print(
-            "Stopped; the times measured so far are kept. The same command goes on where it stopped.", file=sys.stderr
-        )
-        sys.exit(_cli.INTERRUPTED)
+    with tqdm(unit=" programs", disable=None, leave=False) as bar:
+        listener = Listener(bar.reset, bar.update)
+        done = (repeat_measurements if arguments.repeat else measure_dataset)(arguments.dataset, listener)
     if isinstance(done, Agreement):
         _print_agreement(done)
     else:
@@ -69,4 +65,4 @@ def _print_failed(failed: Sequence[tuple[Place, Failure]]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(_cli.run(main))
+    sys.exit(_cli.run(main, _WHEN_STOPPED))

@@ -5,10 +5,10 @@ This is the command that a rejected program is listed with.
 
 from __future__ import annotations
 
+import _cli  # isort: split
+
 import argparse
 import sys
-
-import _cli
 
 from mlir_datagen.errors import UserError
 from mlir_datagen.one_program import prove_program

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import _cli  # isort: split
+
 import argparse
 import sys
 from pathlib import Path
 
-import _cli
 from tqdm import tqdm
 
 from mlir_datagen.pipeline import Listener

@@ -145,9 +145,6 @@ def failure(setting, *others, converter="torch_mlir", level="parse"):
 
 def in_process(job):
     with pytest.MonkeyPatch.context() as patch:
-        for limit in ("limit_processor_time", "limit_memory"):
-            patch.setattr(f"mlir_datagen.nn.worker.{limit}", lambda amount: None)
-        patch.setattr("resource.setrlimit", lambda *limits: None)
         patch.setattr("logging.disable", lambda level: None)
         patch.setenv("TMPDIR", os.environ.get("TMPDIR", ""))
         threads = torch.get_num_threads()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import resource
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from mlir_datagen.errors import Rejection, UserError
 from mlir_datagen.nn.model_spec import ConverterSettings, ModelSpec
 from mlir_datagen.nn.signature import Converted
 from mlir_datagen.proving.job import Failure
-from mlir_datagen.proving.sandbox import limit_memory, limit_processor_time, too_much_memory
+from mlir_datagen.proving.sandbox import too_much_memory
 from mlir_datagen.proving.settings import SandboxLimits
 
 PRELOADED = ("torch", "torch._dynamo", __name__, "mlir_datagen.nn.through_torch_mlir")
@@ -59,8 +58,9 @@ class _Stages:
     """The stage that a network has reached, in a file too, which outlives a process that crashes."""
 
     def __init__(self, file: Path | None) -> None:
-        self.reached = FIRST_STAGE
         self._file = file
+        # An earlier process may have reached another.
+        self.enter(FIRST_STAGE)
 
     def enter(self, stage: str) -> None:
         self.reached = stage
@@ -70,10 +70,7 @@ class _Stages:
 
 def convert_network(job: NetworkJob) -> NetworkProof | Failure:
     """Build, convert and check a network in this process, which serves this one alone."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     limits = SandboxLimits(job.converter.seconds, job.converter.memory_bytes)
-    limit_processor_time(limits.seconds)
-    limit_memory(limits.memory_bytes)
     # What transformers remarks on unusual sizes.
     logging.disable(logging.WARNING)
     stages = _Stages(job.stage_file)

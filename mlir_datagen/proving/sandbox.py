@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
 import resource
 import signal
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from multiprocessing import forkserver
 from pathlib import Path
-from typing import Any, Self
 
 from mlir_datagen.proving.settings import SandboxLimits
+
+FAULTS = frozenset(
+    {
+        signal.SIGSEGV,
+        signal.SIGBUS,
+        signal.SIGFPE,
+        signal.SIGILL,
+        signal.SIGTRAP,
+        signal.SIGSYS,
+        signal.SIGABRT,
+    }
+)
+"""What ends a process that does what it must not."""
 
 _MEANINGS = {
     signal.SIGXCPU: "it ran for longer than {key}.seconds, {seconds} s of processor time",
     signal.SIGSEGV: (
         "it crashed its process (SIGSEGV), as asking for more memory than {key}.memory_bytes, {memory_bytes}, may"
     ),
-    signal.SIGKILL: "its process was killed, as the system does when memory runs out",
 }
 
 
@@ -49,6 +55,29 @@ def too_much_memory(key: str, limits: SandboxLimits) -> str:
     return f"it needs more memory than {key}.memory_bytes, {limits.memory_bytes}"
 
 
+def let_own_faults_alone_end_this_process() -> None:
+    """Have Ctrl-C, and signals of faults that another process sends, do nothing to this process and its children.
+
+    A fault that the kernel finds ends a process also where its signal is blocked, and `abort` unblocks its own; a
+    signal that is sent stays pending (sigprocmask(2)). So a process that one of these has ended did that itself.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, FAULTS)
+
+
+def is_own_doing(exit_code: int, seconds: float, limits: SandboxLimits) -> bool:
+    """Tell whether a process ended by what it did, and not by a signal from outside.
+
+    Args:
+        exit_code: as in `subprocess`.
+        seconds: the processor time that it used.
+        limits: those that it had; batch systems send the signal of the limit on processor time, too.
+    """
+    if exit_code == -signal.SIGXCPU:
+        return seconds >= limits.seconds
+    return exit_code >= 0 or -exit_code in FAULTS
+
+
 def why_ended(exit_code: int, key: str, limits: SandboxLimits) -> str:
     """Say why a worker process ended, from its exit code."""
     if exit_code >= 0:
@@ -56,46 +85,3 @@ def why_ended(exit_code: int, key: str, limits: SandboxLimits) -> str:
     ended_by = signal.Signals(-exit_code)
     meaning = _MEANINGS.get(ended_by, f"it crashed its process ({ended_by.name})")
     return meaning.format(key=key, seconds=limits.seconds, memory_bytes=limits.memory_bytes)
-
-
-def prepare_workers(modules: Sequence[str]) -> None:
-    """Begin to start the process that workers are forked from; it gets ready while this one goes on.
-
-    It imports all that they need: PyTorch takes seconds to import, and a worker that a program has ended is replaced at
-    once.
-    """
-    multiprocessing.set_forkserver_preload(list(modules))
-    with without_interrupts():
-        forkserver.ensure_running()
-
-
-@contextmanager
-def without_interrupts() -> Iterator[None]:
-    """Block SIGINT for the threads and processes that are started here, which inherit that.
-
-    Ctrl-C is this process's to handle: a worker that is just starting would print a traceback.
-    """
-    unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
-
-
-class HiddenMain:
-    """Keeps new processes from importing the script that this one runs, as multiprocessing would have them do.
-
-    Nothing that is sent to them is defined there, and a script without `if __name__ == "__main__"` would run once more
-    in each.
-    """
-
-    def __init__(self) -> None:
-        self._module: Any = sys.modules["__main__"]
-
-    def __enter__(self) -> Self:
-        self._file = getattr(self._module, "__file__", None)
-        self._module.__file__ = None
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._module.__file__ = self._file

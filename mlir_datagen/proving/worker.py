@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +13,7 @@ from mlir_datagen.mlir.parse import Contexts
 from mlir_datagen.proving.clock import any_core, measure, measuring_core, open_lock, pin
 from mlir_datagen.proving.job import Failure, Job, Measurement, Proof
 from mlir_datagen.proving.reference import Errors, compare, empty_results, random_arguments
-from mlir_datagen.proving.sandbox import limit_memory, limit_processor_time, too_much_memory
-from mlir_datagen.proving.settings import Cores, MeasureSettings, SandboxLimits
+from mlir_datagen.proving.settings import Cores, MeasureSettings
 
 
 class Worker:
@@ -23,34 +21,27 @@ class Worker:
 
     Args:
         cores: the cores of the machine.
-        limits: what one program may use.
         settings: how times are measured.
         with_reference: whether programs are compared; the reference's library is then loaded at once, so that its
             memory does not count for the first program.
     """
 
-    def __init__(self, cores: Cores, limits: SandboxLimits, settings: MeasureSettings, with_reference: bool) -> None:
+    def __init__(self, cores: Cores, settings: MeasureSettings, with_reference: bool) -> None:
         pin(set(cores.others))
-        self._cores, self._limits, self._settings = cores, limits, settings
+        self._cores, self._settings = cores, settings
         self._contexts = Contexts()
         self._lock = open_lock(cores)
         if with_reference:
             import torch
 
             torch.set_num_threads(1)
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
     def prove(self, job: Job) -> Proof | Failure:
         """Prove one program; a program that does not pass is an answer, not an error."""
-        limit_processor_time(self._limits.seconds)
-        # Anew for each program: what earlier ones left in the process must not count for this one.
-        limit_memory(self._limits.memory_bytes)
         try:
             return self._prove(job)
         except Rejection as rejection:
             return Failure(rejection.stage, rejection.reason)
-        except MemoryError:
-            return Failure(job.last_stage, too_much_memory("sandbox", self._limits))
 
     def _prove(self, job: Job) -> Proof:
         busy: list[tuple[int, int]] = []
@@ -90,10 +81,10 @@ def _timed(spans: list[tuple[int, int]]) -> Iterator[None]:
 _worker: Worker | None = None
 
 
-def start(cores: Cores, limits: SandboxLimits, settings: MeasureSettings, with_reference: bool) -> None:
+def start(cores: Cores, settings: MeasureSettings, with_reference: bool) -> None:
     """Prepare this process: what the pool calls first."""
     global _worker
-    _worker = Worker(cores, limits, settings, with_reference)
+    _worker = Worker(cores, settings, with_reference)
 
 
 def prove(job: Job) -> Proof | Failure:

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import multiprocessing
 import shlex
 from collections.abc import Iterator, Sequence
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
 
 import orjson
-from pebble import ProcessExpired, ProcessPool
 
 from mlir_datagen.config import RunConfig
 from mlir_datagen.config.compose import choosing
+from mlir_datagen.dataset.scratch import scratch_folder
 from mlir_datagen.dataset.weights import remove_weights, weights_file
 from mlir_datagen.errors import Rejection
 from mlir_datagen.mlir.cost import module_flops
@@ -24,11 +20,12 @@ from mlir_datagen.nn import worker
 from mlir_datagen.nn.model_spec import ConverterSettings, ModelSpec
 from mlir_datagen.nn.worker import NetworkJob, NetworkProof
 from mlir_datagen.program import NETWORK, NETWORKS_SPLIT, Program, Rejected
+from mlir_datagen.proving.fork_server import SERVER
 from mlir_datagen.proving.job import Failure, Proof
-from mlir_datagen.proving.sandbox import HiddenMain, prepare_workers, why_ended, without_interrupts
+from mlir_datagen.proving.pool import Pool
 from mlir_datagen.proving.settings import Cores, SandboxLimits
 
-_GRACE_SECONDS = 300
+_IDLE_SECONDS = 300
 
 
 class Networks:
@@ -76,35 +73,34 @@ class Networks:
         if not models:
             return
         config = self._config
-        with TemporaryDirectory(prefix="mlir_datagen_") as scratch, _NetworkPool(len(models)) as pool:
-            # Only a network that uses no processor time, and so escapes the limit on it, can take so long.
-            seconds = self._limits.seconds + _GRACE_SECONDS
-            futures: list[tuple[NetworkJob, Any]] = []
+        with scratch_folder() as scratch, self._pool(len(models)) as pool:
+            jobs = []
             for spec in models:
                 file = weights_file(self._root, spec.name) if save_weights else None
-                job = NetworkJob(
-                    spec, config.seed, converter, config.trust, level, file, Path(scratch) / f"{spec.name}.stage"
+                jobs.append(
+                    NetworkJob(spec, config.seed, converter, config.trust, level, file, scratch / f"{spec.name}.stage")
                 )
-                futures.append((job, pool.schedule(worker.convert_network, args=(job,), timeout=seconds)))
-            for job, future in futures:
-                outcome = self._outcome(job, future)
+            outcomes = pool.run(worker.convert_network, jobs, lambda job, reason: Failure(_reached(job), reason))
+            for job, proof in zip(jobs, outcomes, strict=True):
+                outcome = self._outcome(job, proof)
                 if save_weights and isinstance(outcome, Rejected):
                     # They were written before the check that failed.
                     remove_weights(self._root, job.spec.name)
                 yield job.spec, outcome
 
+    def _pool(self, networks: int) -> Pool:
+        """Return a pool in which each network has a process of its own."""
+        SERVER.load(worker.PRELOADED)
+        cores = Cores.available()
+        workers = min(networks, len({cores.measuring, *cores.others}))
+        return Pool(workers, self._limits, "converter", _IDLE_SECONDS, reused=False)
+
     @staticmethod
     def _key(spec: ModelSpec, converter: ConverterSettings) -> tuple[str, str]:
         return spec.name, orjson.dumps([spec.to_saved(), converter.kind, converter.weights]).decode()
 
-    def _outcome(self, job: NetworkJob, future: Any) -> Program | Rejected:
+    def _outcome(self, job: NetworkJob, outcome: NetworkProof | Failure) -> Program | Rejected:
         spec, converter = job.spec, job.converter
-        try:
-            outcome: NetworkProof | Failure = future.result()
-        except ProcessExpired as expired:
-            outcome = Failure(_reached(job), why_ended(expired.exitcode, "converter", self._limits))
-        except FutureTimeoutError:
-            outcome = Failure(_reached(job), f"it did not end within {self._limits.seconds + _GRACE_SECONDS} s")
         if isinstance(outcome, NetworkProof):
             try:
                 self._verifier.verify(outcome.converted.text)
@@ -161,28 +157,3 @@ def _reached(job: NetworkJob) -> str:
     """Return the stage that a network had reached whose process ended."""
     assert job.stage_file is not None
     return job.stage_file.read_text() if job.stage_file.exists() else worker.FIRST_STAGE
-
-
-class _NetworkPool:
-    """A pool whose processes end with the network that they served; stopped at once when something is raised."""
-
-    def __init__(self, networks: int) -> None:
-        prepare_workers(worker.PRELOADED)
-        self._main = HiddenMain()
-        cores = Cores.available()
-        workers = min(networks, len({cores.measuring, *cores.others}))
-        self._pool = ProcessPool(max_workers=workers, max_tasks=1, context=multiprocessing.get_context("forkserver"))
-
-    def __enter__(self) -> Any:
-        self._main.__enter__()
-        with without_interrupts():
-            assert self._pool.active  # asking starts it
-        return self._pool
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self._pool.close()
-        else:
-            self._pool.stop()
-        self._pool.join()
-        self._main.__exit__()

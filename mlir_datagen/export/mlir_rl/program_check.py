@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 from collections.abc import Iterable, Iterator
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-
-from pebble import ProcessExpired, ProcessPool
 
 from mlir_datagen.errors import Rejection
 from mlir_datagen.export.mlir_rl.contract import can_be_tiled, program_problems, tag_problem
 from mlir_datagen.mlir.mlir_rl_lowering import examine
+from mlir_datagen.proving.fork_server import SERVER
+from mlir_datagen.proving.pool import Pool
+from mlir_datagen.proving.settings import Cores, SandboxLimits
 
-_SECONDS = 600
+_LIMITS = SandboxLimits(seconds=600, memory_bytes=1 << 34)
 
 
 @dataclass(frozen=True)
@@ -42,18 +41,14 @@ def check_programs(paths: Iterable[Path], mlir_opt: str | None) -> Iterator[Prog
         paths: the files.
         mlir_opt: the program that lowers them; None to lower them in process.
     """
-    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    # Forked from a process that has imported everything and has no threads, which do not survive a fork.
-    multiprocessing.set_forkserver_preload([__name__])
-    with ProcessPool(max_workers=workers, context=multiprocessing.get_context("forkserver")) as pool:
-        futures = [pool.schedule(check_program, args=(path, mlir_opt), timeout=_SECONDS) for path in paths]
-        for future in futures:
-            try:
-                yield future.result()
-            except ProcessExpired as expired:
-                yield ProgramReport([f"it crashes MLIR: the process that read it ended with {expired.exitcode}"])
-            except FutureTimeoutError:
-                yield ProgramReport([f"reading and lowering it takes longer than {_SECONDS} s"])
+    SERVER.load([__name__])
+    cores = Cores.available()
+    with Pool(len({cores.measuring, *cores.others}), _LIMITS, None, _LIMITS.seconds) as pool:
+        yield from pool.run(partial(check_program, mlir_opt=mlir_opt), paths, _failed)
+
+
+def _failed(_: Path, reason: str) -> ProgramReport:
+    return ProgramReport([f"it crashes MLIR, or takes too much time or memory: {reason}"])
 
 
 def check_program(path: Path, mlir_opt: str | None) -> ProgramReport:
