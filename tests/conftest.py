@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
-from helpers import made_dataset, run_script
+from helpers import REPOSITORY, made_dataset, run_script
 from hypothesis import settings
+
+# Last, since tests have modules of the same names.
+sys.path.append(str(REPOSITORY / "benchmarks"))
 
 settings.register_profile("ours", deadline=None, max_examples=40)
 settings.load_profile("ours")
