@@ -21,7 +21,8 @@ from mlir_datagen.dataset.measurements import read_measurements
 
 STOPPED = "Stopped; nothing was left behind. The same command starts again.\n"
 SMALL = ("dims=small", "num_samples=40", "check=lower")
-LONG = ("dims=large", "num_samples=60000", "storage=files")
+LONG = ("dims=large", "num_samples=10000", "storage=files")
+IMAGE = "{name: image, shape: [1, 3, 8, 8]}"
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
@@ -125,13 +126,8 @@ def test_a_network_whose_process_is_killed_is_converted(tmp_path):
     (pid,) = run.until(run.processes.workers)
     os.kill(pid, signal.SIGKILL)
     made = made_dataset(run.end(), tmp_path)
-    again = Run("generate", "ops=[]", "check=execute", TRUSTED, planted("small", inputs=IMAGE), cwd=tmp_path, **PLANTED)
-    assert "finished already" in again.end().stdout
-    verified = run_script("reproduce", str(made), "--trust", "planted_networks", cwd=tmp_path, environment=PLANTED)
-    assert verified.returncode == 0, verified.stderr
-
-
-IMAGE = "{name: image, shape: [1, 3, 8, 8]}"
+    again = run_script("reproduce", str(made), "--trust", "planted_networks", cwd=tmp_path, environment=PLANTED)
+    assert again.returncode == 0, again.stderr
 
 
 def test_measuring_goes_on_when_workers_are_killed(tmp_path):
@@ -146,9 +142,17 @@ def test_measuring_goes_on_when_workers_are_killed(tmp_path):
     assert len(read_measurements(made)) == 12
 
 
-@pytest.mark.parametrize("number", SIGNALS)
-@pytest.mark.parametrize("setting", [LONG, (*LONG, "check=lower"), ("-m", *LONG, "seed=1,2")], ids=str)
-def test_a_signal_stops_a_run(setting, number, tmp_path):
+@pytest.mark.parametrize(
+    ("number", "setting"),
+    [
+        (signal.SIGINT, (*LONG, "check=lower")),
+        (signal.SIGTERM, (*LONG, "check=lower")),
+        (signal.SIGTERM, ("-m", *LONG, "seed=1,2")),
+        (signal.SIGHUP, LONG),
+    ],
+    ids=str,
+)
+def test_a_signal_stops_a_run(number, setting, tmp_path):
     run = Run("generate", *setting, cwd=tmp_path)
     run.until(lambda: staged(run))
     run.send(number)
@@ -159,7 +163,7 @@ def test_a_signal_stops_a_run(setting, number, tmp_path):
     assert run.left() == []
 
 
-@pytest.mark.parametrize("seconds", [0, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3])
+@pytest.mark.parametrize("seconds", [0, 0.1, 0.3, 0.5, 1, 2, 4])
 def test_a_signal_stops_a_run_at_any_moment(seconds, tmp_path):
     """From when the script's first lines have run; before, it is Python that prints its traceback."""
     run = Run("generate", "dims=large", "num_samples=2000", "check=execute", cwd=tmp_path)

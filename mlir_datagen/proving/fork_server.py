@@ -22,6 +22,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
+from typing import NoReturn
 
 from mlir_datagen.proving.sandbox import let_own_faults_alone_end_this_process
 from mlir_datagen.proving.worker_loop import serve_jobs
@@ -39,7 +40,7 @@ _CODE = (
 _FORK: Sequence[str] = ()
 """The request to fork; others are lists of modules to import."""
 _MOST_BYTES = 1 << 16
-_SECONDS_TO_END = 5
+_SECONDS_TO_END = 0.5
 
 
 class ForkServer:
@@ -184,6 +185,7 @@ def serve(control_descriptor: int, lifeline: int) -> None:
     with selectors.DefaultSelector() as selector:
         selector.register(control, selectors.EVENT_READ)
         selector.register(woken, selectors.EVENT_READ)
+        own = (control.fileno(), selector.fileno(), woken, wakeup)
         while True:
             ready = {key.fd for key, _ in selector.select()}
             if woken in ready:
@@ -196,16 +198,9 @@ def serve(control_descriptor: int, lifeline: int) -> None:
                 break
             if modules := json.loads(request):
                 _import(modules)
-                continue
-            connection, status = descriptors
-            pid = os.fork()
-            if pid == 0:
-                for descriptor in (control.fileno(), selector.fileno(), woken, wakeup, status, *workers.values()):
-                    os.close(descriptor)
-                _be_worker(connection)
-            os.close(connection)
-            workers[pid] = status
-            _tell(status, PID.pack(pid))
+            else:
+                connection, status = descriptors
+                _fork(workers, connection, status, (*own, *workers.values()))
     for pid in workers:
         os.kill(pid, signal.SIGKILL)
     while workers:
@@ -229,17 +224,35 @@ def _die_with_the_other_end_of(lifeline: int) -> None:
 
 def _import(modules: Sequence[str]) -> None:
     for module in modules:
-        # What is not installed is missed where it is used.
-        with suppress(ImportError):
+        # It is imported again where it is used, and says there what is wrong.
+        with suppress(Exception):
             importlib.import_module(module)
 
 
-def _be_worker(connection: int) -> None:
+def _fork(workers: dict[int, int], connection: int, status: int, unused: Sequence[int]) -> None:
+    """Fork a worker, which does not return from here; it closes what it has no use for."""
+    pid = None
+    # Without a worker the status pipe is closed, and that is what it says.
+    with suppress(OSError):
+        pid = os.fork()
+    if pid == 0:
+        _be_worker(connection, (status, *unused))
+    os.close(connection)
+    if pid is None:
+        os.close(status)
+    else:
+        workers[pid] = status
+        _tell(status, PID.pack(pid))
+
+
+def _be_worker(connection: int, unused: Sequence[int]) -> NoReturn:
     """Serve jobs in this process, which was just forked, until there are no more."""
     code = 1
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for descriptor in unused:
+            os.close(descriptor)
         serve_jobs(Connection(connection))
         code = 0
     except BaseException:

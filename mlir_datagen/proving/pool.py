@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from mlir_datagen.errors import UserError
-from mlir_datagen.proving.sandbox import is_own_doing, too_much_memory, why_ended
+from mlir_datagen.proving.sandbox import is_own_doing, signal_name, too_much_memory, why_ended
 from mlir_datagen.proving.settings import SandboxLimits
 from mlir_datagen.proving.worker_loop import OutOfMemory, Raised, Returned, Setup
 from mlir_datagen.proving.worker_process import Ended, WorkerProcess
@@ -206,4 +206,4 @@ def _how(kill: Ended | OutOfMemory) -> str:
         return "there was no memory left"
     if kill.exit_code is None:
         return "with the process that it was forked from"
-    return signal.Signals(-kill.exit_code).name if kill.exit_code < 0 else f"exit code {kill.exit_code}"
+    return signal_name(-kill.exit_code) if kill.exit_code < 0 else f"exit code {kill.exit_code}"

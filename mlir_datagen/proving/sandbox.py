@@ -22,7 +22,7 @@ FAULTS = frozenset(
 )
 """What ends a process that does what it must not."""
 
-_MEANINGS = {
+_MEANINGS: dict[int, str] = {
     signal.SIGXCPU: "it ran for longer than {key}.seconds, {seconds} s of processor time",
     signal.SIGSEGV: (
         "it crashed its process (SIGSEGV), as asking for more memory than {key}.memory_bytes, {memory_bytes}, may"
@@ -82,6 +82,10 @@ def why_ended(exit_code: int, key: str, limits: SandboxLimits) -> str:
     """Say why a worker process ended, from its exit code."""
     if exit_code >= 0:
         return f"it ended its process with exit code {exit_code}"
-    ended_by = signal.Signals(-exit_code)
-    meaning = _MEANINGS.get(ended_by, f"it crashed its process ({ended_by.name})")
+    meaning = _MEANINGS.get(-exit_code, f"it crashed its process ({signal_name(-exit_code)})")
     return meaning.format(key=key, seconds=limits.seconds, memory_bytes=limits.memory_bytes)
+
+
+def signal_name(number: int) -> str:
+    """Return the name of a signal, or its number where it has none."""
+    return {each.value: each.name for each in signal.Signals}.get(number, f"signal {number}")

@@ -62,10 +62,7 @@ def serve_jobs(connection: Connection) -> None:
     """Answer jobs, pairs of a function and its argument, until the other end is closed."""
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         setup: Setup = connection.recv()
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        sys.path[:] = setup.search_path
-        os.chdir(setup.folder)
-        connection.send_bytes(_answer(lambda: setup.start and setup.start(*setup.arguments)))
+        connection.send_bytes(_answer(lambda: _prepare(setup)))
         # Once, and not for each job anew: what earlier jobs left counts then, so that none gets more here than in a
         # process of its own. One that gets less is done again in such a one.
         limit_memory(setup.limits.memory_bytes)
@@ -73,6 +70,14 @@ def serve_jobs(connection: Connection) -> None:
             job = connection.recv_bytes()
             limit_processor_time(setup.limits.seconds)
             connection.send_bytes(_answer(lambda job=job: _call(job)))  # type: ignore[misc]
+
+
+def _prepare(setup: Setup) -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    sys.path[:] = setup.search_path
+    os.chdir(setup.folder)
+    if setup.start is not None:
+        setup.start(*setup.arguments)
 
 
 def _call(job: bytes) -> Any:
