@@ -94,8 +94,15 @@ def undisturbed(tmp_path_factory):
     return digest_of(made_dataset(run_script("generate", *SMALL, cwd=folder), folder))
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV])
-@pytest.mark.parametrize("kind", ["workers", "fork_servers"])
+@pytest.mark.parametrize(
+    ("kind", "number"),
+    [
+        ("workers", signal.SIGKILL),
+        ("workers", signal.SIGTERM),
+        ("workers", signal.SIGSEGV),
+        ("fork_servers", signal.SIGKILL),
+    ],
+)
 def test_a_process_that_is_killed_changes_nothing(kind, number, undisturbed, tmp_path):
     run = Run("generate", *SMALL, cwd=tmp_path)
     run.until(run.processes.workers)
@@ -126,8 +133,7 @@ def test_a_network_whose_process_is_killed_is_converted(tmp_path):
     (pid,) = run.until(run.processes.workers)
     os.kill(pid, signal.SIGKILL)
     made = made_dataset(run.end(), tmp_path)
-    again = run_script("reproduce", str(made), "--trust", "planted_networks", cwd=tmp_path, environment=PLANTED)
-    assert again.returncode == 0, again.stderr
+    assert [path.name for path in made.glob("neural_nets/*.mlir")] == ["small.mlir"]
 
 
 def test_measuring_goes_on_when_workers_are_killed(tmp_path):
@@ -163,7 +169,7 @@ def test_a_signal_stops_a_run(number, setting, tmp_path):
     assert run.left() == []
 
 
-@pytest.mark.parametrize("seconds", [0, 0.1, 0.3, 0.5, 1, 2, 4])
+@pytest.mark.parametrize("seconds", [0, 0.1, 0.5, 1, 4])
 def test_a_signal_stops_a_run_at_any_moment(seconds, tmp_path):
     """From when the script's first lines have run; before, it is Python that prints its traceback."""
     run = Run("generate", "dims=large", "num_samples=2000", "check=execute", cwd=tmp_path)

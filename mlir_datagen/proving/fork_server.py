@@ -1,7 +1,7 @@
 """The process that workers are forked from: it has imported what they need, and no threads of ours.
 
-A fork server of multiprocessing is not enough: its socket is a file, whose path may be too long, it is one for all that
-a program does, its workers import the program's main module, and nothing ends them when this process is killed.
+That of multiprocessing will not do: its socket is a file, whose path may be too long; its workers import the main
+module of the program; and nothing ends them when that is killed.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class ForkServer:
     def load(self, modules: Sequence[str]) -> None:
         """Have modules imported there, while this process goes on."""
         with self._lock:
-            new = [module for module in modules if module not in self._modules]
+            new = [module for module in dict.fromkeys(modules) if module not in self._modules]
             self._modules.update(dict.fromkeys(new))
             if new and not self._send(new):
                 self._start_again()
@@ -268,7 +268,10 @@ def _report_ended(workers: dict[int, int], flags: int = os.WNOHANG) -> None:
         if pid == 0:
             return
         flags = os.WNOHANG
-        descriptor = workers.pop(pid)
+        descriptor = workers.pop(pid, None)
+        if descriptor is None:
+            # A module that was imported has started it.
+            continue
         _tell(descriptor, STATUS.pack(os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime))
         os.close(descriptor)
 

@@ -177,15 +177,18 @@ class Pool:
             if isinstance(answer, Raised):
                 raise answer.error
             kills.append(answer)
-        less_memory = (
+        raise self._killed(kills[-1])
+
+    def _killed(self, last: Ended | OutOfMemory) -> UserError:
+        memory = (
             f", or set {self._key}.memory_bytes, now {self._limits.memory_bytes}, to what one process can have here, "
             "so that what wants more is rejected here and everywhere"
         )
-        raise UserError(
-            f"The worker process of one job was killed {_MOST_KILLS} times ({_how(kills[-1])}), and not by what the "
-            "job did, so that nothing can be said of it, and the run was stopped. The system does so when memory runs "
-            "out: give the run fewer processor cores, and with them fewer processes (taskset --cpu-list 0 python …)"
-            f"{less_memory if self._is_configured else ''}. The same command starts again."
+        return UserError(
+            f"The worker process of one job was killed {_MOST_KILLS} times ({_how(last)}), and not by what the job "
+            "did, so that nothing can be said of it, and the run was stopped. The system does so when memory runs out: "
+            "give the run fewer processor cores, and with them fewer processes (taskset --cpu-list 0 python …)"
+            f"{memory if self._is_configured else ''}. The same command starts again."
         )
 
     def _give_back(self, worker: WorkerProcess) -> None:
