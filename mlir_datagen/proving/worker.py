@@ -16,6 +16,7 @@ from mlir_datagen.proving.job import Failure, Job, Measurement, Proof
 from mlir_datagen.proving.reference import Errors, compare, empty_results, random_arguments
 from mlir_datagen.proving.sandbox import limit_memory, limit_processor_time, too_much_memory
 from mlir_datagen.proving.settings import Cores, MeasureSettings, SandboxLimits
+from mlir_datagen.proving.yardstick import Yardstick
 
 
 class Worker:
@@ -38,6 +39,7 @@ class Worker:
             import torch
 
             torch.set_num_threads(1)
+        self._yardstick = Yardstick() if settings.enabled else None
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
     def prove(self, job: Job) -> Proof | Failure:
@@ -74,8 +76,9 @@ class Worker:
                 if job.family is not None:
                     error = compare(job, arguments, results)
         if job.measure:
+            assert self._yardstick is not None
             with measuring_core(self._cores, self._lock), _timed(busy):
-                measurement = measure(bound, self._settings, compile_ns)
+                measurement = measure(bound, self._settings, compile_ns, self._yardstick.slowness)
         return Proof(job.level, error and error.relative, measurement, tuple(busy), error and error.absolute)
 
 
