@@ -46,7 +46,8 @@ class Agreement:
     """How far a second session agrees with the stored one.
 
     Attributes:
-        programs: how many have a time in both.
+        programs: how many have a time in both that was not disturbed.
+        disturbed: how many have a time in both, and one of them was disturbed.
         rank_correlation: Spearman's, of the medians; None where it is not defined: fewer than two different times.
         relative_difference: the median, over the programs, of the medians' difference relative to the stored one.
         same_conditions: whether machine, pipeline and settings are those of the stored session.
@@ -54,6 +55,7 @@ class Agreement:
     """
 
     programs: int
+    disturbed: int
     rank_correlation: float | None
     relative_difference: float
     same_conditions: bool
@@ -87,20 +89,19 @@ def repeat_measurements(folder: Path, listener: Listener) -> Agreement:
     with dataset.journal("repeat") as journal:
         done = dataset.complete(journal, listener)
         journal.remove()
-    both = [
-        (stored[split, name].median_ns, again.median_ns)
-        for split, name, again in done.measured
-        if (split, name) in stored
-    ]
-    if not both:
+    both = [(stored[split, name], again) for split, name, again in done.measured if (split, name) in stored]
+    judged = [pair for pair in both if not any(one.disturbed for one in pair)]
+    if not judged:
         raise UserError(
-            f"No program of {folder} has a time in both sessions. Measure it again: python scripts/measure.py {folder}"
+            f"No program of {folder} has a time in both sessions that was not disturbed. Measure it again while the "
+            f"machine has less to do: python scripts/measure.py {folder}"
         )
-    first, second = np.array(both).T
+    first, second = np.array([[one.median_ns for one in pair] for pair in judged]).T
     conditions = session(dataset.settings)
     recorded = dataset.manifest.get(MEASUREMENTS_KEY, {})
     return Agreement(
-        programs=len(both),
+        programs=len(judged),
+        disturbed=len(both) - len(judged),
         rank_correlation=rank_correlation(first, second),
         relative_difference=float(np.median(np.abs(second - first) / first)),
         same_conditions=all(recorded.get(key) == value for key, value in conditions.items()),

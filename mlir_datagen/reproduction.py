@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mlir_datagen.config.compose import load_saved_config
+from mlir_datagen.dataset.card import CARD, without_times
 from mlir_datagen.dataset.finished import CONFIG
 from mlir_datagen.dataset.manifest import MANIFEST, MEASUREMENTS_KEY, environment
 from mlir_datagen.dataset.reader import Dataset
@@ -50,12 +51,17 @@ def reproduce(folder: Path, work_dir: Path | None, listener: Listener, trust: tu
         raise UserError(f"{work_dir} is not a folder, so the dataset cannot be made again in it. Name one: --work-dir.")
     with scratch_folder(work_dir) as scratch:
         again = generate(dataclasses.replace(config, output_dir=scratch, dry_run=False, trust=trust), listener).path
-        files = sorted({*dataset.checksums(), CHECKSUMS})
-        differences = [*_different_files(folder, again, files), *_different_manifest(dataset.manifest, again)]
+        files = sorted({*dataset.checksums()} - {CARD})
+        differences = [
+            *_different_files(folder, again, files),
+            *_different_card(folder, again),
+            *_different_checksums(dataset, Dataset(again)),
+            *_different_manifest(dataset.manifest, again),
+        ]
         if differences and (cause := _different_environment(dataset.manifest)):
             differences.append(cause)
         refuse(folder, differences)
-    return f"{len(files) + 1} files came back the same, byte for byte ({dataset.count()} programs)."
+    return f"{len(files) + 3} files came back the same, byte for byte ({dataset.count()} programs)."
 
 
 def _different_files(folder: Path, again: Path, files: list[str]) -> Iterator[str]:
@@ -78,9 +84,26 @@ def _same_bytes(one: Path, other: Path) -> bool:
     return True
 
 
+def _different_card(folder: Path, again: Path) -> Iterator[str]:
+    """Compare all of the cards but measured times."""
+    if not (folder / CARD).is_file():
+        yield f"{CARD} is missing"
+    elif without_times((folder / CARD).read_text()) != without_times((again / CARD).read_text()):
+        yield f"{CARD} differs from what its config makes"
+
+
+def _different_checksums(dataset: Dataset, again: Dataset) -> Iterator[str]:
+    """Compare all that SHA256SUMS lists but the card, in its order."""
+    found, made = ([item for item in of.checksums().items() if item[0] != CARD] for of in (dataset, again))
+    if found != made:
+        yield f"{CHECKSUMS} differs from what its config makes"
+
+
 def _different_manifest(manifest: dict[str, Any], again: Path) -> Iterator[str]:
     """Compare all of the manifests but what made each, and measured times."""
     made = json.loads((again / MANIFEST).read_text())
+    for one in (manifest, made):
+        one["files"] = {file: digest for file, digest in one["files"].items() if file not in (CARD, CHECKSUMS)}
     for key in sorted({*manifest, *made} - {"environment", MEASUREMENTS_KEY}):
         if manifest.get(key) != made.get(key):
             yield f"{MANIFEST} differs in {key}"

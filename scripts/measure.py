@@ -42,6 +42,8 @@ def main() -> None:
 
 def _print_session(done: Session) -> None:
     print(f"programs with a time: {len(done.measured)}")
+    if disturbed := sum(measurement.disturbed for _, _, measurement in done.measured):
+        print(f"  disturbed: {disturbed}; the column of that name marks them")
     _print_failed(done.failed)
 
 
@@ -50,6 +52,8 @@ def _print_agreement(done: Agreement) -> None:
         print("The stored times are of another machine, pipeline or settings, as the manifest says.")
     correlation = "not defined" if done.rank_correlation is None else f"{done.rank_correlation:.4f}"
     print(f"Two sessions over {done.programs} programs:")
+    if done.disturbed:
+        print(f"left out, as their time was disturbed in one of them: {done.disturbed}")
     print(f"Spearman rank correlation: {correlation}")
     print(f"median relative difference: {done.relative_difference:.2%}")
     _print_failed(done.failed)

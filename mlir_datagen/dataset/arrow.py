@@ -34,6 +34,12 @@ def number_array(numbers: NDArray[Any]) -> Any:
     return pa.Array.from_buffers(pa.from_numpy_dtype(numbers.dtype), len(numbers), [None, pa.py_buffer(contiguous)])
 
 
+def truth_array(values: Sequence[bool]) -> Any:
+    """Return an array of truth values."""
+    packed = np.packbits(np.array(values, np.bool_), bitorder="little")
+    return pa.Array.from_buffers(pa.bool_(), len(values), [None, pa.py_buffer(packed)])
+
+
 def optional_number_array(numbers: Sequence[float | None]) -> Any:
     """Return an array of numbers in double precision, with null for None."""
     present = np.array([number is not None for number in numbers], np.bool_)

@@ -13,6 +13,9 @@ from mlir_datagen.dataset.columns import PLACE_COLUMNS, PROGRAM_COLUMNS
 from mlir_datagen.dataset.places import index_name, split_folder
 from mlir_datagen.version import GENERATOR_VERSION
 
+CARD = "README.md"
+_TIMES_HEADING = "\n## Times\n"
+
 _SIZES = (
     (1_000, "n<1K"),
     (10_000, "1K<n<10K"),
@@ -103,6 +106,23 @@ python scripts/reproduce.py path/of/this/folder     # makes it again and compare
 python scripts/generate.py --config-dir path/of/this/folder --config-name config
 ```
 """
+
+
+def with_times(card: str, measurements: Mapping[str, Any]) -> str:
+    """Return a card with what the manifest says of the measured times, in place of what it says of them now."""
+    programs, disturbed = measurements["programs"], measurements["disturbed"]
+    share = f"{disturbed / programs:.1%}" if programs else "none"
+    processor = measurements["machine"]["cpu"]
+    return f"""{without_times(card)}{_TIMES_HEADING}
+`measurements.parquet` has the time of one call of {programs} programs, unoptimised, on one core of {processor}.
+The times of {disturbed} of them ({share}) are marked in the column `disturbed`: other work had the core throughout, or
+the machine was slower than it can be.
+"""
+
+
+def without_times(card: str) -> str:
+    """Return a card without what it says of measured times: all that comes back byte for byte."""
+    return card.partition(_TIMES_HEADING)[0]
 
 
 def _networks(config: RunConfig) -> str:

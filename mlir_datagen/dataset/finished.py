@@ -14,7 +14,7 @@ import orjson
 import yaml
 
 from mlir_datagen.config import RunConfig
-from mlir_datagen.dataset.card import dataset_card
+from mlir_datagen.dataset.card import CARD, dataset_card, with_times
 from mlir_datagen.dataset.manifest import MANIFEST, MEASUREMENTS_KEY, manifest, read_manifest
 from mlir_datagen.dataset.measurements import MEASUREMENTS, write_measurements
 from mlir_datagen.dataset.places import index_name, split_folder
@@ -28,7 +28,6 @@ from mlir_datagen.proving.machine import session
 from mlir_datagen.sources.mix import Quota
 
 CONFIG = "config.yaml"
-CARD = "README.md"
 REJECTS = "rejects.jsonl"
 
 
@@ -63,11 +62,17 @@ def write_description(
     )
     for split in sorted(counts.keys() & unseen.against.keys()):
         unseen.against[split]["kept"] = counts[split].total()
-    (root / CARD).write_text(dataset_card(config, by_family, unseen.against))
+    card = dataset_card(config, by_family, unseen.against)
+    measurements = None
+    if config.measure.enabled:
+        measurements = write_measurements(root, production.measured, session(config.measure))
+        card = with_times(card, measurements)
+    (root / CARD).write_text(card)
     if production.rejected:
         lines = [orjson.dumps(dataclasses.asdict(rejected)).decode() for rejected in production.rejected]
         (root / REJECTS).write_text("\n".join(lines) + "\n")
-    described = sorted(path.name for path in root.iterdir() if path.is_file() and path.name != CHECKSUMS)
+    apart = (CHECKSUMS, MEASUREMENTS)
+    described = sorted(path.name for path in root.iterdir() if path.is_file() and path.name not in apart)
     described += sorted(index_name(split) for split in counts if "/" in index_name(split))
     files = {name: file_sha256(root / name) for name in described}
     with Checksums(root) as checksums:
@@ -79,8 +84,8 @@ def write_description(
     written = manifest(config, by_family, quotas, production, dataset_digest(root, counts), files)
     if unseen.against:
         written["decontamination"] = {"against": unseen.against, "left_out": unseen.left_out}
-    if config.measure.enabled:
-        written[MEASUREMENTS_KEY] = write_measurements(root, production.measured, session(config.measure))
+    if measurements is not None:
+        written[MEASUREMENTS_KEY] = measurements
     (root / MANIFEST).write_text(json.dumps(written, indent=2) + "\n")
     return written
 

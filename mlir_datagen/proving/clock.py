@@ -7,19 +7,33 @@ import math
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mlir_datagen.errors import Rejection
-from mlir_datagen.mlir.jit import BoundProgram
+from mlir_datagen.errors import Rejection, UserError
 from mlir_datagen.proving.job import Measurement
 from mlir_datagen.proving.settings import Cores, MeasureSettings
 
-SHORTEST_RUN_NS = 10_000_000
-"""Shorter programs are called several times a run: calling from Python takes about a microsecond."""
+_SHORTEST_WINDOW_NS = 50_000
+"""Shorter programs are called several times in a window: reading the clocks takes about half a microsecond."""
+_SLICE_NS = 2_000_000
+"""What is timed at once: a scheduler lets a thread run for about three milliseconds before another's turn."""
+_ENOUGH_NS, _MOST_WINDOWS = 10_000_000, 100
+"""More windows than are asked for are timed of short programs: so long, and so many."""
+_ABSENT_NS, _ABSENT_SHARE = 1_000, 0.01
+"""How long a thread may be without its core and not count as disturbed: nanoseconds, or a part of the window."""
+_SLOWED = 1.1
+"""How many times as long the yardstick may take as at its fastest."""
+_PAUSES_SECONDS = (0.02, 0.1)
+"""Before a program is timed again because the machine was slow."""
+_MOST_REPEATED_NS = 500_000_000
+"""Programs that were timed for longer are not timed again."""
+_COARSEST_SECONDS = 1e-6
 
 
 def open_lock(cores: Cores) -> int:
@@ -69,26 +83,122 @@ def pin(cores: set[int]) -> None:
         os.sched_setaffinity(0, cores)
 
 
-def measure(program: BoundProgram, settings: MeasureSettings, compile_ns: int) -> Measurement:
-    """Time a program: the median of several runs after a warm-up.
+def require_clocks() -> None:
+    """Refuse to measure where the clocks are too coarse.
+
+    Raises:
+        UserError: when the system has no clock of a thread's processor time, or one that ticks too slowly.
+    """
+    for name in ("CLOCK_MONOTONIC", "CLOCK_THREAD_CPUTIME_ID"):
+        clock = getattr(time, name, None)
+        resolution = math.inf if clock is None else time.clock_getres(clock)
+        if resolution > _COARSEST_SECONDS:
+            found = "does not have it" if clock is None else f"ticks every {resolution * 1e6:g} µs"
+            raise UserError(
+                f"Times cannot be measured here: they need the clock {name} with ticks of at most "
+                f"{_COARSEST_SECONDS * 1e6:g} µs, and this system {found}. Leave them out (measure=none), or measure "
+                "on another machine: python scripts/measure.py outputs/<dataset>."
+            )
+
+
+def measure(program: Timed, settings: MeasureSettings, compile_ns: int, yardstick: Callable[[], float]) -> Measurement:
+    """Time a program: the median of undisturbed windows of calls, after a warm-up.
+
+    Args:
+        program: what is timed.
+        settings: how many windows at least, and how long a call may take.
+        compile_ns: what compiling it took; it is passed on.
+        yardstick: says how many times as long as at its fastest the machine takes now.
 
     Raises:
         Rejection: at stage `measured`, when one call takes too long.
     """
-    once = min(_elapsed(program, 1), _elapsed(program, 1))
+    once = int(program.sample(2, 1)[:, 1].min())
     if once > settings.max_seconds * 1e9:
         raise Rejection("measured", f"one call takes longer than measure.max_seconds, {settings.max_seconds} s")
     calls = 1
-    while calls * once < SHORTEST_RUN_NS:
-        # A first guess from one call is wrong for the shortest programs, so it is corrected as the runs get longer.
-        calls = min(8 * calls, math.ceil(SHORTEST_RUN_NS / max(once, 1)))
-        once = max(1, _elapsed(program, calls) // calls)
-    times = np.array([_elapsed(program, calls) / calls for _ in range(settings.runs)])
-    first, median, third = np.percentile(times, [25, 50, 75])
-    return Measurement(float(median), float(times.min()), float(third - first), settings.runs, calls, compile_ns)
+    while calls * once < _SHORTEST_WINDOW_NS:
+        # A first guess from one call is wrong for the shortest programs, so it is corrected as windows get longer.
+        calls = min(8 * calls, math.ceil(_SHORTEST_WINDOW_NS / max(once, 1)))
+        once = max(1, int(program.sample(1, calls)[0, 0]) // calls)
+    session = _Session(program, settings.runs, calls, once * calls)
+    best = session.attempt(yardstick)
+    for pause in _PAUSES_SECONDS:
+        if best.slowness <= _SLOWED or session.spent_ns > _MOST_REPEATED_NS:
+            break
+        time.sleep(pause)
+        best = min(best, session.attempt(yardstick), key=lambda attempt: attempt.slowness)
+    return best.measurement(calls, settings.runs, compile_ns)
 
 
-def _elapsed(program: BoundProgram, calls: int) -> int:
-    started = time.perf_counter_ns()
-    program.run(calls)
-    return time.perf_counter_ns() - started
+class Timed(Protocol):
+    """What can be timed."""
+
+    def sample(self, windows: int, calls: int) -> NDArray[np.int64]:
+        """Return wall time and processor time of so many windows of so many calls, in nanoseconds."""
+
+
+class _Attempt(NamedTuple):
+    """Windows that were timed one after another.
+
+    Attributes:
+        samples: wall time and processor time of each window, in nanoseconds.
+        undisturbed: which of them had the core to themselves.
+        slowness: how slow the machine was, before or after.
+    """
+
+    samples: NDArray[np.int64]
+    undisturbed: NDArray[np.bool_]
+    slowness: float
+
+    def measurement(self, calls: int, needed: int, compile_ns: int) -> Measurement:
+        kept = self.samples[self.undisturbed]
+        # Where the thread never had the core for itself, the time that it had it is the nearest to undisturbed.
+        times = (kept[:, 0] if len(kept) else self.samples[:, 1]) / calls
+        first, median, third = np.percentile(times, [25, 50, 75])
+        return Measurement(
+            median_ns=float(median),
+            min_ns=float(times.min()),
+            iqr_ns=float(third - first),
+            runs=len(times),
+            set_aside=len(self.samples) - len(kept),
+            calls_per_run=calls,
+            cpu_ns=float(np.median(kept[:, 1] if len(kept) else self.samples[:, 1]) / calls),
+            disturbed=len(kept) < needed or self.slowness > _SLOWED,
+            compile_ns=compile_ns,
+        )
+
+
+class _Session:
+    """The attempts to time one program, which last no longer than they must.
+
+    Args:
+        program: what is timed.
+        needed: how many undisturbed windows there must be at least.
+        calls: how many calls a window has.
+        window_ns: how long a window takes, about.
+    """
+
+    def __init__(self, program: Timed, needed: int, calls: int, window_ns: int) -> None:
+        self._program, self._calls = program, calls
+        self._wanted = max(needed, min(_MOST_WINDOWS, math.ceil(_ENOUGH_NS / max(window_ns, 1))))
+        self._at_once = max(1, _SLICE_NS // max(window_ns, 1))
+        self.spent_ns = 0
+
+    def attempt(self, yardstick: Callable[[], float]) -> _Attempt:
+        """Time windows until enough are undisturbed, or it shows that there are hardly any."""
+        before = yardstick()
+        samples = np.empty((0, 2), np.int64)
+        undisturbed = np.empty(0, np.bool_)
+        while (kept := int(undisturbed.sum())) < self._wanted and len(samples) - kept <= self._wanted + kept:
+            samples = np.concatenate([samples, self._program.sample(min(self._at_once, self._wanted), self._calls)])
+            undisturbed = _are_undisturbed(samples)
+        self.spent_ns += int(samples[:, 0].sum())
+        return _Attempt(samples, undisturbed, max(before, yardstick()))
+
+
+def _are_undisturbed(samples: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Tell which windows had the core to themselves: those whose wall time is hardly more than the thread's own."""
+    wall, processor = samples.T
+    disturbed: NDArray[np.bool_] = wall - processor > np.maximum(_ABSENT_NS, _ABSENT_SHARE * wall)
+    return ~disturbed

@@ -51,9 +51,13 @@ class Measurement:
     """The time of one call of a program, in nanoseconds.
 
     Attributes:
-        median_ns, min_ns, iqr_ns: of the runs; the last is the interquartile range.
-        runs: how many runs.
+        median_ns, min_ns, iqr_ns: of the runs; the last is the interquartile range. Wall time of undisturbed runs;
+            where there is none, processor time.
+        runs: how many runs these are of.
+        set_aside: how many further ones were disturbed: something else had the core meanwhile.
         calls_per_run: how many calls in a row a run times; its time is divided by them.
+        cpu_ns: the median of the processor time that the thread had in these runs, with that of reading the clocks.
+        disturbed: whether too few runs were undisturbed, or the machine was slower than it can be.
         compile_ns: processor time of lowering and compiling; others may be compiling on the same core.
     """
 
@@ -61,7 +65,10 @@ class Measurement:
     min_ns: float
     iqr_ns: float
     runs: int
+    set_aside: int
     calls_per_run: int
+    cpu_ns: float
+    disturbed: bool
     compile_ns: int
 
 

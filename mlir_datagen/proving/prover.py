@@ -9,7 +9,7 @@ from typing import Self
 
 from mlir_datagen.errors import UserError
 from mlir_datagen.proving import worker
-from mlir_datagen.proving.clock import pin
+from mlir_datagen.proving.clock import pin, require_clocks
 from mlir_datagen.proving.fork_server import SERVER
 from mlir_datagen.proving.job import Failure, Job, Proof
 from mlir_datagen.proving.pool import Pool
@@ -36,7 +36,8 @@ class Prover:
     This process stays off the measuring core meanwhile.
 
     Raises:
-        UserError: when programs are to be compared, and the reference's library is not installed.
+        UserError: when programs are to be compared, and the reference's library is not installed; or to be measured,
+            and the system has no clock for it.
     """
 
     def __init__(self, check: CheckSettings, measure: MeasureSettings, limits: SandboxLimits) -> None:
@@ -45,6 +46,8 @@ class Prover:
                 "check=execute compares programs with PyTorch, which is not installed. Install it with "
                 "pip install 'mlir_datagen[execute]', or use check=lower."
             )
+        if measure.enabled:
+            require_clocks()
         self._cores = Cores.available()
         prepare(check)
         self._pool = Pool(

@@ -14,6 +14,7 @@ from mlir_datagen.proving.clock import any_core, measure, measuring_core, open_l
 from mlir_datagen.proving.job import Failure, Job, Measurement, Proof
 from mlir_datagen.proving.reference import Errors, compare, empty_results, random_arguments
 from mlir_datagen.proving.settings import Cores, MeasureSettings
+from mlir_datagen.proving.yardstick import Yardstick
 
 
 class Worker:
@@ -35,6 +36,7 @@ class Worker:
             import torch
 
             torch.set_num_threads(1)
+        self._yardstick = Yardstick() if settings.enabled else None
 
     def prove(self, job: Job) -> Proof | Failure:
         """Prove one program; a program that does not pass is an answer, not an error."""
@@ -65,8 +67,9 @@ class Worker:
                 if job.family is not None:
                     error = compare(job, arguments, results)
         if job.measure:
+            assert self._yardstick is not None
             with measuring_core(self._cores, self._lock), _timed(busy):
-                measurement = measure(bound, self._settings, compile_ns)
+                measurement = measure(bound, self._settings, compile_ns, self._yardstick.slowness)
         return Proof(job.level, error and error.relative, measurement, tuple(busy), error and error.absolute)
 
 
