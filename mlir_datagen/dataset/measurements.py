@@ -16,11 +16,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mlir_datagen.dataset.arrow import number_array, string_array
+from mlir_datagen.dataset.arrow import PARQUET_ERRORS, number_array, open_parquet, string_array
 from mlir_datagen.dataset.disk_errors import recordable
 from mlir_datagen.dataset.manifest import MANIFEST, MEASUREMENTS_KEY
 from mlir_datagen.dataset.writer import file_sha256
-from mlir_datagen.errors import UserError
+from mlir_datagen.errors import UserError, listed, said
 from mlir_datagen.proving.job import Measurement
 
 MEASUREMENTS = "measurements.parquet"
@@ -29,6 +29,11 @@ Measured = tuple[str, str, Measurement]
 """Split, name, and time of a program."""
 
 _TYPES = {"median_ns": np.float64, "min_ns": np.float64, "iqr_ns": np.float64}
+_COLUMNS = {
+    "split": pa.string(),
+    "name": pa.string(),
+    **{field.name: pa.float64() if field.name in _TYPES else pa.int64() for field in dataclasses.fields(Measurement)},
+}
 
 
 def write_measurements(
@@ -60,12 +65,23 @@ def read_measurements(folder: Path) -> dict[tuple[str, str], Measurement]:
     """Return the time of each program, by split and name.
 
     Raises:
-        UserError: when the dataset has none.
+        UserError: when the dataset has none, or the file is damaged.
     """
     path = folder / MEASUREMENTS
-    if not path.is_file():
-        raise UserError(f"{folder} has no measured times. Measure them first: python scripts/measure.py {folder}")
-    rows = pq.ParquetFile(path).read().to_pylist()
+    try:
+        with open_parquet(path) as file:
+            table = file.read()
+        if table.schema.names != list(_COLUMNS) or any(column.null_count for column in table.columns):
+            raise ValueError(f"its columns must be {listed(_COLUMNS)}, without a gap")
+        rows = table.cast(pa.schema(_COLUMNS)).to_pylist()
+    except FileNotFoundError:
+        raise UserError(
+            f"{folder} has no measured times. Measure them first: python scripts/measure.py {folder}"
+        ) from None
+    except (*PARQUET_ERRORS, ValueError) as error:
+        raise UserError(
+            f"{path} is damaged: {said(error)}. Measure the dataset again: python scripts/measure.py {folder}"
+        ) from error
     return {(row.pop("split"), row.pop("name")): Measurement(**row) for row in rows}
 
 
