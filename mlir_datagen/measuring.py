@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mlir_datagen.config.compose import compose_config, load_saved_config
+from mlir_datagen.config.compose import compose_config
+from mlir_datagen.config.saved import load_saved_config
 from mlir_datagen.dataset.finished import CONFIG
 from mlir_datagen.dataset.journal import Journal, Place
 from mlir_datagen.dataset.manifest import MEASUREMENTS_KEY

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlir_datagen.config.values import check_keys, choice
-from mlir_datagen.errors import UserError
+from mlir_datagen.errors import UserError, shown
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ def parse_export(raw: Mapping[str, Any], consumers: tuple[str, ...]) -> ExportSe
         return None
     if train is not None and not (isinstance(train, list) and train and all(isinstance(split, str) for split in train)):
         raise UserError(
-            f"export.train is {train!r}, and must be a list of splits to train on: 'export.train=[train,extracted]'; "
-            "null is the split train."
+            f"export.train is {shown(train)}, and must be a list of splits to train on: "
+            "'export.train=[train,extracted]'; null is the split train."
         )
     choice(consumer, "export.consumer", consumers)
     return ExportSettings(consumer, None if train is None else tuple(train))

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
-from mlir_datagen.config.values import check_keys, choice, whole_number
-from mlir_datagen.errors import UserError
+from mlir_datagen.config.values import check_keys, choice, memory_bytes, processor_seconds, whole_number
+from mlir_datagen.errors import UserError, shown
 from mlir_datagen.proving.job import LEVELS
 from mlir_datagen.proving.settings import CheckSettings, MeasureSettings, SandboxLimits
 
 MEASURES = ("none", "baseline")
+_LARGEST = 1e18
+"""Of numbers with a fraction: two of them multiplied are still finite."""
 
 
 def parse_check(raw: Mapping[str, Any]) -> CheckSettings:
@@ -28,7 +29,7 @@ def parse_measure(raw: Mapping[str, Any]) -> MeasureSettings:
     _exactly(raw, ("kind", "runs", "max_seconds", "assumed_flops_per_second"), "measure")
     return MeasureSettings(
         kind=choice(raw["kind"], "measure.kind", MEASURES),
-        runs=whole_number(raw["runs"], "measure.runs", minimum=1, example="measure.runs=5"),
+        runs=whole_number(raw["runs"], "measure.runs", minimum=1, maximum=10**6, example="measure.runs=5"),
         max_seconds=_positive(raw["max_seconds"], "measure.max_seconds", "measure.max_seconds=1.0"),
         assumed_flops_per_second=_positive(
             raw["assumed_flops_per_second"], "measure.assumed_flops_per_second", "measure.assumed_flops_per_second=1e9"
@@ -40,10 +41,8 @@ def parse_sandbox(raw: Mapping[str, Any]) -> SandboxLimits:
     """Check the `sandbox` part."""
     _exactly(raw, ("seconds", "memory_bytes"), "sandbox")
     return SandboxLimits(
-        seconds=whole_number(raw["seconds"], "sandbox.seconds", minimum=1, example="sandbox.seconds=60"),
-        memory_bytes=whole_number(
-            raw["memory_bytes"], "sandbox.memory_bytes", minimum=1 << 20, example="sandbox.memory_bytes=17179869184"
-        ),
+        seconds=processor_seconds(raw["seconds"], "sandbox.seconds"),
+        memory_bytes=memory_bytes(raw["memory_bytes"], "sandbox.memory_bytes"),
     )
 
 
@@ -55,7 +54,9 @@ def _exactly(raw: Mapping[str, Any], keys: tuple[str, ...], where: str) -> None:
 
 
 def _positive(value: Any, key: str, example: str) -> float:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or value <= 0:
-        raise UserError(f"{key} is {value!r}, and must be a number above 0. Type {example}.")
+    # Neither NaN nor an integer that no float holds is between them.
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value <= _LARGEST:
+        raise UserError(
+            f"{key} is {shown(value)}, and must be a number above 0, {_LARGEST:.0e} at most. Type {example}."
+        )
     return float(value)

@@ -23,7 +23,7 @@ from mlir_datagen.config.ops import OpConfig, parse_ops
 from mlir_datagen.config.proving import parse_check, parse_measure, parse_sandbox
 from mlir_datagen.config.suites import parse_exclude, parse_extract, parse_suites
 from mlir_datagen.config.values import check_keys, choice, mapping, whole_number
-from mlir_datagen.errors import UserError, listed
+from mlir_datagen.errors import UserError, listed, said, shown
 from mlir_datagen.nn.model_spec import ConverterSettings, ModelSpec
 from mlir_datagen.program import EXTRACTED, NETWORKS_SPLIT
 from mlir_datagen.proving.settings import CheckSettings, MeasureSettings, SandboxLimits
@@ -114,10 +114,14 @@ class RunConfig:
     @property
     def fingerprint(self) -> str:
         """Twelve hexadecimal digits that name the dataset: a hash of what decides its bytes."""
+        return self.fingerprint_of(GENERATOR_VERSION)
+
+    def fingerprint_of(self, generator_version: int) -> str:
+        """Return the fingerprint of the dataset that a version of the generator makes from this config."""
         identity = {
             **self.to_saved(),
             "exclude": sorted(exclusion.identity for exclusion in self.exclude),
-            "generator_version": GENERATOR_VERSION,
+            "generator_version": generator_version,
         }
         canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
@@ -178,7 +182,7 @@ def parse_config(raw: Mapping[str, Any]) -> RunConfig:
         for key in ("num_samples", "splits"):
             if raw.get(key) is not None:
                 raise UserError(
-                    f"{key} is {raw[key]!r}, which counts random programs, and no op is chosen. Leave it out."
+                    f"{key} is {shown(raw[key])}, which counts random programs, and no op is chosen. Leave it out."
                 )
         splits = {}
     measure = parse_measure(mapping(raw["measure"], "measure"))
@@ -218,7 +222,7 @@ def check_schema_version(version: Any) -> None:
     """Refuse a config or manifest whose layout this version does not know."""
     if version != SCHEMA_VERSION:
         raise UserError(
-            f"schema_version is {version!r}, and this version of mlir_datagen reads {SCHEMA_VERSION} only. "
+            f"schema_version is {shown(version)}, and this version of mlir_datagen reads {SCHEMA_VERSION} only. "
             "Use the version of mlir_datagen that wrote it (the dataset's manifest.json names it)."
         )
 
@@ -226,15 +230,19 @@ def check_schema_version(version: Any) -> None:
 def _parse_folder(value: Any) -> Path:
     if not isinstance(value, str) or not value:
         raise UserError(
-            f"output_dir is {value!r}, and must be the path of a folder. Type for instance output_dir=outputs."
+            f"output_dir is {shown(value)}, and must be the path of a folder. Type for instance output_dir=outputs."
         )
-    return Path(value)
+    try:
+        # Not every shell does it behind a =.
+        return Path(value).expanduser()
+    except RuntimeError as error:
+        raise UserError(f"output_dir is {shown(value)}, and there is no such home folder: {said(error)}") from error
 
 
 def _parse_name(value: Any) -> str:
     if not isinstance(value, str) or not _NAME.fullmatch(value):
         raise UserError(
-            f"name is {value!r}, and it becomes part of a folder's name: a letter, then letters, digits, "
+            f"name is {shown(value)}, and it becomes part of a folder's name: a letter, then letters, digits, "
             "underscores and hyphens, 64 at most. Type for instance name=my_dataset."
         )
     return value
@@ -295,12 +303,13 @@ def _parse_split_numbers(value: Any, key: str) -> dict[str, int]:
     for name in numbers:
         if name in RESERVED_SPLITS:
             raise UserError(
-                f"{key} has a split named {name!r}, which is a folder of its own in a dataset. Choose another."
+                f"{key} has a split named {shown(name)}, which is a folder of its own in a dataset. Choose another."
             )
         if not _SPLIT_NAME.fullmatch(name) or name == "all":
             raise UserError(
-                f"{key} has a split named {name!r}, and it becomes the name of a folder and of a Hugging Face split: "
-                f'a letter, then letters, digits and underscores, 64 at most, not "all". Type for instance {example}.'
+                f"{key} has a split named {shown(name)}, and it becomes the name of a folder and of a split of Hugging "
+                'Face: a letter, then letters, digits and underscores, 64 at most, not "all". Type for instance '
+                f"{example}."
             )
     folded = [name.casefold() for name in numbers]
     if len(set(folded)) < len(folded):

@@ -5,12 +5,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
+
+from mlir_datagen import foreign
+
+PARQUET_ERRORS = (pa.ArrowException, OSError)
+"""What reading a damaged file of Parquet raises."""
+
+
+@contextmanager
+def open_parquet(path: Path) -> Iterator[Any]:
+    """Open a file of Parquet, which may be anyone's.
+
+    Raises:
+        OSError, pyarrow.ArrowException: when it is no regular file, or damaged.
+    """
+    # Of a path, Arrow makes what it likes: an address, for one.
+    with foreign.open_regular(path) as stream, pq.ParquetFile(stream) as file:
+        yield file
 
 
 def string_array(words: Sequence[str]) -> Any:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from mlir_datagen import foreign
 from mlir_datagen.dataset.disk_errors import exportable
 from mlir_datagen.dataset.files_folder import replace_folder
 from mlir_datagen.dataset.reader import changed_files
@@ -131,8 +132,8 @@ def check_exports(dataset: Path, digest: str) -> dict[str, list[str]]:
 def _read_record(folder: Path) -> dict[str, Any] | None:
     """Return the record of an export; None when there is none of its form."""
     try:
-        record = json.loads((folder / RECORD).read_text())
-    except (OSError, ValueError, RecursionError):
+        record = foreign.read_json(folder / RECORD)
+    except (OSError, ValueError):
         return None
     if not isinstance(record, dict) or not isinstance(files := record.get("files"), dict):
         return None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from mlir_datagen.config import RunConfig
 from mlir_datagen.errors import Rejection
 from mlir_datagen.mlir.parse import Verifier
+from mlir_datagen.ops.family import OpFamily, Spec
 from mlir_datagen.program import PARSED, Batch, ProgramBlock
 from mlir_datagen.proving.job import Failure, Proof
 from mlir_datagen.sources.mix import FamilyWalk, Quota, allot, check_admissible
@@ -90,6 +92,16 @@ class RandomOps:
                 tasks.append(RandomTask(split, allotment.variants[chunk], allotment.points[chunk]))
         return Plan(tasks, quotas)
 
+    def specs(self, task: RandomTask) -> list[tuple[OpFamily, Spec]]:
+        """Return the family and the spec of each of the task's programs, in order, without making them."""
+        found: list[Any] = [None] * len(task.points)
+        for index in np.unique(task.variants):
+            positions = np.flatnonzero(task.variants == index)
+            walk = self._variants[index]
+            for position, spec in zip(positions, _specs(walk, walk.grid.columns(task.points[positions])), strict=True):
+                found[position] = walk.family, spec
+        return found
+
     def produce(self, task: RandomTask, verifier: Verifier) -> Batch:
         """Make the task's programs, parsed and verified."""
         blocks = []
@@ -106,10 +118,14 @@ class RandomOps:
 def _emit(walk: VariantWalk, points: NDArray[np.int64], positions: NDArray[np.int64]) -> ProgramBlock:
     family, variant = walk.family, walk.variant
     columns = walk.grid.columns(points)
-    specs = [family.spec(variant, *row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+    specs = _specs(walk, columns)
     texts = [family.program(spec) for spec in specs]
     digests = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
     return ProgramBlock(family, variant, columns, specs, texts, digests, positions, [PARSED] * len(texts))
+
+
+def _specs(walk: VariantWalk, columns: Sequence[NDArray[np.int64]]) -> list[Spec]:
+    return [walk.family.spec(walk.variant, *row) for row in zip(*(column.tolist() for column in columns), strict=True)]
 
 
 def _verified(text: str, verifier: Verifier) -> Proof | Failure:

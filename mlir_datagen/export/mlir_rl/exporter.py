@@ -114,10 +114,10 @@ def _programs(given: ExportInput) -> Iterator[tuple[StoredProgram, str]]:
     Those to evaluate on come first: they stay whole, and what is the same in this form is not trained on.
     """
     for to_train in (False, True):
-        for split, table in given.dataset.tables():
+        for split, rows in given.dataset.rows():
             if (split in given.train) != to_train:
                 continue
-            for row in table.to_pylist():
+            for row in rows:
                 program = given.dataset.program(split, row)
                 yield program, "_".join(dict.fromkeys(filter(None, (program.family, row.get("kind")))))
 
