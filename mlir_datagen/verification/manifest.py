@@ -93,14 +93,7 @@ def manifest_problems(
 def description_problems(dataset: Dataset, config: RunConfig) -> Iterator[str]:
     """Say which of the files that describe a dataset are not as this version writes them."""
     against = dataset.manifest.get("decontamination", {}).get("against", {})
-    try:
-        texts = {
-            CONFIG: config_text(config),
-            CARD: dataset_card(config, dataset.manifest["counts"], against),
-        }
-    except (KeyError, TypeError, AttributeError, ValueError):
-        # Something of the manifest that a problem was found in.
-        return
+    texts = {CONFIG: config_text(config), CARD: dataset_card(config, dataset.manifest["counts"], against)}
     for file, text in texts.items():
         try:
             if foreign.read_text(dataset.folder / file) != text:
