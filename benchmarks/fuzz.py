@@ -42,7 +42,7 @@ from mlir_datagen.config.saved import load_saved_config
 from mlir_datagen.dataset.exported import check_exports
 from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.dataset.rejects import read_rejects
-from mlir_datagen.errors import UserError
+from mlir_datagen.errors import UserError, said
 from mlir_datagen.export import EXPORTERS
 from mlir_datagen.export.base import export_dataset
 from mlir_datagen.pipeline import Listener, generate, preview
@@ -64,13 +64,23 @@ WORDS = [
     "[16,32]", "{from: 1, to: 9, step: 3}", "{same_as: m}", "{from: 1, to: 2147483647, step: 1}", "[2147483647]",
     "[2147483648]",
 ]  # fmt: skip
+PLAUSIBLE = [
+    "experiment=tiny", "dims=small", "dims=large", "ops=[matmul,relu]", "ops=[conv2d]", "ops=[]", "models=[resnet18]",
+    "models=[torchvision/vit_b_16,gpt2]", "models.resnet18.sizes.batch=2", "suites=[gemm]", "extract=ops",
+    "num_samples=7", "num_samples=3000", "splits={a: 5, b: 5}", "split_ratios={train: 3, dev: 1}",
+    "seed=9223372036854775807", "check=lower", "measure=baseline", "measure.max_seconds=1e-9", "export=mlir_rl",
+    "storage=files", "limits.max_flops=100000", "limits.max_bytes=null", "dims.matrix=[7,9]",
+    "dims.spatial={from: 9, to: 90, step: 9}", "ops.matmul.weight=0.3", "ops.conv2d.grid.width={same_as: height}",
+    "on_exhausted=error", "exclude=[gemm]", "output_dir=données", "trust=[x]", "ops.elementwise.kinds=[max,add]",
+    "ops.elementwise.ranks=[4]", "converter=manual", "sandbox.seconds=1", "name=x",
+]  # fmt: skip
 LETTERS = "abz09._-/~=+,:;'\"[]{}()<>$@!#%&*|\\ \t\u00e9\u0434\u6570\U0001f600"
 
 
 def command_line(chance: random.Random, keys: list[str]) -> list[str]:
     """Draw the settings of a command line."""
-    settings = []
-    for _ in range(chance.randint(1, 4)):
+    settings = chance.sample(PLAUSIBLE, chance.randint(0, 3))
+    for _ in range(chance.randint(0, 2)):
         key = chance.choice([*keys, *GROUPS, *GROUPS])
         if chance.random() < 0.1:
             key = chance.choice(
@@ -183,15 +193,14 @@ def changed_dataset(chance: random.Random, folder: Path) -> str:
 
 
 def _change_index(chance: random.Random, folder: Path, kind: str) -> None:
-    split = chance.choice(["train", "suites/mlir_rl_eval"])
-    path = folder / f"{split}.parquet"
+    path = chance.choice(sorted(folder.rglob("*.parquet")))
     if kind == "index bytes":
         path.write_bytes(changed_bytes(chance, path.read_bytes()))
         return
     table = pq.read_table(path)
     rows = table.to_pylist()
     row = chance.choice(rows)
-    if kind == "text":
+    if kind == "text" and "mlir" in row:
         text = chance.choice([*TEXTS, changed_bytes(chance, row["mlir"].encode()).decode(errors="replace")])
         row.update(mlir=text, sha256=hashlib.sha256(text.encode()).hexdigest())
         if "\0" not in row["file"]:
@@ -210,6 +219,9 @@ def _agree(folder: Path, manifest: dict[str, Any]) -> None:
         for line in (folder / "SHA256SUMS").read_text().splitlines()
     }
     (folder / "SHA256SUMS").write_text("".join(f"{digest}  {file}\n" for file, digest in sums.items()))
+    if "measurements" in manifest:
+        times = (folder / "measurements.parquet").read_bytes()
+        manifest["measurements"]["sha256"] = hashlib.sha256(times).hexdigest()
     for file in manifest["files"]:
         manifest["files"][file] = hashlib.sha256((folder / file).read_bytes()).hexdigest()
 
@@ -286,10 +298,13 @@ def settings_endings(count: int, real: int, seed: int, folder: Path) -> Iterator
 def file_endings(count: int, seed: int, folder: Path) -> Iterator[tuple[str, str]]:
     """Yield what was done to a dataset, with what was run on it, and how that ended."""
     chance = random.Random(f"files {seed}")  # noqa: S311
-    settings = ["experiment=tiny", "num_samples=8", "suites=[mlir_rl_eval]", f"output_dir={folder / 'made'}"]
-    made = generate(compose_config(settings)).path
+    made = [
+        generate(compose_config(["experiment=tiny", "num_samples=8", setting, f"output_dir={folder / 'made'}"])).path
+        for setting in ("suites=[mlir_rl_eval]", "measure=baseline")
+        if count
+    ]
     for number in range(count):
-        copied = shutil.copytree(made, folder / f"{number}")
+        copied = shutil.copytree(made[number % len(made)], folder / f"{number}")
         what = changed_dataset(chance, copied)
         for script, reader in READERS.items():
             found = ending(lambda copied=copied, reader=reader: reader(copied))  # type: ignore[misc]
@@ -318,7 +333,7 @@ def main() -> int:
             for command, found in endings:
                 counts[kind][found if found in ("0", "2") else "other"] += 1
                 if found not in ("0", "2"):
-                    print(f"{command}\n  {found}")
+                    print(f"{said(command)}\n  {found}")
     for kind, counted in counts.items():
         print(f"{kind}: {counted['0']} ended with 0, {counted['2']} with 2, {counted['other']} in another way")
     return int(any(counted["other"] for counted in counts.values()))

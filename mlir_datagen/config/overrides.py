@@ -115,18 +115,20 @@ def _with_choice(taken: Sequence[str], word: str, read: Override, unknown: Unkno
 
     Hydra takes whatever is no text for a bug of its own, and no null.
     """
-    group = read.key_or_group
-    if read.value_type is None or read.is_delete():
+    group, word = read.key_or_group, read.input_line or word
+    if read.value_type is None:
         return [*taken, word]
     value: Any = read.value()
-    if value is None and group in LISTS:
-        return [*taken, f"{group}=[]"]
-    if value is None and group == "experiment":
-        # No experiment is the default, and whatever was chosen before counts no more.
-        return [other for other in taken if not other.startswith("experiment=")]
-    choices = value.list if isinstance(value, ChoiceSweep) else [value]
+    if value is None and not read.is_delete():
+        if group in LISTS:
+            return [*taken, f"{group}=[]"]
+        if group == "experiment":
+            # No experiment is the default, and whatever was chosen before counts no more.
+            return [other for other in taken if not other.startswith("experiment=")]
+    choices: list[Any] = value.list if isinstance(value, ChoiceSweep) else [value]
     for choice in choices:
-        for name in choice if group in LISTS and isinstance(choice, list) else [choice]:
+        is_list = group in LISTS and isinstance(choice, list) and not read.is_delete()
+        for name in choice if is_list else [choice]:
             name = getattr(name, "text", name)
             if not isinstance(name, str):
                 raise unknown(group, _typed(name))

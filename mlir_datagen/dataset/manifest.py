@@ -173,6 +173,10 @@ def _is_measured(value: Any) -> bool:
         and _is_text(value.get("sha256"))
         and _is_number(value.get("programs"))
         and _is_number(value.get("failed"))
+        # Versions before 5 had none.
+        and _is_number(value.get("disturbed", 0))
+        and isinstance(value.get("machine"), dict)
+        and _is_text(value["machine"].get("cpu"))
     )
 
 

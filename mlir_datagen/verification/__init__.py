@@ -62,10 +62,12 @@ def verify_dataset(folder: Path, progress: Progress = lambda count: None) -> lis
     problems += rows.totals()
     if drawing is not None:
         problems += manifest_problems(dataset, config, rows.summary, rejected, drawing)
-        problems += description_problems(dataset, config)
         problems += file_set_problems(dataset, config, rows.summary, rejected)
     problems += measurement_problems(dataset, config, rows.summary)
     refuse(folder, problems)
+    if drawing is not None:
+        # Of a manifest that was found to be right.
+        refuse(folder, list(description_problems(dataset, config)))
     return [checked, *_sentences(dataset, config, same_generator, bool(rejected))]
 
 

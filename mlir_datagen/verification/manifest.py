@@ -93,14 +93,10 @@ def manifest_problems(
 def description_problems(dataset: Dataset, config: RunConfig) -> Iterator[str]:
     """Say which of the files that describe a dataset are not as this version writes them."""
     against = dataset.manifest.get("decontamination", {}).get("against", {})
-    try:
-        card = dataset_card(config, dataset.manifest["counts"], against)
-        if MEASUREMENTS_KEY in dataset.manifest:
-            card = with_times(card, dataset.manifest[MEASUREMENTS_KEY])
-        texts = {CONFIG: config_text(config), CARD: card}
-    except (KeyError, TypeError, AttributeError, ValueError):
-        # Something of the manifest that a problem was found in.
-        return
+    card = dataset_card(config, dataset.manifest["counts"], against)
+    if MEASUREMENTS_KEY in dataset.manifest:
+        card = with_times(card, dataset.manifest[MEASUREMENTS_KEY])
+    texts = {CONFIG: config_text(config), CARD: card}
     for file, text in texts.items():
         try:
             if foreign.read_text(dataset.folder / file) != text:
