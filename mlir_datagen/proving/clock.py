@@ -10,11 +10,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from mlir_datagen.errors import Rejection
-from mlir_datagen.mlir.jit import BoundProgram
 from mlir_datagen.proving.job import Measurement
 from mlir_datagen.proving.settings import Cores, MeasureSettings
 
@@ -69,7 +69,14 @@ def pin(cores: set[int]) -> None:
         os.sched_setaffinity(0, cores)
 
 
-def measure(program: BoundProgram, settings: MeasureSettings, compile_ns: int) -> Measurement:
+class Timeable(Protocol):
+    """What is timed."""
+
+    def run(self, calls: int = 1) -> None:
+        """Call it so many times in a row."""
+
+
+def measure(program: Timeable, settings: MeasureSettings, compile_ns: int) -> Measurement:
     """Time a program: the median of several runs after a warm-up.
 
     Raises:
@@ -88,7 +95,7 @@ def measure(program: BoundProgram, settings: MeasureSettings, compile_ns: int) -
     return Measurement(float(median), float(times.min()), float(third - first), settings.runs, calls, compile_ns)
 
 
-def _elapsed(program: BoundProgram, calls: int) -> int:
+def _elapsed(program: Timeable, calls: int) -> int:
     started = time.perf_counter_ns()
     program.run(calls)
     return time.perf_counter_ns() - started

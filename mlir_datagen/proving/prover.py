@@ -15,7 +15,7 @@ from pebble import ProcessExpired, ProcessPool
 from mlir_datagen.errors import UserError
 from mlir_datagen.proving import worker
 from mlir_datagen.proving.clock import pin
-from mlir_datagen.proving.job import Failure, Job, Proof
+from mlir_datagen.proving.job import EagerJob, Failure, Job, Proof
 from mlir_datagen.proving.sandbox import HiddenMain, prepare_workers, why_ended, without_interrupts
 from mlir_datagen.proving.settings import CheckSettings, Cores, MeasureSettings, SandboxLimits
 
@@ -60,7 +60,7 @@ class Prover:
         # Only a program that uses no processor time, and so escapes the limit on it, can take so long.
         self._wall_seconds = (self._cores.workers + 1) * limits.seconds + _GRACE_SECONDS
 
-    def prove(self, jobs: Iterable[Job]) -> Iterator[Proof | Failure]:
+    def prove(self, jobs: Iterable[Job | EagerJob]) -> Iterator[Proof | Failure]:
         """Yield the outcome of each job, in order; the next ones are worked on meanwhile."""
         waiting = iter(jobs)
         running = [self._submit(job) for job in islice(waiting, 4 * self._cores.workers)]
@@ -87,10 +87,10 @@ class Prover:
         self._main.__exit__()
         pin({self._cores.measuring, *self._cores.others})
 
-    def _submit(self, job: Job) -> tuple[Job, Any]:
+    def _submit(self, job: Job | EagerJob) -> tuple[Job | EagerJob, Any]:
         return job, self._pool.schedule(worker.prove, args=(job,), timeout=self._wall_seconds)
 
-    def _outcome(self, job: Job, future: Any) -> Proof | Failure:
+    def _outcome(self, job: Job | EagerJob, future: Any) -> Proof | Failure:
         try:
             outcome: Proof | Failure = future.result()
             return outcome

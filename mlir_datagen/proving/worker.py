@@ -12,7 +12,7 @@ from mlir_datagen.mlir.jit import CompiledProgram
 from mlir_datagen.mlir.lower import lower
 from mlir_datagen.mlir.parse import Contexts
 from mlir_datagen.proving.clock import any_core, measure, measuring_core, open_lock, pin
-from mlir_datagen.proving.job import Failure, Job, Measurement, Proof
+from mlir_datagen.proving.job import EagerJob, Failure, Job, Measurement, Proof
 from mlir_datagen.proving.reference import Errors, compare, empty_results, random_arguments
 from mlir_datagen.proving.sandbox import limit_memory, limit_processor_time, too_much_memory
 from mlir_datagen.proving.settings import Cores, MeasureSettings, SandboxLimits
@@ -40,13 +40,13 @@ class Worker:
             torch.set_num_threads(1)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
-    def prove(self, job: Job) -> Proof | Failure:
-        """Prove one program; a program that does not pass is an answer, not an error."""
+    def prove(self, job: Job | EagerJob) -> Proof | Failure:
+        """Prove or measure one program; a program that does not pass is an answer, not an error."""
         limit_processor_time(self._limits.seconds)
         # Anew for each program: what earlier ones left in the process must not count for this one.
         limit_memory(self._limits.memory_bytes)
         try:
-            return self._prove(job)
+            return self._prove(job) if isinstance(job, Job) else self._measure_eager(job)
         except Rejection as rejection:
             return Failure(rejection.stage, rejection.reason)
         except MemoryError:
@@ -78,6 +78,17 @@ class Worker:
                 measurement = measure(bound, self._settings, compile_ns)
         return Proof(job.level, error and error.relative, measurement, tuple(busy), error and error.absolute)
 
+    def _measure_eager(self, job: EagerJob) -> Proof:
+        # Only here, since it imports PyTorch.
+        from mlir_datagen.proving.eager import EagerProgram
+
+        busy: list[tuple[int, int]] = []
+        with any_core(self._cores, self._lock):
+            program = EagerProgram(job)
+        with measuring_core(self._cores, self._lock), _timed(busy):
+            measurement = measure(program, self._settings, compile_ns=0)
+        return Proof("parse", None, measurement, tuple(busy))
+
 
 @contextmanager
 def _timed(spans: list[tuple[int, int]]) -> Iterator[None]:
@@ -96,7 +107,7 @@ def start(cores: Cores, limits: SandboxLimits, settings: MeasureSettings, with_r
     _worker = Worker(cores, limits, settings, with_reference)
 
 
-def prove(job: Job) -> Proof | Failure:
+def prove(job: Job | EagerJob) -> Proof | Failure:
     """Prove one program in this process: what the pool calls for each."""
     assert _worker is not None
     return _worker.prove(job)
