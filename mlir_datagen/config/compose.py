@@ -27,7 +27,19 @@ from mlir_datagen.nn.model_spec import ModelSpec
 
 CONFIG_NAME = "generate"
 CONFIG_ERRORS = (HydraException, OmegaConfBaseException)
-GROUPS = ("ops", "dims", "models", "converter", "extract", "suites", "check", "measure", "export", "experiment")
+GROUPS = (
+    "ops",
+    "dims",
+    "models",
+    "converter",
+    "extract",
+    "suites",
+    "check",
+    "measure",
+    "strata",
+    "export",
+    "experiment",
+)
 _LISTS = ("ops", "models", "suites")
 
 # A dataset's folder holds its config; Hydra's own records of a run would be clutter in the working folder.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -35,6 +36,14 @@ def whole_number(value: Any, key: str, minimum: int, example: str, maximum: int 
     if maximum is not None and value > maximum:
         raise UserError(f"{key} is {value}, and must be at most {maximum}. Type {example}.")
     return value
+
+
+def positive_number(value: Any, key: str, example: str) -> float:
+    """Return the value when it is a number above 0."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not math.isfinite(value) or value <= 0:
+        raise UserError(f"{key} is {value!r}, and must be a number above 0. Type {example}.")
+    return float(value)
 
 
 def choice(value: Any, key: str, allowed: tuple[Choice, ...]) -> Choice:

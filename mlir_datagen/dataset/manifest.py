@@ -20,7 +20,7 @@ from mlir_datagen.mlir.parse import llvm_version
 from mlir_datagen.production import Production
 from mlir_datagen.program import STAGES
 from mlir_datagen.proving.job import LEVEL_STAGES
-from mlir_datagen.sources.mix import Quota
+from mlir_datagen.sources.mix import Quota, StratumQuota
 from mlir_datagen.version import GENERATOR_VERSION, PACKAGE_VERSION, SCHEMA_VERSION
 
 MANIFEST = "manifest.json"
@@ -78,7 +78,12 @@ def _quota(quota: Quota, production: Production) -> dict[str, Any]:
         "planned": quota.planned,
         "rejected": sum((rejected.split, rejected.family) == place for rejected in production.rejected),
         "exhausted": quota.exhausted,
+        **({"strata": [_stratum(stratum) for stratum in quota.strata]} if quota.strata else {}),
     }
+
+
+def _stratum(quota: StratumQuota) -> dict[str, float]:
+    return {"from": quota.begin, "to": quota.end, "asked": quota.asked, "planned": quota.planned}
 
 
 def _funnel(config: RunConfig, production: Production) -> dict[str, Any]:
