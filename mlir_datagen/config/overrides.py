@@ -12,7 +12,19 @@ from hydra.errors import HydraException
 
 from mlir_datagen.errors import UserError, said, shown
 
-GROUPS = ("ops", "dims", "models", "converter", "extract", "suites", "check", "measure", "export", "experiment")
+GROUPS = (
+    "ops",
+    "dims",
+    "models",
+    "converter",
+    "extract",
+    "suites",
+    "check",
+    "measure",
+    "strata",
+    "export",
+    "experiment",
+)
 LISTS = ("ops", "models", "suites")
 """The groups of which a run chooses any number."""
 

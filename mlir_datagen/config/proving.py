@@ -5,20 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mlir_datagen.config.values import check_keys, choice, memory_bytes, processor_seconds, whole_number
-from mlir_datagen.errors import UserError, shown
+from mlir_datagen.config.values import (
+    check_keys,
+    choice,
+    memory_bytes,
+    positive_number,
+    processor_seconds,
+    whole_number,
+)
+from mlir_datagen.errors import UserError
 from mlir_datagen.proving.job import LEVELS
 from mlir_datagen.proving.settings import CheckSettings, MeasureSettings, SandboxLimits
 
 MEASURES = ("none", "baseline")
-_LARGEST = 1e18
-"""Of numbers with a fraction: two of them multiplied are still finite."""
 
 
 def parse_check(raw: Mapping[str, Any]) -> CheckSettings:
     """Check the `check` part."""
     _exactly(raw, ("level", "fraction"), "check")
-    fraction = _positive(raw["fraction"], "check.fraction", "check.fraction=0.1")
+    fraction = positive_number(raw["fraction"], "check.fraction", "check.fraction=0.1")
     if fraction > 1:
         raise UserError(f"check.fraction is {fraction}, and must be at most 1. Type check.fraction=0.1.")
     return CheckSettings(choice(raw["level"], "check.level", LEVELS), fraction)
@@ -30,8 +35,8 @@ def parse_measure(raw: Mapping[str, Any]) -> MeasureSettings:
     return MeasureSettings(
         kind=choice(raw["kind"], "measure.kind", MEASURES),
         runs=whole_number(raw["runs"], "measure.runs", minimum=1, maximum=10**6, example="measure.runs=5"),
-        max_seconds=_positive(raw["max_seconds"], "measure.max_seconds", "measure.max_seconds=1.0"),
-        assumed_flops_per_second=_positive(
+        max_seconds=positive_number(raw["max_seconds"], "measure.max_seconds", "measure.max_seconds=1.0"),
+        assumed_flops_per_second=positive_number(
             raw["assumed_flops_per_second"], "measure.assumed_flops_per_second", "measure.assumed_flops_per_second=1e9"
         ),
     )
@@ -51,12 +56,3 @@ def _exactly(raw: Mapping[str, Any], keys: tuple[str, ...], where: str) -> None:
     for key in keys:
         if key not in raw:
             raise UserError(f"{where} lacks {key}. Compare it with conf/generate.yaml and the files of conf/{where}/.")
-
-
-def _positive(value: Any, key: str, example: str) -> float:
-    # Neither NaN nor an integer that no float holds is between them.
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value <= _LARGEST:
-        raise UserError(
-            f"{key} is {shown(value)}, and must be a number above 0, {_LARGEST:.0e} at most. Type {example}."
-        )
-    return float(value)

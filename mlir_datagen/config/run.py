@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from mlir_datagen.apportion import shares, smallest_integers
-from mlir_datagen.config.export import ExportSettings, parse_export
+from mlir_datagen.config.export import DEFAULT_MIN_NS, ExportSettings, parse_export
 from mlir_datagen.config.models import parse_converter, parse_models, parse_trust
 from mlir_datagen.config.ops import OpConfig, parse_ops
 from mlir_datagen.config.proving import parse_check, parse_measure, parse_sandbox
+from mlir_datagen.config.strata import parse_strata, saved_strata
 from mlir_datagen.config.suites import parse_exclude, parse_extract, parse_suites
 from mlir_datagen.config.values import check_keys, choice, mapping, whole_number
 from mlir_datagen.errors import UserError, listed, said, shown
@@ -29,6 +30,7 @@ from mlir_datagen.program import EXTRACTED, NETWORKS_SPLIT
 from mlir_datagen.proving.settings import CheckSettings, MeasureSettings, SandboxLimits
 from mlir_datagen.sources.exclusion import Exclusion
 from mlir_datagen.sources.split import canonical_order
+from mlir_datagen.sources.strata import WHOLE, Strata
 from mlir_datagen.sources.suite_spec import SUITES, ExtractSettings, SuiteSpec
 from mlir_datagen.sources.walk import Limits
 from mlir_datagen.version import GENERATOR_VERSION, SCHEMA_VERSION
@@ -64,7 +66,7 @@ _REQUIRED = (
     "extract",
     "exclude",
 )
-_OPTIONAL = ("num_samples", "splits", "split_ratios", "ops", "models", "suites")
+_OPTIONAL = ("num_samples", "splits", "split_ratios", "ops", "models", "suites", "strata")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _SPLIT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
@@ -86,6 +88,7 @@ class RunConfig:
     suites: dict[str, SuiteSpec]
     exclude: tuple[Exclusion, ...]
     limits: Limits
+    strata: Strata
     converter: ConverterSettings
     check: CheckSettings
     measure: MeasureSettings
@@ -109,7 +112,11 @@ class RunConfig:
         longest = self.measure.largest_cost
         if longest is None:
             return self.limits
-        return Limits(*(longest if bound is None else min(bound, longest) for bound in self.limits))
+        most_bytes, most_flops = (
+            longest if bound is None else min(bound, longest)
+            for bound in (self.limits.max_bytes, self.limits.max_flops)
+        )
+        return Limits(most_bytes, most_flops, self.limits.min_flops)
 
     @property
     def fingerprint(self) -> str:
@@ -152,7 +159,9 @@ class RunConfig:
             "suites": {name: suite.to_saved() for name, suite in self.suites.items()},
             "exclude": [exclusion.to_saved() for exclusion in self.exclude],
             "converter": dataclasses.asdict(self.converter),
-            "limits": {"max_bytes": self.limits.max_bytes, "max_flops": self.limits.max_flops},
+            # What came later is there only where it is used, so that other datasets keep their fingerprints.
+            "limits": {key: bound for key, bound in self.limits._asdict().items() if bound or key != "min_flops"},
+            **({} if self.strata == WHOLE else {"strata": saved_strata(self.strata)}),
             "check": dataclasses.asdict(self.check),
             "measure": dataclasses.asdict(self.measure),
             "sandbox": dataclasses.asdict(self.sandbox),
@@ -193,6 +202,8 @@ def parse_config(raw: Mapping[str, Any]) -> RunConfig:
             f"export={export.consumer}, or measure and export the dataset later: "
             f"python scripts/export.py {export.consumer} outputs/<dataset>"
         )
+    strata = parse_strata(mapping(raw.get("strata") or {}, "strata"))
+    _check_times(measure, strata, export)
     return RunConfig(
         name=_parse_name(raw["name"]),
         seed=whole_number(raw["seed"], "seed", minimum=0, maximum=(1 << 63) - 1, example="seed=42"),
@@ -204,6 +215,7 @@ def parse_config(raw: Mapping[str, Any]) -> RunConfig:
         suites=suites,
         exclude=parse_exclude(raw["exclude"]),
         limits=_parse_limits(mapping(raw["limits"], "limits")),
+        strata=strata,
         converter=parse_converter(mapping(raw["converter"], "converter")),
         check=parse_check(mapping(raw["check"], "check")),
         measure=measure,
@@ -249,14 +261,44 @@ def _parse_name(value: Any) -> str:
 
 
 def _parse_limits(raw: Mapping[str, Any]) -> Limits:
-    check_keys(raw, ("max_bytes", "max_flops"), "limits")
+    check_keys(raw, Limits._fields, "limits")
     bounds = {
         key: None
         if raw.get(key) is None
         else whole_number(raw[key], f"limits.{key}", minimum=1, example=f"limits.{key}=1000000000 or limits.{key}=null")
-        for key in ("max_bytes", "max_flops")
+        for key in Limits._fields
     }
-    return Limits(**bounds)
+    limits = Limits(**bounds)
+    if limits.min_flops is not None and limits.max_flops is not None and limits.min_flops > limits.max_flops:
+        raise UserError(
+            f"limits.min_flops is {limits.min_flops} and limits.max_flops is {limits.max_flops}: no program has at "
+            f"least the one and at most the other. Type limits.min_flops={limits.max_flops} limits.max_flops="
+            f"{limits.min_flops}, or limits.min_flops=null."
+        )
+    return limits
+
+
+def _check_times(measure: MeasureSettings, strata: Strata, export: ExportSettings | None) -> None:
+    """Refuse times that no program may have.
+
+    Raises:
+        UserError: when programs are asked for that take longer than what is measured.
+    """
+    if not measure.enabled:
+        return
+    longest = measure.max_seconds
+    if strata.seconds and strata.seconds[-1] > longest:
+        raise UserError(
+            f"strata.seconds ends at {strata.seconds[-1]:g} s, and programs that take longer than measure.max_seconds, "
+            f"{longest:g} s, are rejected. Type measure.max_seconds={strata.seconds[-1] * 2:g}, or end strata.seconds "
+            "earlier."
+        )
+    if export is not None and (export.bounds.min_ns or 0) > longest * 1e9:
+        raise UserError(
+            f"export.min_ns is {export.bounds.min_ns}, and programs that take longer than measure.max_seconds, "
+            f"{longest:g} s, are rejected, so that nothing would be exported. Type export.min_ns={DEFAULT_MIN_NS}, or "
+            "a larger measure.max_seconds."
+        )
 
 
 def _parse_splits(num_samples: Any, splits: Any, ratios: Any) -> tuple[dict[str, int], dict[str, int]]:

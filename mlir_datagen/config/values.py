@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 from mlir_datagen.errors import UserError, listed, nearest, said, shown
 
 Choice = TypeVar("Choice")
+_LARGEST_NUMBER = 1e18
+"""Of numbers with a fraction: two of them multiplied are still finite."""
 LARGEST = (1 << 63) - 1
 """The largest whole number that a config may have anywhere: what fits into 64 bits, as in the index."""
 
@@ -48,6 +50,16 @@ def processor_seconds(value: Any, key: str) -> int:
 def memory_bytes(value: Any, key: str) -> int:
     """Return the value when it is a limit on memory that the operating system takes."""
     return whole_number(value, key, minimum=1 << 20, maximum=1 << 60, example=f"{key}=17179869184")
+
+
+def positive_number(value: Any, key: str, example: str) -> float:
+    """Return the value when it is a number above 0."""
+    # Neither NaN nor an integer that no float holds is between them.
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value <= _LARGEST_NUMBER:
+        raise UserError(
+            f"{key} is {shown(value)}, and must be a number above 0, {_LARGEST_NUMBER:.0e} at most. Type {example}."
+        )
+    return float(value)
 
 
 def choice(value: Any, key: str, allowed: tuple[Choice, ...]) -> Choice:

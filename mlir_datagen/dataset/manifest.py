@@ -21,7 +21,7 @@ from mlir_datagen.mlir.parse import llvm_version
 from mlir_datagen.production import Production
 from mlir_datagen.program import STAGES, Rejected
 from mlir_datagen.proving.job import LEVEL_STAGES
-from mlir_datagen.sources.mix import Quota
+from mlir_datagen.sources.mix import Quota, StratumQuota
 from mlir_datagen.version import GENERATOR_VERSION, PACKAGE_VERSION, SCHEMA_VERSION
 
 MANIFEST = "manifest.json"
@@ -84,7 +84,12 @@ def _quota(quota: Quota, rejected: int) -> dict[str, Any]:
         "planned": quota.planned,
         "rejected": rejected,
         "exhausted": quota.exhausted,
+        **({"strata": [_stratum(stratum) for stratum in quota.strata]} if quota.strata else {}),
     }
+
+
+def _stratum(stratum: StratumQuota) -> dict[str, float]:
+    return {"from": stratum.begin, "to": stratum.end, "asked": stratum.asked, "planned": stratum.planned}
 
 
 def run_stages(config: RunConfig) -> tuple[str, ...]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mlir_datagen.nn.model_spec import ModelSpec
+
 LEVELS = ("parse", "lower", "execute")
 """How far programs are checked; each level includes the one before it."""
 
@@ -44,6 +46,24 @@ class Job:
     def last_stage(self) -> str:
         """The stage that a program which ends its process fails: which of the earlier ones it passed is not known."""
         return "executed" if self.is_run else "lowered"
+
+
+@dataclass(frozen=True)
+class EagerJob:
+    """What a program computes, to be measured as PyTorch does it: eagerly, one operation after the other.
+
+    Attributes:
+        program: the program of a family, whose reference is called on the arguments that the program would get.
+        model: the network, where it is one, which is called on its example inputs.
+    """
+
+    program: Job
+    model: ModelSpec | None = None
+
+    @property
+    def last_stage(self) -> str:
+        """The stage that it fails when its process ends."""
+        return "measured"
 
 
 @dataclass(frozen=True)

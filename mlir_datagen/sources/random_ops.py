@@ -62,16 +62,17 @@ class RandomOps:
     def __init__(self, config: RunConfig) -> None:
         self._config = config
         splitter = Splitter(config.split_ratios)
+        limits, strata = config.grid_limits, config.strata
         self._families: dict[str, FamilyWalk] = {}
         self._variants: list[VariantWalk] = []
         for name, op in config.ops.items():
             walks = [
-                VariantWalk(op.family, variant, op.variant_grid(variant), config.grid_limits, splitter, config.seed)
+                VariantWalk(op.family, variant, op.variant_grid(variant), limits, splitter, config.seed, strata)
                 for variant in op.variants
             ]
-            self._families[name] = FamilyWalk(op, walks, first_index=len(self._variants))
+            self._families[name] = FamilyWalk(op, walks, len(self._variants), strata)
             self._variants += walks
-        check_admissible(self._families, config.grid_limits, len(config.split_ratios))
+        check_admissible(self._families, limits, strata, len(config.split_ratios))
 
     def plan(self, sizes: Mapping[str, int], taken: Taken | None = None) -> Plan:
         """Plan the next programs of each split, after those that were taken.
