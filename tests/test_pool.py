@@ -203,16 +203,21 @@ def start_script(folder, what, processes):
     )  # fmt: skip
 
 
-def test_nothing_outlives_a_process_that_is_killed(tmp_path):
-    """Though its workers are in compiled code that no thread interrupts."""
+@pytest.mark.parametrize("before", [signal.SIGCONT, signal.SIGSTOP, signal.SIGKILL])
+def test_nothing_outlives_a_process_that_is_killed(before, tmp_path):
+    """Though its workers are in compiled code that no thread interrupts, and the fork server was paused or killed."""
     processes = Processes()
     script = start_script(tmp_path, "wait", processes)
     until(lambda: len(list(tmp_path.iterdir())) == 2)
     assert len(processes.workers()) == 2
-    assert len(processes.fork_servers()) == 1
+    (fork_server_id,) = processes.fork_servers()
+    os.kill(fork_server_id, before)
     script.kill()
+    script.wait()
+    have_ended = processes.end_within(2)
+    processes.kill()
     script.communicate()
-    assert processes.end_within(2)
+    assert have_ended
 
 
 def test_a_process_that_was_forked_has_workers_of_its_own(tmp_path):
