@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mlir_datagen.errors import Rejection, UserError
 from mlir_datagen.nn.building import build_model, example_inputs, first_line, is_about_memory
-from mlir_datagen.nn.model_spec import ModelSpec
+from mlir_datagen.nn.model_spec import ModelSpec, require_trusted
 from mlir_datagen.ops import FAMILIES
 from mlir_datagen.proving.job import EagerJob
 from mlir_datagen.proving.reference import random_arguments
@@ -63,7 +63,12 @@ def _family_call(job: EagerJob) -> Callable[[], Any]:
 
 def _network_call(spec: ModelSpec) -> Callable[[], Any]:
     try:
-        # A class that only the run trusted is not imported here: a dataset may be a stranger's.
+        # A dataset may be a stranger's.
+        require_trusted(spec, trust=())
+    except UserError as error:
+        reason = f"{spec.class_path} is of a package that only the run trusted which made the dataset"
+        raise Rejection("measured", reason) from error
+    try:
         model = build_model(spec, _SEED, trust=())
         inputs = example_inputs(spec, _SEED)
         with torch.no_grad():
