@@ -76,7 +76,8 @@ class Worker:
         if job.measure:
             with measuring_core(self._cores, self._lock), _timed(busy):
                 measurement = measure(bound, self._settings, compile_ns)
-        return Proof(job.level, error and error.relative, measurement, tuple(busy), error and error.absolute)
+        excused = None if error is None else 0
+        return Proof(job.level, error and error.relative, measurement, tuple(busy), error and error.absolute, excused)
 
 
 @contextmanager
