@@ -60,12 +60,14 @@ def truth_array(values: Sequence[bool]) -> Any:
     return pa.Array.from_buffers(pa.bool_(), len(values), [None, pa.py_buffer(packed)])
 
 
-def optional_number_array(numbers: Sequence[float | None]) -> Any:
-    """Return an array of numbers in double precision, with null for None."""
+def optional_number_array(numbers: Sequence[float | None], dtype: type = np.float64) -> Any:
+    """Return an array of numbers, with null for None."""
     present = np.array([number is not None for number in numbers], np.bool_)
-    values = np.array([0.0 if number is None else number for number in numbers], np.float64)
+    values: NDArray[Any] = np.array([0 if number is None else number for number in numbers], dtype)
     validity = np.packbits(present, bitorder="little")
-    return pa.Array.from_buffers(pa.float64(), len(numbers), [pa.py_buffer(validity), pa.py_buffer(values)])
+    return pa.Array.from_buffers(
+        pa.from_numpy_dtype(dtype), len(numbers), [pa.py_buffer(validity), pa.py_buffer(values)]
+    )
 
 
 def list_array(lengths: Sequence[int], rows: int, elements: Any) -> Any:

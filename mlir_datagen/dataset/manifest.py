@@ -61,6 +61,7 @@ def manifest(
             "level": config.check.level,
             "fraction": config.check.fraction,
             "checked_beyond_parsing": production.checked,
+            "matched": production.matched,
         },
         "files": files,
         "environment": environment(with_networks=bool(config.models)),

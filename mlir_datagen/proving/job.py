@@ -102,6 +102,9 @@ class Proof:
         measurement: its time, if it was measured.
         busy: begin and end of compiling and of running it, on the monotonic clock in nanoseconds.
         absolute_error: the largest error itself.
+        excused: how many elements of its results hang on a rounding and were left out; None if not compared.
+        unshown: what does not show in what was compared, so that a fault there would not have been found; None where
+            that was not looked for: a single op, all of whose arguments show.
     """
 
     level: str
@@ -109,6 +112,15 @@ class Proof:
     measurement: Measurement | None
     busy: tuple[tuple[int, int], ...]
     absolute_error: float | None = None
+    excused: int | None = None
+    unshown: tuple[str, ...] | None = None
+
+    @property
+    def proven(self) -> str | None:
+        """What is proven: `parsed`, `lowered`, `executed`, or `matched`; None where no parser has seen the program."""
+        if self.level != "execute":
+            return {"parse": "parsed", "lower": "lowered"}.get(self.level)
+        return "executed" if self.error is None or self.unshown else "matched"
 
 
 @dataclass(frozen=True)

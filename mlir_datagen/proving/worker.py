@@ -68,7 +68,8 @@ class Worker:
                     error = compare(job, arguments, results)
         if job.measure:
             measurement = self._measured(bound, compile_ns, busy)
-        return Proof(job.level, error and error.relative, measurement, tuple(busy), error and error.absolute)
+        excused = None if error is None else 0
+        return Proof(job.level, error and error.relative, measurement, tuple(busy), error and error.absolute, excused)
 
     def _measure_eager(self, job: EagerJob) -> Proof:
         # Only here, since it imports PyTorch.

@@ -125,7 +125,7 @@ class Networks:
             results=converted.results,
             loops=(),
             flops=module_flops(converted.text, self._contexts.next()),
-            proof=Proof(level, proof.relative_error, None, (), proof.absolute_error),
+            proof=Proof(level, None, None, ()) if proof.verdict is None else proof.verdict.proof(),
             command=self._command(spec, converter),
             provenance=orjson.dumps({"model": spec.name, "class": spec.class_path}).decode(),
         )
