@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +16,8 @@ from mlir_datagen.mlir.jit import CompiledProgram
 from mlir_datagen.mlir.parse import Contexts
 from mlir_datagen.nn.building import is_about_memory
 from mlir_datagen.nn.capture import called, explained, mlir_dtype, quiet
+from mlir_datagen.nn.changes import unchanged
+from mlir_datagen.nn.results import tensors_of
 from mlir_datagen.nn.signature import Converted
 from mlir_datagen.nn.state import chosen
 from mlir_datagen.proving.reference import NUMPY_DTYPES, Errors, difference, require
@@ -59,7 +60,7 @@ def reference(module: torch.nn.Module, inputs: Mapping[str, torch.Tensor], name:
         MemoryError: when there is not enough memory.
     """
     with quiet(), explained(name, inputs):
-        with _buffers_kept(module):
+        with unchanged(module):
             own = _results(module, inputs)
         dtypes = [mlir_dtype(result) for result in own]
         _refuse_without_numpy(name, dtypes)
@@ -122,21 +123,10 @@ def compare(results: list[NDArray[Any]], converted: Converted, expected: Referen
     return worst
 
 
-@contextmanager
-def _buffers_kept(module: torch.nn.Module) -> Iterator[None]:
-    """Leave a network the buffers that it has, where its forward method replaces them; not every one can be copied."""
-    held = [(layer, dict(layer._buffers)) for layer in module.modules()]
-    try:
-        yield
-    finally:
-        for layer, buffers in held:
-            layer._buffers.update(buffers)
-
-
 def _results(module: torch.nn.Module, inputs: Mapping[str, torch.Tensor]) -> list[torch.Tensor]:
     """Return the tensors that a network gives; what it changes in place are copies of its inputs."""
     returned = called(module, {name: tensor.clone() for name, tensor in inputs.items()})
-    return [leaf.detach() for leaf in torch.utils._pytree.tree_leaves(returned) if isinstance(leaf, torch.Tensor)]
+    return [tensor.detach() for tensor in tensors_of(returned)]
 
 
 def _results_in_double(module: torch.nn.Module, inputs: Mapping[str, torch.Tensor]) -> list[torch.Tensor] | None:
