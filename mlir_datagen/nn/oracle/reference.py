@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 from mlir_datagen.errors import Rejection
 from mlir_datagen.nn.building import is_about_memory
 from mlir_datagen.nn.capture import called, explained, mlir_dtype, quiet
+from mlir_datagen.nn.changes import unchanged
 from mlir_datagen.nn.oracle.expected import Case, Expected, ExpectedResult
 from mlir_datagen.nn.oracle.graph import NetworkGraph
 from mlir_datagen.nn.oracle.redraw import redrawn
 from mlir_datagen.nn.oracle.rounding import Allowance, allowances, movement
 from mlir_datagen.nn.oracle.sensitivity import Sensitivity, has_to_show
+from mlir_datagen.nn.results import tensors_of
 from mlir_datagen.nn.signature import Argument, Converted
 from mlir_datagen.nn.state import state_tensors
 
@@ -60,10 +62,11 @@ class _Oracle:
     ) -> None:
         self._module, self._inputs, self._name, self._converted = module, inputs, name, converted
         # First, so that it is the network that is said to refuse its inputs.
-        with explained(name, inputs), _buffers_kept(module):
+        with explained(name, inputs), unchanged(module):
             self._own = _results(module, inputs)
         _refuse_nan(self._own)
-        self._graph = NetworkGraph(module, inputs, name)
+        with unchanged(module):
+            self._graph = NetworkGraph(module, inputs, name)
         self._constant = all(argument.role == "input" for argument in converted.arguments)
 
     def expected(self) -> Expected:
@@ -137,7 +140,7 @@ class _Oracle:
             if leaf.role != "constant":
                 (inputs if leaf.role == "input" else held)[leaf.name] = leaves[node]
         try:
-            with _buffers_kept(self._module):
+            with unchanged(self._module):
                 return _results(
                     _With(self._module, {name: convert(tensor) for name, tensor in held.items()}),
                     {name: convert(tensor) for name, tensor in inputs.items()},
@@ -174,21 +177,10 @@ def _exported_path() -> Iterator[None]:
         torch.backends.mha.set_fastpath_enabled(before)
 
 
-@contextmanager
-def _buffers_kept(module: torch.nn.Module) -> Iterator[None]:
-    """Leave a network the buffers that it has, where its forward method replaces them; not every one can be copied."""
-    held = [(layer, dict(layer._buffers)) for layer in module.modules()]
-    try:
-        yield
-    finally:
-        for layer, buffers in held:
-            layer._buffers.update(buffers)
-
-
 def _results(module: Any, inputs: Mapping[str, torch.Tensor]) -> list[torch.Tensor]:
     """Return the tensors that a network gives; what it changes in place are copies of its inputs."""
     returned = called(module, {name: tensor.clone() for name, tensor in inputs.items()})
-    return [leaf.detach() for leaf in torch.utils._pytree.tree_leaves(returned) if isinstance(leaf, torch.Tensor)]
+    return [tensor.detach() for tensor in tensors_of(returned)]
 
 
 def _refuse_nan(results: Sequence[torch.Tensor]) -> None:
