@@ -111,9 +111,10 @@ class NeuralNetworkToMLIR:
         check_addable(self.output_dir, model_name)
         # Only here: they import PyTorch and more.
         from mlir_datagen.nn.given_inputs import example_tensors
+        from mlir_datagen.nn.quiet import working_threads
         from mlir_datagen.sources.given_network import GivenNetwork
 
-        with _evaluated(model, weights) as network:
+        with working_threads(), _evaluated(model, weights) as network:
             with _for_people(model_name), StageLine(model_name) as line:
                 inputs = example_tensors(network, input_shape, input_dtypes)
                 program = GivenNetwork(network, inputs, model_name, weights, check, limits, line).program(kind)

@@ -17,8 +17,10 @@ from mlir_datagen import NeuralNetworkToMLIR
 
 def convert(name: str) -> None:
     """Convert, run and compare a network, into the folder `nets/<name>`."""
-    torch.set_num_threads(1)
-    NeuralNetworkToMLIR(Path("nets") / name).convert_model(Small(), (1, 3, 8, 8), name, check="execute")
+    # With a pool of threads in PyTorch, of which a forked process has none.
+    torch.rand(1 << 20).exp()
+    torch.set_num_threads(2)
+    NeuralNetworkToMLIR(Path("nets") / name).convert_model(Small(), (1, 3, 64, 64), name, check="execute")
 
 
 def convert_on_threads() -> None:

@@ -1,9 +1,10 @@
-"""Keeping what PyTorch says to its own developers from the user."""
+"""Having PyTorch compute in somebody else's process: without what it says to its own developers, forked or not."""
 
 from __future__ import annotations
 
 import io
 import logging
+import multiprocessing
 import os
 import threading
 import warnings
@@ -15,15 +16,33 @@ from tqdm import tqdm
 
 _quiet = threading.RLock()
 """Threads have one standard error, which they would not leave to each other as it was."""
+_is_forked = multiprocessing.parent_process() is not None
+"""Whether this process may have been forked from one in which PyTorch was at work."""
 
 
-def _renew_lock() -> None:
-    """Replace the lock in a process that was forked, maybe while another thread had it."""
-    global _quiet
-    _quiet = threading.RLock()
+def _after_fork() -> None:
+    """Replace the lock, which another thread may have had."""
+    global _quiet, _is_forked
+    _quiet, _is_forked = threading.RLock(), True
 
 
-os.register_at_fork(after_in_child=_renew_lock)
+os.register_at_fork(after_in_child=_after_fork)
+
+
+@contextmanager
+def working_threads() -> Iterator[None]:
+    """Have PyTorch use one thread in a process that may have been forked.
+
+    A fork leaves the others of its pool behind, and PyTorch would wait for them for ever.
+    """
+    threads = torch.get_num_threads()
+    if _is_forked:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        if _is_forked:
+            torch.set_num_threads(threads)
 
 
 @contextmanager
