@@ -97,6 +97,15 @@ def test_a_grid_that_runs_out_of_programs_that_are_kept_says_so(monkeypatch, tmp
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_family_that_ran_out_is_said_to_have(tmp_path):
+    """There are 125 matmuls in all; what cannot be theirs goes to the others."""
+    run = config(["matmul", "conv2d"], num_samples=300, split_ratios={"train": 1}, output_dir=str(tmp_path))
+    quotas = generate(run).manifest["quotas"]
+    matmul, conv2d = quotas["matmul"]["train"], quotas["conv2d"]["train"]
+    assert (matmul["asked"], matmul["existing"], matmul["planned"], matmul["exhausted"]) == (150, 125, 125, True)
+    assert (conv2d["asked"], conv2d["planned"], conv2d["exhausted"]) == (150, 175, False)
+
+
 def test_a_defect_in_our_own_code_is_no_rejection(monkeypatch, tmp_path):
     def buggy(self, spec):
         raise ZeroDivisionError
