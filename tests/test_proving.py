@@ -27,7 +27,7 @@ from planting import (
 
 from mlir_datagen.errors import Rejection, UserError
 from mlir_datagen.mlir.jit import CompiledProgram
-from mlir_datagen.mlir.lower import lower
+from mlir_datagen.mlir.lower import left_over, lower
 from mlir_datagen.mlir.parse import Contexts
 from mlir_datagen.ops import FAMILIES
 from mlir_datagen.pipeline import generate
@@ -107,6 +107,13 @@ def test_lowering_rejects_what_no_pass_knows(monkeypatch, tmp_path):
     assert "memory side effects" in rejects["refused"]["reason"]
     assert rejects["left_over"]["reason"] == "vector.print is left over, which is not of the LLVM dialect"
     assert {(row["check"], row["error"]) for row in index_of(outcome.path)} == {("lower", None)}
+
+
+def test_what_is_left_over_is_named_and_not_the_casts_around_it():
+    names = ["builtin.module", "llvm.func", "builtin.unrealized_conversion_cast", "vector.print"]
+    assert left_over(names) == "vector.print is left over, which is not of the LLVM dialect"
+    assert left_over(names[:3]).startswith("builtin.unrealized_conversion_cast is left over")
+    assert left_over(names[:2]) is None
 
 
 def test_a_part_of_the_programs_is_checked_chosen_by_the_seed(tmp_path):
