@@ -37,6 +37,10 @@ def test_a_rejected_program_is_listed_and_the_next_one_takes_its_place(monkeypat
     assert funnel["attempted"] == 24 + len(rejects)
     assert funnel["rejected"] == {"emitted": 0, "verified": len(rejects), "unique": 0, "unseen": 0}
     assert funnel["kept"] == 24
+    rejected = {
+        family: sum(quota["rejected"] for quota in of.values()) for family, of in outcome.manifest["quotas"].items()
+    }
+    assert {family: number for family, number in rejected.items() if number} == {"matmul": len(rejects)}
     assert {split: sum(counts.values()) for split, counts in outcome.manifest["counts"].items()} == {
         "train": 20, "test": 4,
     }  # fmt: skip
