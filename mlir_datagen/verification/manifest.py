@@ -28,7 +28,8 @@ from mlir_datagen.verification.drawn import Drawing
 from mlir_datagen.verification.summary import Summary
 from mlir_datagen.version import GENERATOR_VERSION, SCHEMA_VERSION
 
-_LIBRARIES = {"torch", "torchvision", "transformers"}
+_OPTIONAL = {"torchvision", "transformers"}
+"""What a network may come without."""
 
 
 def plain_problems(dataset: Dataset, config: RunConfig) -> Iterator[str]:
@@ -183,8 +184,8 @@ def _suite_problems(config: RunConfig, summary: Summary, rejected: Sequence[Reje
 
 def _environment_problems(found: Any, with_networks: bool) -> Iterator[str]:
     """Say which versions are missing or too many; which they are follows from nothing."""
-    needed = set(environment(with_networks=False))
-    allowed = needed | (_LIBRARIES if with_networks else set())
+    needed = set(environment(with_networks=False)) | ({"torch"} if with_networks else set())
+    allowed = needed | (_OPTIONAL if with_networks else set())
     for key in sorted(needed - set(found)):
         yield f"{MANIFEST} has no version of {key} in its environment"
     for key in sorted(set(found) - allowed):
