@@ -220,6 +220,37 @@ def test_a_key_too_many(path, dataset):
     refused(dataset)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("num_samples: 8", "num_samples: 90000000", "train has 7 programs, and config.yaml asks for 75000000"),
+        ("window: 1", "window: null", "config.yaml has no split 'extracted'"),
+    ],
+)
+def test_a_config_of_other_splits(old, new, message, dataset):
+    text = (dataset / "config.yaml").read_text()
+    assert old in text
+    (dataset / "config.yaml").write_text(text.replace(old, new))
+    manifest = json.loads((dataset / "manifest.json").read_text())
+    manifest["fingerprint"] = compose_saved(dataset).fingerprint
+    (dataset / "manifest.json").write_text(json.dumps(manifest))
+    forge_checksums(dataset)
+    refused(dataset, message)
+
+
+def test_a_dataset_of_another_version_is_verified_as_far_as_that_goes(dataset):
+    manifest = json.loads((dataset / "manifest.json").read_text())
+    manifest |= {"generator_version": 1, "fingerprint": "0" * 12}
+    (dataset / "manifest.json").write_text(json.dumps(manifest))
+    assert "They are of another generator version (1)" in " ".join(verify_dataset(dataset))
+    (dataset / "manifest.json").write_text(json.dumps({**manifest, "digest": "0" * 64}))
+    refused(dataset, "the dataset's digest is not the one in the manifest")
+    manifest["counts"]["train"]["matmul"] -= 1
+    manifest["counts"]["train"]["relu"] += 1
+    (dataset / "manifest.json").write_text(json.dumps(manifest))
+    refused(dataset, "the manifest counts")
+
+
 @pytest.mark.parametrize("file", ["config.yaml", "README.md"])
 def test_a_changed_description(file, dataset):
     forge(dataset, file, lambda data: data + b"# more\n")

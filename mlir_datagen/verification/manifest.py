@@ -38,8 +38,12 @@ def plain_problems(dataset: Dataset, config: RunConfig) -> Iterator[str]:
     for key, value in {"name": config.name, "seed": config.seed, "storage": config.storage}.items():
         if manifest[key] != value:
             yield f"{key} is {shown(manifest[key])} in the manifest and {shown(value)} in {CONFIG}"
-    if manifest["fingerprint"] != config.fingerprint_of(manifest["generator_version"]):
+    version, fingerprint = manifest["generator_version"], manifest["fingerprint"]
+    if version == GENERATOR_VERSION and fingerprint != config.fingerprint:
         yield f"its fingerprint is not that of {CONFIG}"
+    # Another version may have written the config in another way, and so have hashed something else.
+    if version != GENERATOR_VERSION and fingerprint == config.fingerprint:
+        yield f"generator_version is {version}, and its fingerprint is of version {GENERATOR_VERSION}"
     listed = {EXTRACTED} if config.extract.window is not None else set()
     listed |= {suite.split for suite in config.suites.values()} | ({NETWORKS_SPLIT} if config.models else set())
     for split in sorted(set(dataset.splits) ^ (set(config.splits) | listed)):
@@ -89,6 +93,16 @@ def manifest_problems(
     for key in sorted(set(manifest) - {*expected, "files", "environment", MEASUREMENTS_KEY}):
         yield f"{MANIFEST} has {said(key)}, and nothing that it follows from"
     yield from _environment_problems(manifest["environment"], with_networks=bool(config.models))
+
+
+def sum_problems(dataset: Dataset, summary: Summary) -> Iterator[str]:
+    """Say what does not add up, whichever version of the generator made it."""
+    for split, counted in summary.families.items():
+        claimed = {family: number for family, number in dataset.manifest["counts"][split].items() if number}
+        if claimed != dict(counted):
+            yield f"{split} has {shown(dict(counted))}, and the manifest counts {shown(claimed)}"
+    if dataset_digest(dataset.folder, dataset.splits) != dataset.manifest["digest"]:
+        yield "the dataset's digest is not the one in the manifest"
 
 
 def description_problems(dataset: Dataset, config: RunConfig) -> Iterator[str]:
