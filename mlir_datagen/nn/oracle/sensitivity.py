@@ -254,12 +254,14 @@ def has_to_show(graph: NetworkGraph, constant: bool) -> list[Any]:
         graph: the network's.
         constant: whether parameters and buffers are constants in the program, whose function they are a part of.
     """
-    given = [node for node, leaf in graph.leaves.items() if leaf.role == "input" or not constant]
-    given = [node for node in given if graph.leaves[node].role != "constant"]
+    given = [
+        node
+        for node, leaf in graph.leaves.items()
+        if leaf.role == "input" or (leaf.role != "constant" and not constant)
+    ]
     dependent = graph.dependent(given)
-    return [node for node in graph.nodes if node in dependent and tensors_of(node)]
+    return [node for node in graph.nodes if node in dependent and _has_elements(node)]
 
 
-def tensors_of(node: Any) -> list[Any]:
-    """Return the tensors that a node stands for, as its graph knows them."""
-    return tensors(node.meta.get("val"))
+def _has_elements(node: Any) -> bool:
+    return any(tensor.numel() for tensor in tensors(node.meta.get("val")))
