@@ -6,7 +6,6 @@ import copy
 import math
 import operator
 import os
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -85,8 +84,8 @@ class NeuralNetworkToMLIR:
                 i32, i1. Integers are 0 or 1; give an example tensor for others.
             weights: `arguments` of the function; `embedded`, constants in the text; `splat`, constants of one value
                 each.
-            check: `parse`, `lower`, or `execute`, which runs the program on the model's weights, and where these hide
-                something on others, and compares its results with PyTorch's. It warns of what shows in none of them.
+            check: `parse`, `lower`, or `execute`, which runs the program on the model's weights and compares its
+                results with PyTorch's.
             save_weights: whether the parameters and buffers are written too, as `weights/<model_name>.safetensors`.
 
         Returns:
@@ -173,17 +172,13 @@ def _proof(network: torch.nn.Module, inputs: Mapping[str, Any], name: str, conve
     if check == "lower":
         lower(converted.text, Contexts().next())
         return Proof(check, None, None, ())
-    from mlir_datagen.nn.oracle.reference import expected_results
-    from mlir_datagen.nn.oracle.running import run
-    from mlir_datagen.nn.oracle.verdict import judge
+    from mlir_datagen.nn.comparison import compare, reference, run
 
     # First, since a program may crash this process on inputs that PyTorch refuses.
-    expected = expected_results(network, inputs, name, converted)
+    expected = reference(network, inputs, name)
     lowered = lower(converted.text, Contexts().next())
-    verdict = judge(run(lowered, converted, [case.arguments for case in expected.cases]), converted.results, expected)
-    if verdict.unshown:
-        warnings.warn(verdict.warning(name), stacklevel=4)
-    return verdict.proof()
+    errors = compare(run(lowered, converted, network, inputs, name), converted, expected)
+    return Proof(check, errors.relative, None, (), errors.absolute)
 
 
 @contextmanager

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import fcntl
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
+import termios
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -230,14 +233,20 @@ def test_a_temporary_folder_with_a_long_path(tmp_path):
 
 def test_the_terminal_is_closed(tmp_path):
     """What the terminal's processes get is SIGHUP, and nothing that they print arrives."""
-    pid, terminal = os.forkpty()
-    if pid == 0:
-        os.chdir(tmp_path)
+    main_end, terminal = pty.openpty()
+
+    def prepare():
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
-        os.execv(sys.executable, [sys.executable, str(SCRIPTS / "generate.py"), *LONG])
-    while not list(tmp_path.glob("outputs/.*.partial/train/*.mlir")):
-        time.sleep(0.01)
+        fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+
+    run = subprocess.Popen(
+        [sys.executable, str(SCRIPTS / "generate.py"), *LONG], cwd=tmp_path, start_new_session=True,
+        stdin=terminal, stdout=terminal, stderr=terminal, preexec_fn=prepare,
+    )  # fmt: skip
     os.close(terminal)
-    _, status = os.waitpid(pid, 0)
-    assert os.waitstatus_to_exitcode(status) == 129
+    while not list(tmp_path.glob("outputs/.*.partial/train/*.mlir")):
+        assert run.poll() is None
+        time.sleep(0.01)
+    os.close(main_end)
+    assert run.wait(60) == 129
     assert list(tmp_path.iterdir()) == []

@@ -17,8 +17,6 @@ from mlir_datagen.mlir.fx_import import (
     replace_arguments,
 )
 from mlir_datagen.nn.capture import called, capture, changed_inputs, described, quiet
-from mlir_datagen.nn.changes import giving_tensors
-from mlir_datagen.nn.rewriting import rewritten
 from mlir_datagen.nn.signature import Argument, Converted
 from mlir_datagen.nn.state import StateTensor, as_numpy, state_tensors
 
@@ -46,8 +44,9 @@ class _Lifted(torch.nn.Module):
             for name, tensor in zip(self._inputs, tensors[:count], strict=True)
         }
         # PyTorch's own tying of weights would put tensors of the export into a module that has two names, for good.
-        with giving_tensors(self._network[0]):
-            return torch.func.functional_call(network, named, (inputs,), tie_weights=False)
+        returned = torch.func.functional_call(network, named, (inputs,), tie_weights=False)
+        # A program gives tensors: what else a network returns, such as None, is no part of it.
+        return [leaf for leaf in torch.utils._pytree.tree_leaves(returned) if isinstance(leaf, torch.Tensor)]
 
 
 def _places(module: torch.nn.Module) -> dict[str, int]:
@@ -113,9 +112,9 @@ def _imported(
     for _ in range(2):
         exported = capture(_Lifted(module, list(inputs), copied).eval(), inputs, name, state)
         with quiet():
-            exported = rewritten(exported)
-            copied = changed_inputs(exported, module, list(inputs), state)
+            program = import_network(exported, name)
+            if len(function_results(program)) == len(exported.graph_signature.user_outputs):
+                return program
             # torch-mlir gives what the forward method changes in place as further results; work on copies instead.
-            if not copied:
-                return import_network(exported, name)
+            copied = changed_inputs(exported, list(inputs), state)
     raise Rejection("emitted", "torch-mlir gives other results than the forward method")
