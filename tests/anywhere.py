@@ -17,10 +17,13 @@ from mlir_datagen import NeuralNetworkToMLIR
 
 def convert(name: str) -> None:
     """Convert, run and compare a network, into the folder `nets/<name>`."""
-    # With a pool of threads in PyTorch, of which a forked process has none.
-    torch.rand(1 << 20).exp()
-    torch.set_num_threads(2)
     NeuralNetworkToMLIR(Path("nets") / name).convert_model(Small(), (1, 3, 64, 64), name, check="execute")
+
+
+def use_a_pool() -> None:
+    """Have PyTorch make its pool of threads, of which a process that is forked later has none."""
+    torch.set_num_threads(2)
+    torch.rand(1 << 20).exp()
 
 
 def convert_on_threads() -> None:

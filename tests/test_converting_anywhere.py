@@ -23,6 +23,7 @@ multiprocessing.set_start_method("spawn")
 import anywhere
 # No file has the main module of a notebook.
 del __file__
+anywhere.use_a_pool()
 anywhere.convert("main")
 anywhere.convert_on_threads()
 code.InteractiveInterpreter({}).runsource('import anywhere; anywhere.convert("interpreter")')
@@ -31,8 +32,9 @@ for method, is_daemon in (("fork", True), ("fork", False), ("spawn", True)):
     name = f"{method}_{is_daemon}"
     process = multiprocessing.get_context(method).Process(target=anywhere.convert, args=(name,), daemon=is_daemon)
     process.start()
-    process.join()
+    process.join(120)
     print(name, process.exitcode)
+    process.kill()
 """
 
 
