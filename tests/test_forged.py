@@ -93,6 +93,12 @@ def test_a_changed_column(column, split, dataset):
     refused(dataset, column if column not in ("mlir", "sha256", "name") else "")
 
 
+def test_a_file_where_none_is(tmp_path):
+    made = generate(compose_config(["experiment=tiny", "num_samples=4", "storage=parquet", f"output_dir={tmp_path}"]))
+    forge(made.path, "train.parquet", columns(file="/etc/passwd"))
+    refused(made.path, "has file '/etc/passwd' where None follows")
+
+
 @pytest.mark.parametrize("part", ["role", "name", "dtype", "shape"])
 @pytest.mark.parametrize("split", SPLITS)
 def test_a_changed_signature(part, split, dataset):
