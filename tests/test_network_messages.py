@@ -78,13 +78,19 @@ def quantized():
 @pytest.mark.parametrize(
     ("make", "expected"),
     [
-        (lambda: torch.jit.script(nn.Sequential(nn.Linear(3, 2))), "mine is compiled TorchScript, which PyTorch does"),
-        (lambda: torch.jit.trace(nn.Linear(3, 2), torch.ones(2, 3)), "mine is compiled TorchScript, which PyTorch"),
+        (
+            lambda: torch.jit.script(nn.Sequential(nn.Linear(3, 2))),
+            "The network is compiled TorchScript, which PyTorch does",
+        ),
+        (
+            lambda: torch.jit.trace(nn.Linear(3, 2), torch.ones(2, 3)),
+            "The network is compiled TorchScript, which PyTorch",
+        ),
         (
             lambda: nn.Sequential(nn.ReLU(), torch.jit.script(nn.Linear(3, 2))),
-            'The layer "1" of mine is compiled TorchScript, which PyTorch does not capture. Convert the torch.nn.Modu',
+            'The layer "1" of the network is compiled TorchScript, which PyTorch does not capture.',
         ),
-        (quantized, 'The layer "0" of mine is quantized (torch.ao.nn.quantized.dynamic.modules.linear.Linear), and '),
+        (quantized, 'The layer "0" of the network is quantized (torch.ao.nn.quantized.dynamic.modules'),
         (Chooses, "mine has control flow within its graph, torch.cond"),
         (lambda: NoSuch(), "PyTorch cannot take the network's graph apart: value argument of type"),
     ],

@@ -124,7 +124,7 @@ def count(network, x):
 
 def always_training():
     layer = nn.BatchNorm1d(3)
-    layer.eval = lambda: layer
+    layer.train = lambda mode=True: layer
     return layer
 
 
