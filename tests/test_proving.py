@@ -109,6 +109,19 @@ def test_lowering_rejects_what_no_pass_knows(monkeypatch, tmp_path):
     assert {(row["check"], row["error"]) for row in index_of(outcome.path)} == {("lower", None)}
 
 
+@pytest.mark.parametrize(
+    ("level", "measure", "stage"),
+    [
+        ("lower", False, "lowered"),
+        ("lower", True, "executed"),
+        ("parse", True, "executed"),
+        ("execute", False, "executed"),
+    ],
+)
+def test_a_program_that_ends_its_process_fails_the_last_stage_that_it_may_have_come_to(level, measure, stage):
+    assert job_of(*golden_program("matmul_mk_kn"), level, measure).last_stage == stage
+
+
 def test_what_is_left_over_is_named_and_not_the_casts_around_it():
     names = ["builtin.module", "llvm.func", "builtin.unrealized_conversion_cast", "vector.print"]
     assert left_over(names) == "vector.print is left over, which is not of the LLVM dialect"
