@@ -8,6 +8,7 @@ import os
 import subprocess
 
 import datasets
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -16,6 +17,7 @@ from helpers import config, golden_program, made_dataset, run_mlir_opt, run_scri
 from mlir_datagen.dataset.arrow import optional_number_array
 from mlir_datagen.dataset.card import dataset_card
 from mlir_datagen.dataset.columns import PLACE_COLUMNS, PROGRAM_COLUMNS
+from mlir_datagen.dataset.writer import SplitWriter, Storage
 from mlir_datagen.ops import FAMILIES
 from mlir_datagen.pipeline import generate
 from mlir_datagen.version import GENERATOR_VERSION
@@ -175,6 +177,14 @@ def test_names_are_wide_enough_for_a_large_split(tmp_path):
     rows = index_of(made_dataset(done, tmp_path))
     assert (rows[0]["name"], rows[-1]["name"]) == ("elementwise_00000", "elementwise_10000")
     assert len({row["sha256"] for row in rows}) == 10001
+
+
+@pytest.mark.parametrize(("size", "first"), [(10_000, "matmul_0000"), (10_001, "matmul_00000")])
+def test_numbers_are_as_wide_as_the_last_one(size, first, tiny, tmp_path):
+    rows = pq.read_table(tiny / "train.parquet")
+    matmuls = rows.filter(pc.field("family") == "matmul")
+    with SplitWriter(tmp_path, "train", size, Storage(None, "index.parquet", with_text=True)) as writer:
+        assert writer.write(matmuls)[0] == first
 
 
 def test_a_disk_that_takes_a_little_at_a_time(monkeypatch, tmp_path):

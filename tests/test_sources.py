@@ -145,3 +145,14 @@ def test_a_number_that_was_searched_for_is_a_lower_bound_beside_an_upper_one():
     assert FamilyWalk(None, walks, 0).existing(0) == (7, "at least")
     assert FamilyWalk(None, walks[1:], 0).existing(0) == (10**12 + 2, "at most")
     assert FamilyWalk(None, walks[2:], 0).existing(0) == (2, "exact")
+
+
+def test_a_mix_begins_anew_after_programs_that_it_did_not_take():
+    """As when one generator is asked for other operations: ten matmuls are no part of a sequence of three and one."""
+    run = config(["matmul", "conv2d"], ops__matmul__weight=3)
+
+    def planned(size, taken):
+        return [quota.planned for quota in RandomOps(run).plan({"train": size}, taken).quotas]
+
+    for size in range(1, 5):
+        assert planned(size, {("train", "matmul"): 10}) == planned(size, None)
