@@ -24,6 +24,7 @@ import torch
 from network_faults import Fault, NotHere, faults_in, plant
 
 from mlir_datagen import NeuralNetworkToMLIR, UserError
+from mlir_datagen.errors import Rejection
 from mlir_datagen.nn import conversion
 from mlir_datagen.nn.capture import input_names, quiet
 
@@ -148,7 +149,7 @@ def _checked(job: Job, module: torch.nn.Module, fault: Fault | None) -> tuple[st
                     module, tensors, job.network, job.converter == "torch_mlir", check="execute"
                 )
             (row,) = pq.read_table(f"{folder}/index.parquet").to_pylist()
-    except UserError as error:
+    except (UserError, Rejection) as error:
         return (CAUGHT if "'matched'" in str(error) else NOT_RUN), str(error)
     proven = row.get("proven", "matched")
     return (MISSED if proven == "matched" else NOT_CLAIMED), f"error {row['error']}"
@@ -209,14 +210,10 @@ def _in_double(exported: torch.export.ExportedProgram) -> torch.nn.Module:
         if str(node.target).startswith("aten._assert_tensor_metadata"):
             node.graph.erase_node(node)
             continue
-        node.args, node.kwargs = _widened(node.args), _widened(node.kwargs)
+        node.args, node.kwargs = (map_aggregate(given, _widened) for given in (node.args, node.kwargs))
     module.recompile()
     return module
 
 
 def _widened(argument: Any) -> Any:
-    if isinstance(argument, (list, tuple)):
-        return type(argument)(_widened(each) for each in argument) if type(argument) in (list, tuple) else argument
-    if isinstance(argument, dict):
-        return {key: _widened(value) for key, value in argument.items()}
     return torch.float64 if argument is torch.float32 else argument
