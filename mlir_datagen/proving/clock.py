@@ -153,8 +153,9 @@ class _Attempt(NamedTuple):
 
     def measurement(self, calls: int, needed: int, compile_ns: int) -> Measurement:
         kept = self.samples[self.undisturbed]
+        wall, processor = (kept if len(kept) else self.samples).T / calls
         # Where the thread never had the core for itself, the time that it had it is the nearest to undisturbed.
-        times = (kept[:, 0] if len(kept) else self.samples[:, 1]) / calls
+        times = wall if len(kept) else processor
         first, median, third = np.percentile(times, [25, 50, 75])
         return Measurement(
             median_ns=float(median),
@@ -163,7 +164,7 @@ class _Attempt(NamedTuple):
             runs=len(times),
             set_aside=len(self.samples) - len(kept),
             calls_per_run=calls,
-            cpu_ns=float(np.median(kept[:, 1] if len(kept) else self.samples[:, 1]) / calls),
+            cpu_ns=float(np.median(processor)),
             disturbed=len(kept) < needed or self.slowness > _SLOWED,
             compile_ns=compile_ns,
         )
