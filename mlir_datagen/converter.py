@@ -6,6 +6,7 @@ import copy
 import math
 import operator
 import os
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -84,8 +85,8 @@ class NeuralNetworkToMLIR:
                 i32, i1. Integers are 0 or 1; give an example tensor for others.
             weights: `arguments` of the function; `embedded`, constants in the text; `splat`, constants of one value
                 each.
-            check: `parse`, `lower`, or `execute`, which runs the program on the model's weights and compares its
-                results with PyTorch's.
+            check: `parse`, `lower`, or `execute`, which runs the program on the model's weights, and where these hide
+                something on others, and compares its results with PyTorch's. It warns of what shows in none of them.
             save_weights: whether the parameters and buffers are written too, as `weights/<model_name>.safetensors`.
 
         Returns:
@@ -172,13 +173,17 @@ def _proof(network: torch.nn.Module, inputs: Mapping[str, Any], name: str, conve
     if check == "lower":
         lower(converted.text, Contexts().next())
         return Proof(check, None, None, ())
-    from mlir_datagen.nn.comparison import compare, reference, run
+    from mlir_datagen.nn.oracle.reference import expected_results
+    from mlir_datagen.nn.oracle.running import run
+    from mlir_datagen.nn.oracle.verdict import judge
 
     # First, since a program may crash this process on inputs that PyTorch refuses.
-    expected = reference(network, inputs, name)
+    expected = expected_results(network, inputs, name, converted)
     lowered = lower(converted.text, Contexts().next())
-    errors = compare(run(lowered, converted, network, inputs, name), converted, expected)
-    return Proof(check, errors.relative, None, (), errors.absolute)
+    verdict = judge(run(lowered, converted, [case.arguments for case in expected.cases]), converted.results, expected)
+    if verdict.unshown:
+        warnings.warn(verdict.warning(name), stacklevel=4)
+    return verdict.proof()
 
 
 @contextmanager

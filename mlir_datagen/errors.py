@@ -7,7 +7,16 @@ it, lists it and goes on.
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterable
+from typing import Any
+
+LONGEST_MESSAGE = 4000
+"""What is beyond this many characters is cut out of a message: nobody reads it, and it may come from a stranger."""
+
+_LONGEST_VALUE = 200
+_LONGEST_SAID = 400
+_MOST_BITS = 4096
 
 
 class UserError(ValueError):
@@ -15,6 +24,9 @@ class UserError(ValueError):
 
     The scripts print it without a traceback and exit with code 2.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(_cut(message, LONGEST_MESSAGE))
 
 
 class Rejection(Exception):
@@ -31,8 +43,47 @@ class Rejection(Exception):
         self.reason = reason
 
 
+class _ShortRepr(reprlib.Repr):
+    """Python's spelling of a value, in time and length that do not depend on how large it is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel = 4
+        self.maxlist = self.maxtuple = self.maxset = self.maxfrozenset = self.maxdict = 10
+        self.maxstring = self.maxother = _LONGEST_VALUE
+
+    def repr_int(self, value: int, level: int) -> str:
+        # Python refuses to spell a number of thousands of digits.
+        if value.bit_length() > _MOST_BITS:
+            return f"a whole number of about {value.bit_length() * 30103 // 100000 + 1} digits"
+        return super().repr_int(value, level)
+
+
+_SHORT = _ShortRepr()
+
+
+def shown(value: Any) -> str:
+    """Return a value as a message shows it: as Python spells it, on one line, and cut where it is long."""
+    return _cut(_SHORT.repr(value), _LONGEST_VALUE)
+
+
+def said(text: object) -> str:
+    """Return what a library says, or another text that may be anything, on one line and cut where it is long."""
+    return _cut(" ".join(str(text).split()), _LONGEST_SAID)
+
+
+def _cut(text: str, longest: int) -> str:
+    """Return a text without its middle where it is too long."""
+    if len(text) <= longest:
+        return text
+    tail = longest // 4
+    return f"{text[: longest - tail - 3]} … {text[-tail:]}"
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return ' Did you mean "..."?' for the closest known word, or an empty string when nothing is close."""
+    if len(word) > _LONGEST_VALUE:
+        return ""
     matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f' Did you mean "{matches[0]}"?' if matches else ""
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
-from mlir_datagen.config.compose import compose_config, load_saved_config
+from mlir_datagen.config.compose import compose_config
+from mlir_datagen.config.models import parse_model
+from mlir_datagen.config.saved import load_saved_config
 from mlir_datagen.dataset.finished import CONFIG
 from mlir_datagen.dataset.journal import Journal, Place
 from mlir_datagen.dataset.manifest import MEASUREMENTS_KEY
@@ -19,9 +22,9 @@ from mlir_datagen.dataset.reader import Dataset, StoredProgram
 from mlir_datagen.errors import UserError
 from mlir_datagen.ops import FAMILIES
 from mlir_datagen.pipeline import Listener
-from mlir_datagen.program import parse_spec
+from mlir_datagen.program import EXTRACTED, NETWORK, parse_spec
 from mlir_datagen.proving.batch import job_of, job_without_reference
-from mlir_datagen.proving.job import Failure, Job, Measurement
+from mlir_datagen.proving.job import EagerJob, Failure, Job, Measurement, Proof
 from mlir_datagen.proving.machine import session
 from mlir_datagen.proving.settings import CheckSettings, MeasureSettings, SandboxLimits
 
@@ -76,6 +79,46 @@ def measure_dataset(folder: Path, listener: Listener) -> Session:
         )
         journal.remove()
     return done
+
+
+def measure_jobs(folder: Path, jobs: Sequence[Job | EagerJob], listener: Listener) -> Sequence[Measurement | Failure]:
+    """Measure other programs as those of a dataset are, and store nothing.
+
+    Args:
+        folder: the dataset, whose settings it is done with.
+        jobs: the programs; all measured.
+        listener: told of the progress.
+    """
+    from mlir_datagen.proving.prover import Prover
+
+    dataset = _Measurable(folder)
+    # PyTorch is in the workers from the start where something is compared with it.
+    check = CheckSettings("execute", 1.0) if any(isinstance(job, EagerJob) for job in jobs) else _UNCHECKED
+    outcomes: list[Measurement | Failure] = []
+    listener.on_start(len(jobs))
+    with Prover(check, dataset.settings, dataset.sandbox) as prover:
+        for outcome in prover.prove(jobs):
+            listener.on_written(1)
+            outcomes.append(_measured(outcome))
+    return outcomes
+
+
+def eager_job(program: StoredProgram) -> EagerJob | None:
+    """Return the job of measuring what a program computes in PyTorch.
+
+    Returns:
+        None for what was taken out of networks: nothing says which calls of PyTorch it is.
+
+    Raises:
+        UserError: when its spec is damaged.
+    """
+    if program.source == EXTRACTED:
+        return None
+    if program.family == NETWORK:
+        saved = orjson.loads(program.spec)
+        return EagerJob(measuring_job(program), parse_model(saved["name"], saved["model"]))
+    family, spec = FAMILIES[program.family], parse_spec(program.family, program.spec)
+    return EagerJob(job_of(family, spec, program.text, _UNCHECKED.level, measure=True))
 
 
 def repeat_measurements(folder: Path, listener: Listener) -> Agreement:
@@ -136,6 +179,14 @@ def measuring_job(program: StoredProgram) -> Job:
     return job_without_reference(program.text, program.arguments, program.results, _UNCHECKED.level, measure=True)
 
 
+def _measured(outcome: Proof | Failure) -> Measurement | Failure:
+    """Return the time that a job which was to be measured has."""
+    if isinstance(outcome, Failure):
+        return outcome
+    assert outcome.measurement is not None
+    return outcome.measurement
+
+
 class _Measurable:
     """A dataset, with the settings that it is measured with."""
 
@@ -145,7 +196,7 @@ class _Measurable:
         self._dataset = Dataset(self.folder)
         self.manifest = self._dataset.manifest
         config = load_saved_config(self.folder / CONFIG)
-        self._sandbox: SandboxLimits = config.sandbox
+        self.sandbox: SandboxLimits = config.sandbox
         self.settings: MeasureSettings = (
             config.measure if config.measure.enabled else compose_config(["measure=baseline"]).measure
         )
@@ -163,13 +214,9 @@ class _Measurable:
         listener.on_start(missing)
         if missing:
             places: deque[Place] = deque()
-            with Prover(_UNCHECKED, self.settings, self._sandbox) as prover:
+            with Prover(_UNCHECKED, self.settings, self.sandbox) as prover:
                 for outcome in prover.prove(self._jobs(journal, places)):
-                    if isinstance(outcome, Failure):
-                        journal.add(places.popleft(), outcome)
-                    else:
-                        assert outcome.measurement is not None
-                        journal.add(places.popleft(), outcome.measurement)
+                    journal.add(places.popleft(), _measured(outcome))
                     listener.on_written(1)
         done = Session([], [])
         for (split, name), result in journal.outcomes.items():

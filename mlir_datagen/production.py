@@ -26,6 +26,7 @@ class Production:
     Attributes:
         attempted: how many programs were tried.
         checked: how many were checked beyond the parser, and kept.
+        matched: how many of them were compared with PyTorch, and all that they compute shows.
         rejected: those that were not kept.
         measured: the times, with the split and the name of each program.
         taken: how many points of each (split, family) were used.
@@ -33,6 +34,7 @@ class Production:
 
     attempted: int = 0
     checked: int = 0
+    matched: int = 0
     rejected: list[Rejected] = field(default_factory=list)
     measured: list[tuple[str, str, Measurement]] = field(default_factory=list)
     taken: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -119,6 +121,7 @@ def produce_listed(
             continue
         writer.write(listed_table(split, [outcome]), [outcome.name])
         production.checked += outcome.proof.level != "parse"
+        production.matched += outcome.proof.proven == "matched"
         if outcome.proof.measurement is not None:
             production.measured.append((split, outcome.name, outcome.proof.measurement))
 
@@ -131,6 +134,7 @@ def _write(batch: Batch, writer: SplitWriter, production: Production) -> int:
         if proof.measurement is not None:
             production.measured.append((batch.split, name, proof.measurement))
     production.checked += sum(proof.level != "parse" for proof in proofs)
+    production.matched += sum(proof.proven == "matched" for proof in proofs)
     production.rejected += batch.rejected
     return len(names)
 

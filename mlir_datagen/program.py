@@ -12,7 +12,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from mlir_datagen.errors import UserError, listed, nearest
+from mlir_datagen.errors import UserError, listed, nearest, shown
 from mlir_datagen.mlir.types import BYTES_PER_ELEMENT, ELEMENT_BYTES
 from mlir_datagen.nn.signature import Argument
 from mlir_datagen.ops import FAMILIES
@@ -69,11 +69,11 @@ def parse_spec(family: str, spec: str) -> Spec:
         parsed = FAMILIES[family].spec_of_json(spec)
     except (TypeError, KeyError, ValueError) as error:
         raise UserError(
-            f"{spec!r} is not a spec of {family} as JSON ({error}); the index has a column of them."
+            f"{shown(spec)} is not a spec of {family} as JSON ({error}); the index has a column of them."
         ) from error
     problem = spec_problem(FAMILIES[family], parsed)
     if problem is not None:
-        raise UserError(f"{spec!r} is not a program of {family}: {problem}.")
+        raise UserError(f"{shown(spec)} is not a program of {family}: {problem}.")
     return parsed
 
 
@@ -81,7 +81,7 @@ def spec_problem(family: OpFamily, spec: Spec) -> str | None:
     """Say why a spec that comes from elsewhere is none of the family's, or return None."""
     for field, value in spec._asdict().items():
         if isinstance(value, str) and field not in ("kind", "dtype"):
-            return f"{field} is {value!r}, and must be a whole number above 0"
+            return f"{field} is {shown(value)}, and must be a whole number above 0"
     words, dimensions = flatten(spec)
     if not all(
         isinstance(dimension, int) and not isinstance(dimension, bool) and dimension > 0 for dimension in dimensions

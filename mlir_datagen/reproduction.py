@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mlir_datagen.config.compose import load_saved_config
+from mlir_datagen.config.saved import load_saved_config
 from mlir_datagen.dataset.card import CARD, without_times
 from mlir_datagen.dataset.finished import CONFIG
-from mlir_datagen.dataset.manifest import MANIFEST, MEASUREMENTS_KEY, environment
+from mlir_datagen.dataset.manifest import MANIFEST, MEASUREMENTS_KEY, environment, read_manifest
 from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.dataset.scratch import scratch_folder
 from mlir_datagen.dataset.writer import CHECKSUMS
-from mlir_datagen.errors import UserError
+from mlir_datagen.errors import UserError, said
+from mlir_datagen.foreign import open_regular
 from mlir_datagen.pipeline import Listener, generate
 from mlir_datagen.verification import refuse
 from mlir_datagen.version import GENERATOR_VERSION
@@ -67,17 +67,17 @@ def reproduce(folder: Path, work_dir: Path | None, listener: Listener, trust: tu
 def _different_files(folder: Path, again: Path, files: list[str]) -> Iterator[str]:
     for file in files:
         if not (again / file).is_file():
-            yield f"{file} does not come back"
+            yield f"{said(file)} does not come back"
         elif not (folder / file).is_file():
-            yield f"{file} is missing"
+            yield f"{said(file)} is missing"
         elif not _same_bytes(folder / file, again / file):
-            yield f"{file} differs from what its config makes"
+            yield f"{said(file)} differs from what its config makes"
 
 
 def _same_bytes(one: Path, other: Path) -> bool:
     if one.stat().st_size != other.stat().st_size:
         return False
-    with one.open("rb") as left, other.open("rb") as right:
+    with open_regular(one) as left, open_regular(other) as right:
         while piece := left.read(_READ_SIZE):
             if piece != right.read(_READ_SIZE):
                 return False
@@ -101,7 +101,7 @@ def _different_checksums(dataset: Dataset, again: Dataset) -> Iterator[str]:
 
 def _different_manifest(manifest: dict[str, Any], again: Path) -> Iterator[str]:
     """Compare all of the manifests but what made each, and measured times."""
-    made = json.loads((again / MANIFEST).read_text())
+    made = read_manifest(again)
     for one in (manifest, made):
         one["files"] = {file: digest for file, digest in one["files"].items() if file not in (CARD, CHECKSUMS)}
     for key in sorted({*manifest, *made} - {"environment", MEASUREMENTS_KEY}):
@@ -113,11 +113,13 @@ def _different_environment(manifest: dict[str, Any]) -> str:
     recorded = manifest["environment"]
     here = environment(with_networks="torch" in recorded)
     differing = [
-        f"{name} {recorded.get(name)} (here {value})" for name, value in here.items() if recorded.get(name) != value
+        f"{name} {said(recorded.get(name))} (here {value})"
+        for name, value in here.items()
+        if recorded.get(name) != value
     ]
     return f"it was made with {', '.join(differing)}" if differing else ""
 
 
 def _commit_hint(manifest: dict[str, Any]) -> str:
     commit = manifest.get("environment", {}).get("git_commit")
-    return f" (the manifest names {commit})" if commit else ""
+    return f" (the manifest names {said(commit)})" if commit else ""

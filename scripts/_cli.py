@@ -5,6 +5,7 @@ The scripts import it before all else: from then on Ctrl-C ends them without a t
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import Any
 
 BAD_INPUT = 2
 
@@ -36,7 +38,11 @@ def run(main: Callable[[], None], when_stopped: str = _NOTHING_LEFT) -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         with _stopped_by_an_exception():
+            _open_output()
+            _require_working_folder()
             main()
+            if sys.stdout is not None:
+                sys.stdout.flush()
     except UserError as error:
         return _refuse(error)
     except CONFIG_ERRORS as error:
@@ -44,9 +50,17 @@ def run(main: Callable[[], None], when_stopped: str = _NOTHING_LEFT) -> int:
     except KeyboardInterrupt as interrupt:
         return stopped(interrupt, when_stopped)
     except BrokenPipeError:
-        # The reader of our output has gone; a second failure while Python flushes it would only be noise.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of our output has gone.
+        _drop_output()
         return 1
+    except OutputError as error:
+        _drop_output()
+        return _refuse(
+            UserError(
+                f"Standard output cannot be written: {error.strerror}. Only what was to be printed is lost; all else "
+                "is done. Print it elsewhere, and type the same command again: what it has made it finds."
+            )
+        )
     return 0
 
 
@@ -57,6 +71,47 @@ def stopped(interrupt: KeyboardInterrupt, message: str) -> int:
         print(message, file=sys.stderr, flush=True)
     number: int = interrupt.args[0] if interrupt.args else signal.SIGINT
     return 128 + number
+
+
+class OutputError(OSError):
+    """Standard output cannot be written."""
+
+
+class _Output(io.FileIO):
+    """Standard output, whose failures are told from those of other files."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OutputError(error.errno, error.strerror) from error
+
+
+def _open_output() -> None:
+    """Have failures to print told from others, and paths printed that are not of the locale's letters."""
+    output = sys.__stdout__
+    if output is not None and sys.stdout is output:
+        raw = io.BufferedWriter(_Output(output.fileno(), "w", closefd=False))
+        sys.stdout = io.TextIOWrapper(raw, output.encoding, "surrogateescape", line_buffering=output.isatty())
+
+
+def _drop_output() -> None:
+    """Print nothing more: a second failure while Python flushes what is left would only be noise."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _require_working_folder() -> None:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        from mlir_datagen.errors import UserError
+
+        raise UserError(
+            "The working folder is gone: it was deleted or replaced. Change to one that is there (cd …), and type the "
+            "same command again."
+        ) from None
 
 
 def _refuse(error: ValueError) -> int:

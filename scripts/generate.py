@@ -9,8 +9,10 @@ import _cli  # isort: split
 
 import sys
 import time
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import hydra
 from omegaconf import DictConfig
@@ -20,6 +22,7 @@ from tqdm import tqdm
 from mlir_datagen.config.compose import CONFIG_NAME, command_line, from_omegaconf
 from mlir_datagen.config.export import ExportSettings
 from mlir_datagen.dataset.scratch import scratch_folder
+from mlir_datagen.errors import listed
 from mlir_datagen.pipeline import Listener, Outcome, Preview, generate, preview
 from mlir_datagen.program import NETWORKS_SPLIT
 
@@ -69,11 +72,14 @@ def _export(settings: ExportSettings, dataset: Path) -> None:
     from mlir_datagen.export.base import export_dataset
 
     try:
-        done = export_dataset(EXPORTERS[settings.consumer], dataset, False, Listener(), settings.train)
+        with tqdm(unit=" programs", disable=None, leave=False, delay=0.2) as bar:
+            listener = Listener(bar.reset, bar.update)
+            done = export_dataset(EXPORTERS[settings.consumer], dataset, True, listener, settings)
     except KeyboardInterrupt as interrupt:
         command = f"python scripts/export.py {settings.consumer} {dataset}"
         message = f"Stopped while the dataset was exported; it is finished. To export it: {command}"
         sys.exit(_cli.stopped(interrupt, message))
+    print(done.account)
     print(f"exported: {done.folder}")
 
 
@@ -99,7 +105,7 @@ def _print_outcome(outcome: Outcome, seconds: float) -> None:
             if quota is None:
                 rows.append([split, family, "", made, "", ""])
                 continue
-            note = "all that exist" if quota["exhausted"] else ""
+            note = "all that exist" if quota["exhausted"] else _scarce(quota)
             rows.append([split, family, quota["asked"], made, quota["rejected"], note])
     print(tabulate(rows, headers=["split", "op", "asked for", "made", "rejected", ""]))
     funnel = manifest["funnel"]
@@ -111,6 +117,12 @@ def _print_outcome(outcome: Outcome, seconds: float) -> None:
     if not outcome.existed:
         print(f"made in {seconds:.1f} s")
     print(f"dataset: {outcome.path}")
+
+
+def _scarce(quota: Mapping[str, Any]) -> str:
+    """Say which strata have fewer programs than their share."""
+    scarce = [stratum for stratum in quota.get("strata", ()) if stratum["planned"] < stratum["asked"]]
+    return listed(f"{one['planned']} of {one['asked']} from {one['from']:g} to {one['to']:g} s" for one in scarce)
 
 
 def _start_hydra() -> None:

@@ -73,6 +73,20 @@ def convolution(name, image, filters, result, dilation=1):
     return timed(f"%a: {types[0]}, %b: {types[1]}, %c: {types[2]}", operation, [("%r", types[2])])
 
 
+def row_sums(index="0", alone=False):
+    """Return the sums of the rows of a matrix, written at a constant column, and (unless alone) a copy of them."""
+    type_ = "tensor<4x8xf32>" if index != "0" else "tensor<4x1xf32>"
+    copied = f"\n  %s = linalg.copy ins(%r : {type_}) outs(%c : {type_}) -> {type_}"
+    operation = f"""%r = linalg.generic {{indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>,
+      affine_map<(d0, d1) -> (d0, {index})>], iterator_types = ["parallel", "reduction"], tag = "operation_0"}}
+      ins(%a : tensor<4x8xf32>) outs(%b : {type_}) {{
+    ^bb0(%in: f32, %out: f32):
+      %sum = arith.addf %in, %out : f32
+      linalg.yield %sum : f32
+    }} -> {type_}{"" if alone else copied}"""
+    return timed(f"%a: tensor<4x8xf32>, %b: {type_}, %c: {type_}", operation, [("%r" if alone else "%s", type_)])
+
+
 SOFTMAX = timed(
     "%a: tensor<4x8xf32>, %b: tensor<4x8xf32>",
     "%r = linalg.softmax dimension(1) ins(%a : tensor<4x8xf32>) outs(%b : tensor<4x8xf32>) -> tensor<4x8xf32>",
@@ -160,6 +174,8 @@ BROKEN_PROGRAMS = {
     convolution("conv_2d_nchw_fchw", "1x2x8x8", "4x2x3x3", "1x4x4x4", dilation=2): "has the dilation [2, 2]; a con",
     convolution("conv_2d_ngchw_fgchw", "1x2x2x8x8", "4x2x2x3x3", "1x2x4x6x6"): "is a convolution that MLIR-RL's im2col",
     convolution("depthwise_conv_2d_nchw_chw", "1x2x8x8", "2x3x3", "1x2x6x6"): "is a convolution that MLIR-RL's im2col",
+    row_sums(): 'linalg.generic writes a result at (d0, 0), and the fusion step takes only a loop',
+    row_sums("3"): 'linalg.generic writes a result at (d0, 3), and the fusion step takes only a loop',
     MATMUL.replace("@main(", "@main(%s: tensor<4xcomplex<f32>>, "): "is of type tensor<4xcomplex<f32>>, whose elements",
     MATMUL.replace("@main(", "@main(%s: tensor<4xf8E4M3FN>, "): "is of type tensor<4xf8E4M3FN>, whose elements are not",
     MATMUL.replace("@main(", "@main(%s: tensor<4xvector<2xf32>>, "): "is of type tensor<4xvector<2xf32>>, whose elem",

@@ -74,6 +74,13 @@ class Cancels(nn.Module):
         return (x + self.large) - self.large
 
 
+class Differs(nn.Module):
+    """Is captured as something else than it computes."""
+
+    def forward(self, x):
+        return x + 1 if torch.compiler.is_compiling() else x + 1.01
+
+
 class Hungry(nn.Module):
     """Has 4 GiB of parameters."""
 

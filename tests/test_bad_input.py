@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
 import os
 import shutil
 import subprocess
 import sys
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import yaml
+from forging import columns, forge
 from helpers import SCRIPTS, run_script
 
 
@@ -113,6 +110,18 @@ def refused(done, *parts):
         (["on_exhausted=error"], ["too few programs", "matmul 105 (asked for 250)", "on_exhausted=redistribute"]),
         (["ops=[matmul", "num_samples=3"], ["'ops=[matmul' cannot be read", "key=value"]),
         (["num_samples"], ["'num_samples' cannot be read"]),
+        (["dims=null"], ['no "null" in the group dims', "default, large, small"]),
+        (["suites=-1"], ['no "-1" in the group suites', "'suites=[bert_ops]'"]),
+        (["models=3"], ['no "3" in the group models', "resnet18"]),
+        (["check=1.5"], ['no "1.5" in the group check', "execute, lower, parse"]),
+        (["export=true"], ['no "true" in the group export', "export=mlir_rl"]),
+        (["converter=[0]"], ['no "[0]" in the group converter', "manual, torch_mlir"]),
+        (["ops=[null]"], ['no "null" in the group ops', "'ops=[batch_matmul]'"]),
+        (["num_samples=1" + 5000 * "0"], ["num_samples is '1000", "whole number"]),
+        (["sandbox.seconds=1" + 300 * "0"], ["sandbox.seconds is 1000", "at most 100000000"]),
+        (["exclude=[données/x]"], ["cannot be read", """'exclude=["données/x"]'"""]),
+        (["name=été"], ["name is 'été'", "a letter, then letters"]),
+        (["output_dir=~nobody_of_this_name/x"], ["there is no such home folder"]),
         (["-m", "seed=1,-1"], ["seed is -1"]),
         (["--config-dir", "."], ["--config-dir outputs/<dataset> --config-name config"]),
         (["--config-path", "."], ["--config-path is not supported"]),
@@ -310,44 +319,17 @@ def test_a_damaged_manifest(damage, tiny, tmp_path):
         refused(done, "is damaged")
 
 
-def forge(folder, name, change):
-    """Change a file so that all checksums agree with it."""
-    path = folder / name
-    path.write_bytes(change(path.read_bytes()))
-    sums = {}
-    for line in (folder / "SHA256SUMS").read_text().splitlines():
-        sums[line[66:]] = hashlib.sha256((folder / line[66:]).read_bytes()).hexdigest()
-    (folder / "SHA256SUMS").write_text("".join(f"{digest}  {file}\n" for file, digest in sums.items()))
-    manifest = json.loads((folder / "manifest.json").read_text())
-    for file in manifest["files"]:
-        manifest["files"][file] = hashlib.sha256((folder / file).read_bytes()).hexdigest()
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-
-
-def _columns(**changes):
-    def change(data):
-        table = pq.read_table(io.BytesIO(data))
-        for name, value in changes.items():
-            field = table.schema.get_field_index(name)
-            table = table.set_column(field, name, pa.array([value] * len(table), table.schema.field(name).type))
-        stream = io.BytesIO()
-        pq.write_table(table, stream)
-        return stream.getvalue()
-
-    return change
-
-
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
         ("train/matmul_0000.mlir", lambda data: b"module {\n}\n", "has another text in its file than in the index"),
         ("train.parquet", lambda data: data[:-100], "cannot be read"),
-        ("train.parquet", _columns(flops=7), "has flops 7 where its spec gives"),
-        ("train.parquet", _columns(family="nope"), 'There is no op "nope"'),
-        ("train.parquet", _columns(spec="{"), "has no usable spec"),
-        ("train.parquet", _columns(sha256=None), "is damaged"),
-        ("train.parquet", _columns(name="twice"), "the dataset's digest is not the one in the manifest"),
-        ("train.parquet", _columns(mlir="module {"), "is not valid MLIR"),
+        ("train.parquet", columns(flops=7), "has flops 7 where"),
+        ("train.parquet", columns(family="nope"), 'There is no op "nope"'),
+        ("train.parquet", columns(spec="{"), "has no usable spec"),
+        ("train.parquet", columns(sha256=None), "is damaged"),
+        ("train.parquet", columns(name="twice"), "the file of twice is 'train/matmul_0000.mlir' where"),
+        ("train.parquet", columns(mlir="module {"), "is not valid MLIR"),
         ("config.yaml", lambda data: data.replace(b"seed: 42", b"seed: 43"), "seed is 42 in the manifest and 43"),
         ("config.yaml", lambda data: data.replace(b"weight: 1", b"weight: 2", 1), "its fingerprint is not that of"),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,6 +13,8 @@ import pytest
 from helpers import config, mlir_opt, run_script
 from mlir19 import program_of, run_main
 
+from mlir_datagen.config.compose import compose_config
+from mlir_datagen.config.export import ExportSettings, TimeBounds
 from mlir_datagen.dataset.exported import RECORD
 from mlir_datagen.errors import UserError
 from mlir_datagen.export import EXPORTERS
@@ -21,8 +24,12 @@ from mlir_datagen.pipeline import Listener, generate
 MLIR_RL = EXPORTERS["mlir_rl"]
 
 
-def export(dataset, measure=True):
-    return export_dataset(MLIR_RL, dataset, measure, Listener())
+ALL = ExportSettings("mlir_rl", bounds=TimeBounds(min_ns=None), torch=False)
+"""However short: the programs here take nanoseconds."""
+
+
+def export(dataset, measure=True, settings=ALL):
+    return export_dataset(MLIR_RL, dataset, measure, Listener(), settings)
 
 
 def measured_dataset(folder):
@@ -189,7 +196,127 @@ def test_what_is_outside_the_contract_is_left_out_with_the_reason(dataset):
         in_test[0]["name"]: ["its time, 0 ns, is not positive, and MLIR-RL takes its logarithm"],
         in_test[1]["name"]: ["it has no measured time: measuring it failed"],
     }
-    assert f"{len(left_out)} programs of the dataset are outside" in (dataset / "mlir_rl" / "README.md").read_text()
+    said = (
+        f"{24 - len(left_out)} programs exported, {len(left_out)} left out: 1 shorter than min_ns, 1 without a time, "
+    )
+    assert f"{said}{len(left_out) - 2} outside what MLIR-RL reads." in (dataset / "mlir_rl" / "README.md").read_text()
+
+
+def with_times(dataset, **medians):
+    """Give programs of a dataset, by name, other times; all others have 50 µs."""
+    rows = pq.read_table(dataset / "measurements.parquet").to_pylist()
+    for row in rows:
+        row["median_ns"] = float(medians.get(f"{row['split']}_{row['name']}", 50_000))
+    pq.write_table(pa.Table.from_pylist(rows), dataset / "measurements.parquet")
+    manifest = json.loads((dataset / "manifest.json").read_text())
+    data = (dataset / "measurements.parquet").read_bytes()
+    manifest["measurements"]["sha256"] = hashlib.sha256(data).hexdigest()
+    (dataset / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_what_is_too_short_or_too_long_is_left_out_and_counted(dataset, tmp_path):
+    names = [(row["split"], row["name"]) for row in pq.read_table(dataset / "measurements.parquet").to_pylist()]
+    short, least, most, long = ("_".join(place) for place in names[:4])
+    with_times(dataset, **{short: 9_999, least: 10_000, most: 2_000_000, long: 2_000_001})
+    done = run_script("export", "mlir_rl", str(dataset), "--no-torch", "--max-ns", "2000000", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    account = "22 programs exported, 2 left out: 1 shorter than min_ns, 1 longer than max_ns."
+    assert done.stdout.splitlines()[-2] == account
+    assert account in (dataset / "mlir_rl" / "README.md").read_text()
+    (left_out,) = read(dataset / "mlir_rl", "left_out.json")
+    assert {(one["split"], one["name"]): one["reasons"] for one in left_out} == {
+        names[0]: ["its time, 9999 ns, is less than min_ns, 10000"],
+        names[3]: ["its time, 2000001 ns, is more than max_ns, 2000000"],
+    }
+    train, evaluation = exported_times(dataset)
+    assert sorted({*train.values(), *evaluation.values()}) == [10_000, 50_000, 2_000_000]
+    # The same again is found; other bounds are another export.
+    again = run_script("export", "mlir_rl", str(dataset), "--no-torch", "--max-ns", "2000000", cwd=tmp_path)
+    assert "This export is finished already" in again.stdout
+    assert again.stdout.splitlines()[-2] == account
+    assert export(dataset).account.left_out == {}
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--min-ns", "20", "--max-ns", "10"], "--min-ns is 20 and --max-ns is 10: no time is at least the one"),
+        (["--min-ns", "-1"], "--min-ns is -1, and must be a whole number of at least 0"),
+        (["--max-ns", "0"], "--max-ns is 0, and must be a whole number of at least 1"),
+        (["--min-ns", "fast"], "argument --min-ns: invalid"),
+        (["--no-measure"], "24 shorter than min_ns. The first, "),
+        (["--no-measure", "--min-ns", "none", "--max-ns", "1"], "or change the bounds on their times: --min-ns"),
+    ],
+)
+def test_bounds_that_leave_nothing_are_refused(dataset, tmp_path, options, expected):
+    done = run_script("export", "mlir_rl", str(dataset), *options, cwd=tmp_path)
+    assert done.returncode == 2
+    assert expected in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+    assert not (dataset / "mlir_rl").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (["export.min_ns=20", "export.max_ns=10"], "Give the smaller number to export.min_ns: export.min_ns=10"),
+        (["export.min_ns=1.5"], "export.min_ns is 1.5, and must be a whole number of at least 0"),
+        (["export.torch=yes"], "export.torch is 'yes', and must be one of true, false"),
+    ],
+)
+def test_bad_settings_of_an_export(settings, expected):
+    with pytest.raises(UserError, match=expected):
+        compose_config(["ops=[matmul]", "measure=baseline", "export=mlir_rl", *settings])
+
+
+DEPTHWISE = """func.func @f(%image: tensor<1x8x34x34xf32>, %filter: tensor<8x3x3xf32>) -> tensor<1x8x32x32xf32> {
+  %zero = arith.constant 0.0 : f32
+  %empty = tensor.empty() : tensor<1x8x32x32xf32>
+  %filled = linalg.fill ins(%zero : f32) outs(%empty : tensor<1x8x32x32xf32>) -> tensor<1x8x32x32xf32>
+  %r = linalg.depthwise_conv_2d_nchw_chw {dilations = dense<1> : vector<2xi64>, strides = dense<1> : vector<2xi64>}
+      ins(%image, %filter : tensor<1x8x34x34xf32>, tensor<8x3x3xf32>)
+      outs(%filled : tensor<1x8x32x32xf32>) -> tensor<1x8x32x32xf32>
+  return %r : tensor<1x8x32x32xf32>
+}"""
+
+
+def test_what_is_rewritten_and_what_pytorch_takes_is_measured(dataset):
+    """The first program is replaced by one that is rewritten, and that no network's extraction left a call of."""
+    path = dataset / "train.parquet"
+    table = pq.read_table(path)
+    for column, value in (("mlir", DEPTHWISE), ("source", "extracted")):
+        values = table.column(column).to_pylist()
+        place = table.schema.get_field_index(column)
+        table = table.set_column(place, column, pa.array([value, *values[1:]]))
+    pq.write_table(table, path)
+    manifest = json.loads((dataset / "manifest.json").read_text())
+    (dataset / "manifest.json").write_text(json.dumps({**manifest, "storage": "parquet"}))
+    first = table.column("name").to_pylist()[0]
+    with_times(dataset, **{f"train_{first}": 1})
+
+    unmeasured = export(dataset, measure=False)
+    assert unmeasured.account.left_out == {"without a time": 1}
+    (left_out,) = read(dataset / "mlir_rl", "left_out.json")
+    assert "between transpositions), which was not measured: export without --no-measure" in left_out[0]["reasons"][0]
+    baselines, times = {}, {}
+    for entries in read(dataset / "mlir_rl", "llm_action/baselines.json")[0].values():
+        assert all(set(entry) == {"mlir"} for entry in entries.values())
+
+    assert export(dataset, settings=replace(ALL, torch=True)).account.left_out == {}
+    programs, split_baselines = read(dataset / "mlir_rl", "programs.json", "llm_action/baselines.json")
+    (name,) = [name for name, (origin, *_) in programs.items() if "rewritten" in origin]
+    assert programs[name][0]["name"] == first
+    for split, found in zip(("train", "eval"), exported_times(dataset), strict=True):
+        times.update(found)
+        baselines.update(split_baselines[split])
+    # Its own time, not the one that the dataset has of the program as it was.
+    assert times[name] > 1_000
+    assert set(baselines[name]) == {"mlir"}
+    others = [entry for key, entry in baselines.items() if key != name]
+    assert len(others) == 23
+    assert all(0 < entry["torch"] < 1_000 for entry in others)
+    assert len({entry["torch"] for entry in others}) > 12
+    assert "23 programs have PyTorch's time as well" in (dataset / "mlir_rl" / "README.md").read_text()
 
 
 def test_a_dataset_of_nothing_that_can_be_exported_is_refused(tmp_path):
@@ -204,12 +331,14 @@ def test_a_dataset_of_nothing_that_can_be_exported_is_refused(tmp_path):
 
 def test_a_dataset_without_times_is_measured_first(dataset, tmp_path):
     without_measurements(dataset)
+    options = ("--min-ns", "none", "--no-torch")
     done = run_script("export", "mlir_rl", str(dataset), "--no-measure", cwd=tmp_path)
     assert done.returncode == 2
     assert f"python scripts/measure.py {dataset}" in " ".join(done.stderr.split())
     assert not (dataset / "mlir_rl").exists()
-    done = run_script("export", "mlir_rl", str(dataset), cwd=tmp_path)
+    done = run_script("export", "mlir_rl", str(dataset), *options, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-2] == "24 programs exported, 0 left out."
     assert done.stdout.splitlines()[-1] == f"exported: {dataset / 'mlir_rl'}"
     train, evaluation = exported_times(dataset)
     assert len(train) + len(evaluation) == pq.read_metadata(dataset / "measurements.parquet").num_rows == 24

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import importlib
 import json
+from dataclasses import replace
 
 import pytest
 from helpers import SCRIPTS, made_dataset, run_script
 
 from mlir_datagen.config.compose import compose_config
-from mlir_datagen.config.export import ExportSettings
+from mlir_datagen.config.export import ExportSettings, TimeBounds
 from mlir_datagen.errors import UserError
 from mlir_datagen.export import EXPORTERS
 from mlir_datagen.export.base import export_dataset
 from mlir_datagen.pipeline import Listener, generate
 
 MLIR_RL = EXPORTERS["mlir_rl"]
+ALL = ExportSettings("mlir_rl", bounds=TimeBounds(min_ns=None), torch=False)
+"""However short: the programs here take nanoseconds."""
 
 
 def suite(**sizes):
@@ -43,7 +46,7 @@ def read(dataset, file):
 
 
 def test_a_program_that_two_suites_share_is_one_of_both(two_suites):
-    export_dataset(MLIR_RL, two_suites, False, Listener())
+    export_dataset(MLIR_RL, two_suites, False, Listener(), ALL)
     origins = read(two_suites, "programs.json")
     assert read(two_suites, "left_out.json") == []
     assert [(one["split"], one["name"]) for one in origins["matmul_64_2_64"]] == [
@@ -54,7 +57,7 @@ def test_a_program_that_two_suites_share_is_one_of_both(two_suites):
 
 
 def test_an_export_without_anything_to_train_on_says_so(two_suites, tmp_path):
-    export_dataset(MLIR_RL, two_suites, False, Listener())
+    export_dataset(MLIR_RL, two_suites, False, Listener(), ALL)
     readme = (two_suites / "mlir_rl/README.md").read_text()
     assert "nothing to train on" in readme
     assert "train.py" not in readme
@@ -64,7 +67,11 @@ def test_an_export_without_anything_to_train_on_says_so(two_suites, tmp_path):
 
 
 def test_what_is_evaluated_on_is_not_trained_on(two_suites, tmp_path):
-    done = run_script("export", "mlir_rl", str(two_suites), "--train", "suites.first", cwd=tmp_path)
+    done = run_script(
+        "export",
+        *("mlir_rl", str(two_suites), "--train", "suites.first", "--min-ns", "none", "--no-torch"),
+        cwd=tmp_path,
+    )
     assert done.returncode == 0, done.stderr
     assert set(read(two_suites, "execution_times_train.json")) == {"matmul_4_2_4"}
     assert set(read(two_suites, "execution_times_eval.json")) == {"matmul_64_2_64", "matmul_4_2_8"}
@@ -78,7 +85,7 @@ def test_what_is_evaluated_on_is_not_trained_on(two_suites, tmp_path):
 
 def test_a_split_that_is_not_there_cannot_be_trained_on(two_suites):
     with pytest.raises(UserError, match=r"has no split 'extracted' to train on, only suites.first, suites.second"):
-        export_dataset(MLIR_RL, two_suites, False, Listener(), ["extracted"])
+        export_dataset(MLIR_RL, two_suites, False, Listener(), replace(ALL, train=("extracted",)))
 
 
 @pytest.mark.parametrize("value", ["train", "[]", "[1]"])
@@ -117,7 +124,7 @@ def test_stopping_an_export_keeps_the_dataset(two_suites, monkeypatch, capsys):
     monkeypatch.setattr("mlir_datagen.export.base.publish_export", stop)
     script = importlib.import_module("generate")
     with pytest.raises(SystemExit) as stopped:
-        script._export(ExportSettings("mlir_rl", None), two_suites)
+        script._export(ALL, two_suites)
     assert stopped.value.code == 130
     printed = capsys.readouterr()
     assert "Stopped while the dataset was exported; it is finished" in printed.err

@@ -20,6 +20,7 @@ from mlir_rl_programs import (
     contraction,
     convolution,
     copy,
+    row_sums,
     timed,
     unary,
 )
@@ -89,6 +90,8 @@ def test_a_right_folder_passes(folder, check):
         convolution("conv_2d_nhwc_hwcf", "1x8x8x2", "3x3x2x4", "1x6x6x4"),
         convolution("conv_2d_nhwc_fhwc", "1x8x8x2", "4x3x3x2", "1x6x6x4"),
         convolution("depthwise_conv_2d_nhwc_hwc", "1x8x8x2", "3x3x2", "1x6x6x2"),
+        # A constant index, where there is nothing to fuse with.
+        row_sums(alone=True),
         # A convolution of one dimension does not reach the im2col step.
         timed(
             "%a: tensor<8xf32>, %b: tensor<3xf32>, %c: tensor<6xf32>",
@@ -194,6 +197,7 @@ BROKEN_JSON = [
     (BASELINES, f'{{"train": {{"{NAME}": {{"mlir": 0}}}}}}', f"the time mlir of {NAME}, 0, is not a positive number"),
     (BASELINES, f'{{"train": {{"{NAME}": {{"mlir": NaN}}}}}}', f"the time mlir of {NAME}, NaN, is not a positive"),
     (BASELINES, f'{{"train": {{"{NAME}": {{"mlir": 0.02, "torch": -1}}}}}}', f"the time torch of {NAME}, -1, is not a"),
+    (BASELINES, f'{{"train": {{"{NAME}": {{"mlir": 0.02, "torch": null}}}}}}', f"the time torch of {NAME}, null, is"),
     (BASELINES, f'{{"train": {{"{NAME}": {{"mlir": 20000}}}}}}', f"the time of {NAME}, 20000 ms, is not that of the"),
     (BASELINES, '{"eval": {"a": {"mlir": 1}}}', f"{BASELINES}: a has no file llm_action/eval/a.mlir"),
     (BASELINES, '{"train": {"a": {"mlir": 1}}, "eval": {"a": {"mlir": 1}}}', f"{BASELINES}: a is in train and in eval"),

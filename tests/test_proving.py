@@ -59,7 +59,12 @@ def test_wrong_results_are_rejected_with_what_repeats_them(monkeypatch, tmp_path
     for name in ("infinity", "not_a_number", "unwritten"):
         assert rejects[name]["reason"] == "the result holds NaN or inf"
     assert all(0 <= row["error"] < 1e-6 for row in index_of(outcome.path))
-    assert outcome.manifest["check"] == {"level": "execute", "fraction": 1.0, "checked_beyond_parsing": 20}
+    assert outcome.manifest["check"] == {
+        "level": "execute",
+        "fraction": 1.0,
+        "checked_beyond_parsing": 20,
+        "matched": 20,
+    }
 
     python, script, *arguments = shlex.split(rejects["constant"]["command"])
     assert (python, script) == ("python", "scripts/program.py")
@@ -120,7 +125,8 @@ def test_a_part_of_the_programs_is_checked_chosen_by_the_seed(tmp_path):
         levels = {row["sha256"]: row["check"] for row in index_of(outcome.path)}
         assert set(levels.values()) == {"lower", "parse"}
         number = list(levels.values()).count("lower")
-        assert outcome.manifest["check"] == {"level": "lower", "fraction": 0.4, "checked_beyond_parsing": number}
+        expected = {"level": "lower", "fraction": 0.4, "checked_beyond_parsing": number, "matched": 0}
+        assert outcome.manifest["check"] == expected
         # Four standard deviations of 120 draws.
         assert abs(number - 0.4 * 120) < 4 * (120 * 0.4 * 0.6) ** 0.5
         return levels

@@ -20,15 +20,15 @@ from omegaconf.errors import OmegaConfBaseException
 
 from mlir_datagen.config.folder import config_directory
 from mlir_datagen.config.models import parse_model
-from mlir_datagen.config.run import RunConfig, check_schema_version, parse_config
-from mlir_datagen.errors import UserError, listed, nearest
+from mlir_datagen.config.overrides import FIRST, GROUPS, LISTS, hydra_overrides, unreadable
+from mlir_datagen.config.run import RunConfig, parse_config
+from mlir_datagen.config.saved import load_saved_config
+from mlir_datagen.errors import UserError, listed, nearest, said
 from mlir_datagen.nn.catalogue import TORCHVISION_CLASSIFIERS, torchvision_model
 from mlir_datagen.nn.model_spec import ModelSpec
 
 CONFIG_NAME = "generate"
 CONFIG_ERRORS = (HydraException, OmegaConfBaseException)
-GROUPS = ("ops", "dims", "models", "converter", "extract", "suites", "check", "measure", "export", "experiment")
-_LISTS = ("ops", "models", "suites")
 
 # A dataset's folder holds its config; Hydra's own records of a run would be clutter in the working folder.
 _WITHOUT_HYDRA_FILES = {
@@ -38,10 +38,6 @@ _WITHOUT_HYDRA_FILES = {
     "hydra/job_logging": "disabled",
     "hydra/hydra_logging": "disabled",
 }
-
-# Settings that are taken as a whole: OmegaConf would merge mappings, and refuses a list in the place of a mapping.
-_WHOLE = re.compile(r"(dims\.\w+|ops\.\w+\.grid\.\w+|splits|split_ratios)=(.*)", re.DOTALL)
-
 
 for _name in TORCHVISION_CLASSIFIERS:
     # As if conf/models/torchvision/ had a file for each.
@@ -54,8 +50,9 @@ def compose_config(overrides: Sequence[str]) -> RunConfig:
     Raises:
         UserError: when Hydra or a check refuses it.
     """
+    taken = hydra_overrides(overrides, _unknown_option)
     with _hydra_errors_for_people(), _own_hydra():
-        cfg = compose(CONFIG_NAME, overrides=whole_settings(overrides))
+        cfg = compose(CONFIG_NAME, overrides=taken)
     return from_omegaconf(cfg)
 
 
@@ -124,55 +121,10 @@ def command_line(arguments: Sequence[str], scratch: Path) -> list[str]:
         (scratch / "saved.yaml").write_text(yaml.safe_dump(saved.to_saved(), sort_keys=False))
         rest = ["--config-dir", str(scratch), "--config-name", "saved", *rest]
     # Hydra wants all settings in one row, and an option like --info takes the word behind it for its own.
-    first = next((place for place, word in enumerate(rest) if re.match(r"[~+\w./]+=|~", word)), None)
-    return [*own, *rest] if first is None else [*rest[:first], *own, *whole_settings(rest[first:])]
-
-
-def whole_settings(overrides: Sequence[str]) -> list[str]:
-    """Return the overrides such that mappings and lists replace what they override, whatever its form."""
-    replacing = []
-    for override in overrides:
-        setting = _WHOLE.fullmatch(override)
-        if setting:
-            replacing += [f"{setting[1]}=null", f"++{setting[1]}={setting[2]}"]
-        else:
-            # Hydra crashes on null for a list of choices.
-            group, _, value = override.partition("=")
-            replacing.append(f"{group}=[]" if group in _LISTS and value == "null" else override)
-    return replacing
-
-
-def load_saved_config(path: Path) -> RunConfig:
-    """Read a dataset's config.yaml as data alone: no interpolation, no instantiation, no import.
-
-    Raises:
-        UserError: when it is missing, is no YAML mapping, or does not pass the checks of `parse_config`.
-    """
-    return parse_config(_read_saved(path))
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """Plain data only, and no key twice in a mapping."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.YAMLError(f"the key {key!r} stands there twice")
-        return super().construct_mapping(node, deep)
-
-
-def _read_saved(path: Path) -> dict[str, Any]:
-    try:
-        raw = yaml.load(path.read_text(), _UniqueKeyLoader)  # noqa: S506  (a SafeLoader)
-    except FileNotFoundError:
-        raise UserError(f"There is no saved config at {path}. Name a dataset's folder: it has a config.yaml.") from None
-    except (yaml.YAMLError, UnicodeDecodeError, OSError, RecursionError) as error:
-        raise UserError(f"{path} is not a readable YAML file: {' '.join(str(error).split())}.") from error
-    if not isinstance(raw, dict):
-        raise UserError(f"{path} is not a saved config: it must be a mapping of keys to values.")
-    check_schema_version(raw.get("schema_version"))
-    return raw
+    first = next((place for place, word in enumerate(rest) if FIRST.match(word)), None)
+    if first is None:
+        return [*own, *rest]
+    return [*rest[:first], *own, *hydra_overrides(rest[first:], _unknown_option)]
 
 
 @contextmanager
@@ -202,10 +154,7 @@ def explain(error: Exception) -> UserError:
         if group in GROUPS:
             return _unknown_option(group, option)
     if isinstance(error, OverrideParseException):
-        return UserError(
-            f"The setting {error.override!r} cannot be read: {_first_line(error)} A setting has the form key=value, "
-            "such as num_samples=500 or 'ops=[matmul,conv2d]'."
-        )
+        return unreadable(error.override, _first_line(error))
     key = _unknown_key(error)
     if key is None:
         return UserError(f"The config cannot be composed: {_first_line(error)}")
@@ -236,7 +185,7 @@ def _unknown_option(group: str, option: str) -> UserError:
         more = f", and torchvision/<name> for {len(TORCHVISION_CLASSIFIERS)} networks, such as torchvision/densenet121"
     named = f"torchvision/{option}"
     hint = f' Did you mean "{named}"?' if named in addressable else nearest(option, addressable)
-    chosen = f"'{group}=[{options[0]}]'" if group in _LISTS else f"{group}={options[0]}"
+    chosen = f"'{group}=[{options[0]}]'" if group in LISTS else f"{group}={options[0]}"
     return UserError(
         f'There is no "{option}" in the group {group}.{hint} It has {listed(options)}{more}. '
         f"Type for instance {chosen}."
@@ -265,4 +214,4 @@ def _unknown_key(error: Exception) -> str | None:
 
 
 def _first_line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return said(next((line for line in str(error).splitlines() if line.strip()), type(error).__name__))

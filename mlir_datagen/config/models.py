@@ -6,14 +6,23 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from mlir_datagen.config.values import check_keys, choice, mapping, whole_number
-from mlir_datagen.errors import UserError, nearest
+from mlir_datagen.config.values import (
+    LARGEST,
+    check_keys,
+    choice,
+    mapping,
+    memory_bytes,
+    processor_seconds,
+    whole_number,
+)
+from mlir_datagen.errors import UserError, nearest, shown
 from mlir_datagen.nn.model_spec import CONVERTERS, INPUT_DTYPES, WEIGHTS, ConverterSettings, InputSpec, ModelSpec
 
 MODEL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _IMPORTABLE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
-_LARGEST = (1 << 63) - 1
 _PLAIN = (bool, int, float, str, type(None))
+_DEEPEST = 32
+"""How far the lists and mappings of a model's arguments may be nested."""
 
 
 def parse_models(raw: Mapping[str, Any]) -> dict[str, ModelSpec]:
@@ -26,12 +35,12 @@ def parse_models(raw: Mapping[str, Any]) -> dict[str, ModelSpec]:
     for name in raw:
         if not MODEL_NAME.fullmatch(name):
             raise UserError(
-                f"models has {name!r}, and a model's name becomes that of a file and of a function: a letter, then "
-                "letters, digits and underscores, 64 at most."
+                f"models has {shown(name)}, and a model's name becomes that of a file and of a function: a letter, "
+                "then letters, digits and underscores, 64 at most."
             )
         if name.casefold() in folded:
             raise UserError(
-                f"models has {folded[name.casefold()]!r} and {name!r}, which some file systems take for one."
+                f"models has {shown(folded[name.casefold()])} and {shown(name)}, which some file systems take for one."
             )
         folded[name.casefold()] = name
     return {name: parse_model(name, mapping(raw[name], f"models.{name}")) for name in sorted(raw)}
@@ -49,7 +58,8 @@ def parse_model(name: str, raw: Mapping[str, Any]) -> ModelSpec:
     for argument, value in arguments.items():
         if not _is_plain(value):
             raise UserError(
-                f"{key}.arguments.{argument} is {value!r}, and must be plain: numbers, text, lists, mappings."
+                f"{key}.arguments.{argument} is {shown(value)}, and must be plain: numbers, text, lists, mappings, "
+                f"nested {_DEEPEST} deep at most."
             )
     _refuse_pretrained(arguments, f"{key}.arguments")
     _refuse_huge(raw, key)
@@ -59,7 +69,7 @@ def parse_model(name: str, raw: Mapping[str, Any]) -> ModelSpec:
     inputs = raw.get("inputs")
     if not isinstance(inputs, list) or not inputs:
         raise UserError(
-            f"{key}.inputs is {inputs!r}, and must be a list with a mapping for each input: name, shape, dtype."
+            f"{key}.inputs is {shown(inputs)}, and must be a list with a mapping for each input: name, shape, dtype."
         )
     spec = ModelSpec(
         name=name,
@@ -88,17 +98,21 @@ def _parse_input(raw: Mapping[str, Any], key: str) -> InputSpec:
     check_keys(raw, InputSpec._fields, key)
     name, shape = raw.get("name"), raw.get("shape")
     if not isinstance(name, str) or not name.isidentifier():
-        raise UserError(f"{key} has an input named {name!r}; it must be the name of an argument of the forward method.")
+        raise UserError(
+            f"{key} has an input named {shown(name)}; it must be the name of an argument of the forward method."
+        )
     if not isinstance(shape, list) or not all(isinstance(extent, (int, str)) for extent in shape):
         raise UserError(
-            f"{key}.{name} has the shape {shape!r}, and must have a list of numbers and names of sizes, such as "
+            f"{key}.{name} has the shape {shown(shape)}, and must have a list of numbers and names of sizes, such as "
             "[batch, 3, 224, 224]. Dynamic extents are not possible: every program of a dataset has static shapes."
         )
     value, below = raw.get("value"), raw.get("below")
     if isinstance(value, bool) or not isinstance(value, (int, float, type(None))):
-        raise UserError(f"{key}.{name}.value is {value!r}, and must be a number.")
+        raise UserError(f"{key}.{name}.value is {shown(value)}, and must be a number.")
     if isinstance(below, bool) or not isinstance(below, (int, str, type(None))):
-        raise UserError(f"{key}.{name}.below is {below!r}, and must be a number or the name of a size or an argument.")
+        raise UserError(
+            f"{key}.{name}.below is {shown(below)}, and must be a number or the name of a size or an argument."
+        )
     return InputSpec(
         name, tuple(shape), choice(raw.get("dtype", "f32"), f"{key}.{name}.dtype", INPUT_DTYPES), below, value
     )
@@ -114,10 +128,8 @@ def parse_converter(raw: Mapping[str, Any]) -> ConverterSettings:
     return ConverterSettings(
         kind=choice(raw["kind"], "converter.kind", CONVERTERS),
         weights=choice(raw["weights"], "converter.weights", WEIGHTS),
-        seconds=whole_number(raw["seconds"], "converter.seconds", minimum=1, example="converter.seconds=600"),
-        memory_bytes=whole_number(
-            raw["memory_bytes"], "converter.memory_bytes", minimum=1 << 20, example="converter.memory_bytes=17179869184"
-        ),
+        seconds=processor_seconds(raw["seconds"], "converter.seconds"),
+        memory_bytes=memory_bytes(raw["memory_bytes"], "converter.memory_bytes"),
     )
 
 
@@ -125,7 +137,7 @@ def parse_trust(value: Any) -> tuple[str, ...]:
     """Check the names of the packages whose classes may be imported."""
     if not isinstance(value, list) or not all(isinstance(name, str) and name.isidentifier() for name in value):
         raise UserError(
-            f"trust is {value!r}, and must be a list of packages' names. Type for instance 'trust=[my_package]'."
+            f"trust is {shown(value)}, and must be a list of packages' names. Type for instance 'trust=[my_package]'."
         )
     return tuple(sorted(set(value)))
 
@@ -133,7 +145,7 @@ def parse_trust(value: Any) -> tuple[str, ...]:
 def _importable(value: Any, key: str) -> str:
     if not isinstance(value, str) or not _IMPORTABLE.fullmatch(value):
         raise UserError(
-            f"{key} is {value!r}, and must name a class with its module, such as torchvision.models.resnet18."
+            f"{key} is {shown(value)}, and must name a class with its module, such as torchvision.models.resnet18."
         )
     return value
 
@@ -149,16 +161,16 @@ def _refuse_pretrained(value: Any, key: str) -> None:
         is_pretrained = argument.startswith("weights") or "pretrained" in argument
         if is_pretrained and given is not None and given is not False:
             raise UserError(
-                f"{key} has {argument!r}: pretrained weights are not downloaded. Networks have random weights from "
-                "the seed; trained ones can be converted through NeuralNetworkToMLIR in Python."
+                f"{key} has {shown(argument)}: pretrained weights are not downloaded. Networks have random weights "
+                "from the seed; trained ones can be converted through NeuralNetworkToMLIR in Python."
             )
         _refuse_pretrained(given, f"{key}.{argument}")
 
 
 def _refuse_huge(value: Any, key: str) -> None:
     """Refuse whole numbers that JSON, as the dataset has them, does not hold."""
-    if isinstance(value, int) and abs(value) > _LARGEST:
-        raise UserError(f"{key} is {value}, and must be at most {_LARGEST}, as every number of a model.")
+    if isinstance(value, int) and abs(value) > LARGEST:
+        raise UserError(f"{key} is {shown(value)}, and must be at most {LARGEST}, as every number of a model.")
     if isinstance(value, (list, tuple)):
         for element in value:
             _refuse_huge(element, key)
@@ -167,9 +179,11 @@ def _refuse_huge(value: Any, key: str) -> None:
             _refuse_huge(element, f"{key}.{name}")
 
 
-def _is_plain(value: Any) -> bool:
+def _is_plain(value: Any, depth: int = 0) -> bool:
+    if depth > _DEEPEST:
+        return False
     if isinstance(value, list):
-        return all(_is_plain(element) for element in value)
+        return all(_is_plain(element, depth + 1) for element in value)
     if isinstance(value, Mapping):
-        return all(isinstance(name, str) and _is_plain(element) for name, element in value.items())
+        return all(isinstance(name, str) and _is_plain(element, depth + 1) for name, element in value.items())
     return isinstance(value, _PLAIN)

@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 from mlir_datagen.config.values import check_keys, mapping, some_of, whole_number
-from mlir_datagen.errors import UserError, listed, nearest
+from mlir_datagen.errors import UserError, listed, nearest, shown
 from mlir_datagen.ops import FAMILIES
 from mlir_datagen.ops.family import OpFamily, Variant
 from mlir_datagen.sources.grid import Axis, Grid, SameAs
@@ -117,7 +117,7 @@ def _check_variant(op: OpConfig, variant: Variant) -> None:
         if isinstance(values, SameAs) and (values.axis not in variant.axes or isinstance(op.grid[values.axis], SameAs)):
             free = [other for other in variant.axes if not isinstance(op.grid[other], SameAs)]
             raise UserError(
-                f"{key}.{axis} is the same as {values.axis!r}, which is not a dimension with values of its own in "
+                f"{key}.{axis} is the same as {shown(values.axis)}, which is not a dimension with values of its own in "
                 f"{op.family.name} {variant.name}. Those are {listed(free)}."
             )
     if op.variant_grid(variant).too_large:
@@ -136,7 +136,7 @@ def parse_axis(value: Any, key: str) -> Axis:
         if set(value) == {"same_as"} and isinstance(value["same_as"], str):
             return SameAs(value["same_as"])
         if set(value) != {"from", "to", "step"}:
-            raise UserError(f"{key} is {dict(value)!r}, and must be {GRID_FORMS}.")
+            raise UserError(f"{key} is {shown(dict(value))}, and must be {GRID_FORMS}.")
         numbers = {
             name: _dimension(value[name], f"{key}.{name}", f"'{key}={{from: 16, to: 512, step: 16}}'")
             for name in ("from", "to", "step")
@@ -148,7 +148,7 @@ def parse_axis(value: Any, key: str) -> Axis:
             )
         return range(axis.start, axis[-1] + 1, axis.step)
     if not isinstance(value, list) or not value:
-        raise UserError(f"{key} is {value!r}, and must be {GRID_FORMS}; it may not be empty.")
+        raise UserError(f"{key} is {shown(value)}, and must be {GRID_FORMS}; it may not be empty.")
     return tuple(sorted({_dimension(element, key, f"'{key}=[16, 32, 64]'") for element in value}))
 
 
@@ -167,8 +167,8 @@ def _saved_axis(axis: Axis) -> list[int] | dict[str, int] | dict[str, str]:
 def _parse_weight(value: Any, key: str) -> Fraction:
     if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value <= LARGEST_WEIGHT:
         raise UserError(
-            f"{key} is {value!r}, and must be a number of at least 0 and at most {LARGEST_WEIGHT}. Type for instance "
-            f"{key}=2."
+            f"{key} is {shown(value)}, and must be a number of at least 0 and at most {LARGEST_WEIGHT}. Type for "
+            f"instance {key}=2."
         )
     # By way of the decimal text, so that 0.1 is a tenth and not the nearest binary fraction.
     return Fraction(str(value))

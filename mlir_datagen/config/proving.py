@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
-from mlir_datagen.config.values import check_keys, choice, whole_number
+from mlir_datagen.config.values import (
+    check_keys,
+    choice,
+    memory_bytes,
+    positive_number,
+    processor_seconds,
+    whole_number,
+)
 from mlir_datagen.errors import UserError
 from mlir_datagen.proving.job import LEVELS
 from mlir_datagen.proving.settings import CheckSettings, MeasureSettings, SandboxLimits
@@ -17,7 +23,7 @@ MEASURES = ("none", "baseline")
 def parse_check(raw: Mapping[str, Any]) -> CheckSettings:
     """Check the `check` part."""
     _exactly(raw, ("level", "fraction"), "check")
-    fraction = _positive(raw["fraction"], "check.fraction", "check.fraction=0.1")
+    fraction = positive_number(raw["fraction"], "check.fraction", "check.fraction=0.1")
     if fraction > 1:
         raise UserError(f"check.fraction is {fraction}, and must be at most 1. Type check.fraction=0.1.")
     return CheckSettings(choice(raw["level"], "check.level", LEVELS), fraction)
@@ -28,9 +34,9 @@ def parse_measure(raw: Mapping[str, Any]) -> MeasureSettings:
     _exactly(raw, ("kind", "runs", "max_seconds", "assumed_flops_per_second"), "measure")
     return MeasureSettings(
         kind=choice(raw["kind"], "measure.kind", MEASURES),
-        runs=whole_number(raw["runs"], "measure.runs", minimum=1, example="measure.runs=5"),
-        max_seconds=_positive(raw["max_seconds"], "measure.max_seconds", "measure.max_seconds=1.0"),
-        assumed_flops_per_second=_positive(
+        runs=whole_number(raw["runs"], "measure.runs", minimum=1, maximum=10**6, example="measure.runs=5"),
+        max_seconds=positive_number(raw["max_seconds"], "measure.max_seconds", "measure.max_seconds=1.0"),
+        assumed_flops_per_second=positive_number(
             raw["assumed_flops_per_second"], "measure.assumed_flops_per_second", "measure.assumed_flops_per_second=1e9"
         ),
     )
@@ -40,10 +46,8 @@ def parse_sandbox(raw: Mapping[str, Any]) -> SandboxLimits:
     """Check the `sandbox` part."""
     _exactly(raw, ("seconds", "memory_bytes"), "sandbox")
     return SandboxLimits(
-        seconds=whole_number(raw["seconds"], "sandbox.seconds", minimum=1, example="sandbox.seconds=60"),
-        memory_bytes=whole_number(
-            raw["memory_bytes"], "sandbox.memory_bytes", minimum=1 << 20, example="sandbox.memory_bytes=17179869184"
-        ),
+        seconds=processor_seconds(raw["seconds"], "sandbox.seconds"),
+        memory_bytes=memory_bytes(raw["memory_bytes"], "sandbox.memory_bytes"),
     )
 
 
@@ -52,10 +56,3 @@ def _exactly(raw: Mapping[str, Any], keys: tuple[str, ...], where: str) -> None:
     for key in keys:
         if key not in raw:
             raise UserError(f"{where} lacks {key}. Compare it with conf/generate.yaml and the files of conf/{where}/.")
-
-
-def _positive(value: Any, key: str, example: str) -> float:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or value <= 0:
-        raise UserError(f"{key} is {value!r}, and must be a number above 0. Type {example}.")
-    return float(value)

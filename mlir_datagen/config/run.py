@@ -17,18 +17,20 @@ from pathlib import Path
 from typing import Any
 
 from mlir_datagen.apportion import shares, smallest_integers
-from mlir_datagen.config.export import ExportSettings, parse_export
+from mlir_datagen.config.export import DEFAULT_MIN_NS, ExportSettings, parse_export
 from mlir_datagen.config.models import parse_converter, parse_models, parse_trust
 from mlir_datagen.config.ops import OpConfig, parse_ops
 from mlir_datagen.config.proving import parse_check, parse_measure, parse_sandbox
+from mlir_datagen.config.strata import parse_strata, saved_strata
 from mlir_datagen.config.suites import parse_exclude, parse_extract, parse_suites
 from mlir_datagen.config.values import check_keys, choice, mapping, whole_number
-from mlir_datagen.errors import UserError, listed
+from mlir_datagen.errors import UserError, listed, said, shown
 from mlir_datagen.nn.model_spec import ConverterSettings, ModelSpec
 from mlir_datagen.program import EXTRACTED, NETWORKS_SPLIT
 from mlir_datagen.proving.settings import CheckSettings, MeasureSettings, SandboxLimits
 from mlir_datagen.sources.exclusion import Exclusion
 from mlir_datagen.sources.split import canonical_order
+from mlir_datagen.sources.strata import WHOLE, Strata
 from mlir_datagen.sources.suite_spec import SUITES, ExtractSettings, SuiteSpec
 from mlir_datagen.sources.walk import Limits
 from mlir_datagen.version import GENERATOR_VERSION, SCHEMA_VERSION
@@ -64,7 +66,7 @@ _REQUIRED = (
     "extract",
     "exclude",
 )
-_OPTIONAL = ("num_samples", "splits", "split_ratios", "ops", "models", "suites")
+_OPTIONAL = ("num_samples", "splits", "split_ratios", "ops", "models", "suites", "strata")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _SPLIT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
@@ -86,6 +88,7 @@ class RunConfig:
     suites: dict[str, SuiteSpec]
     exclude: tuple[Exclusion, ...]
     limits: Limits
+    strata: Strata
     converter: ConverterSettings
     check: CheckSettings
     measure: MeasureSettings
@@ -109,15 +112,23 @@ class RunConfig:
         longest = self.measure.largest_cost
         if longest is None:
             return self.limits
-        return Limits(*(longest if bound is None else min(bound, longest) for bound in self.limits))
+        most_bytes, most_flops = (
+            longest if bound is None else min(bound, longest)
+            for bound in (self.limits.max_bytes, self.limits.max_flops)
+        )
+        return Limits(most_bytes, most_flops, self.limits.min_flops)
 
     @property
     def fingerprint(self) -> str:
         """Twelve hexadecimal digits that name the dataset: a hash of what decides its bytes."""
+        return self.fingerprint_of(GENERATOR_VERSION)
+
+    def fingerprint_of(self, generator_version: int) -> str:
+        """Return the fingerprint of the dataset that a version of the generator makes from this config."""
         identity = {
             **self.to_saved(),
             "exclude": sorted(exclusion.identity for exclusion in self.exclude),
-            "generator_version": GENERATOR_VERSION,
+            "generator_version": generator_version,
         }
         canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
@@ -148,7 +159,9 @@ class RunConfig:
             "suites": {name: suite.to_saved() for name, suite in self.suites.items()},
             "exclude": [exclusion.to_saved() for exclusion in self.exclude],
             "converter": dataclasses.asdict(self.converter),
-            "limits": {"max_bytes": self.limits.max_bytes, "max_flops": self.limits.max_flops},
+            # What came later is there only where it is used, so that other datasets keep their fingerprints.
+            "limits": {key: bound for key, bound in self.limits._asdict().items() if bound or key != "min_flops"},
+            **({} if self.strata == WHOLE else {"strata": saved_strata(self.strata)}),
             "check": dataclasses.asdict(self.check),
             "measure": dataclasses.asdict(self.measure),
             "sandbox": dataclasses.asdict(self.sandbox),
@@ -178,7 +191,7 @@ def parse_config(raw: Mapping[str, Any]) -> RunConfig:
         for key in ("num_samples", "splits"):
             if raw.get(key) is not None:
                 raise UserError(
-                    f"{key} is {raw[key]!r}, which counts random programs, and no op is chosen. Leave it out."
+                    f"{key} is {shown(raw[key])}, which counts random programs, and no op is chosen. Leave it out."
                 )
         splits = {}
     measure = parse_measure(mapping(raw["measure"], "measure"))
@@ -189,6 +202,8 @@ def parse_config(raw: Mapping[str, Any]) -> RunConfig:
             f"export={export.consumer}, or measure and export the dataset later: "
             f"python scripts/export.py {export.consumer} outputs/<dataset>"
         )
+    strata = parse_strata(mapping(raw.get("strata") or {}, "strata"))
+    _check_times(measure, strata, export)
     return RunConfig(
         name=_parse_name(raw["name"]),
         seed=whole_number(raw["seed"], "seed", minimum=0, maximum=(1 << 63) - 1, example="seed=42"),
@@ -200,6 +215,7 @@ def parse_config(raw: Mapping[str, Any]) -> RunConfig:
         suites=suites,
         exclude=parse_exclude(raw["exclude"]),
         limits=_parse_limits(mapping(raw["limits"], "limits")),
+        strata=strata,
         converter=parse_converter(mapping(raw["converter"], "converter")),
         check=parse_check(mapping(raw["check"], "check")),
         measure=measure,
@@ -218,7 +234,7 @@ def check_schema_version(version: Any) -> None:
     """Refuse a config or manifest whose layout this version does not know."""
     if version != SCHEMA_VERSION:
         raise UserError(
-            f"schema_version is {version!r}, and this version of mlir_datagen reads {SCHEMA_VERSION} only. "
+            f"schema_version is {shown(version)}, and this version of mlir_datagen reads {SCHEMA_VERSION} only. "
             "Use the version of mlir_datagen that wrote it (the dataset's manifest.json names it)."
         )
 
@@ -226,29 +242,63 @@ def check_schema_version(version: Any) -> None:
 def _parse_folder(value: Any) -> Path:
     if not isinstance(value, str) or not value:
         raise UserError(
-            f"output_dir is {value!r}, and must be the path of a folder. Type for instance output_dir=outputs."
+            f"output_dir is {shown(value)}, and must be the path of a folder. Type for instance output_dir=outputs."
         )
-    return Path(value)
+    try:
+        # Not every shell does it behind a =.
+        return Path(value).expanduser()
+    except RuntimeError as error:
+        raise UserError(f"output_dir is {shown(value)}, and there is no such home folder: {said(error)}") from error
 
 
 def _parse_name(value: Any) -> str:
     if not isinstance(value, str) or not _NAME.fullmatch(value):
         raise UserError(
-            f"name is {value!r}, and it becomes part of a folder's name: a letter, then letters, digits, "
+            f"name is {shown(value)}, and it becomes part of a folder's name: a letter, then letters, digits, "
             "underscores and hyphens, 64 at most. Type for instance name=my_dataset."
         )
     return value
 
 
 def _parse_limits(raw: Mapping[str, Any]) -> Limits:
-    check_keys(raw, ("max_bytes", "max_flops"), "limits")
+    check_keys(raw, Limits._fields, "limits")
     bounds = {
         key: None
         if raw.get(key) is None
         else whole_number(raw[key], f"limits.{key}", minimum=1, example=f"limits.{key}=1000000000 or limits.{key}=null")
-        for key in ("max_bytes", "max_flops")
+        for key in Limits._fields
     }
-    return Limits(**bounds)
+    limits = Limits(**bounds)
+    if limits.min_flops is not None and limits.max_flops is not None and limits.min_flops > limits.max_flops:
+        raise UserError(
+            f"limits.min_flops is {limits.min_flops} and limits.max_flops is {limits.max_flops}: no program has at "
+            f"least the one and at most the other. Type limits.min_flops={limits.max_flops} limits.max_flops="
+            f"{limits.min_flops}, or limits.min_flops=null."
+        )
+    return limits
+
+
+def _check_times(measure: MeasureSettings, strata: Strata, export: ExportSettings | None) -> None:
+    """Refuse times that no program may have.
+
+    Raises:
+        UserError: when programs are asked for that take longer than what is measured.
+    """
+    if not measure.enabled:
+        return
+    longest = measure.max_seconds
+    if strata.seconds and strata.seconds[-1] > longest:
+        raise UserError(
+            f"strata.seconds ends at {strata.seconds[-1]:g} s, and programs that take longer than measure.max_seconds, "
+            f"{longest:g} s, are rejected. Type measure.max_seconds={strata.seconds[-1] * 2:g}, or end strata.seconds "
+            "earlier."
+        )
+    if export is not None and (export.bounds.min_ns or 0) > longest * 1e9:
+        raise UserError(
+            f"export.min_ns is {export.bounds.min_ns}, and programs that take longer than measure.max_seconds, "
+            f"{longest:g} s, are rejected, so that nothing would be exported. Type export.min_ns={DEFAULT_MIN_NS}, or "
+            "a larger measure.max_seconds."
+        )
 
 
 def _parse_splits(num_samples: Any, splits: Any, ratios: Any) -> tuple[dict[str, int], dict[str, int]]:
@@ -295,12 +345,13 @@ def _parse_split_numbers(value: Any, key: str) -> dict[str, int]:
     for name in numbers:
         if name in RESERVED_SPLITS:
             raise UserError(
-                f"{key} has a split named {name!r}, which is a folder of its own in a dataset. Choose another."
+                f"{key} has a split named {shown(name)}, which is a folder of its own in a dataset. Choose another."
             )
         if not _SPLIT_NAME.fullmatch(name) or name == "all":
             raise UserError(
-                f"{key} has a split named {name!r}, and it becomes the name of a folder and of a Hugging Face split: "
-                f'a letter, then letters, digits and underscores, 64 at most, not "all". Type for instance {example}.'
+                f"{key} has a split named {shown(name)}, and it becomes the name of a folder and of a split of Hugging "
+                'Face: a letter, then letters, digits and underscores, 64 at most, not "all". Type for instance '
+                f"{example}."
             )
     folded = [name.casefold() for name in numbers]
     if len(set(folded)) < len(folded):

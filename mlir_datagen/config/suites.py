@@ -11,7 +11,7 @@ import yaml
 from mlir_datagen.config.folder import config_directory
 from mlir_datagen.config.models import parse_model
 from mlir_datagen.config.values import check_keys, choice, mapping, whole_number
-from mlir_datagen.errors import UserError, listed, nearest
+from mlir_datagen.errors import UserError, listed, nearest, shown
 from mlir_datagen.nn.catalogue import TORCHVISION_CLASSIFIERS, torchvision_model
 from mlir_datagen.nn.model_spec import CONVERTERS, ModelSpec
 from mlir_datagen.ops import FAMILIES
@@ -55,7 +55,7 @@ def parse_suites(raw: Mapping[str, Any]) -> dict[str, SuiteSpec]:
     for name in raw:
         if not _NAME.fullmatch(name):
             raise UserError(
-                f"suites has {name!r}, and a suite's name becomes that of a folder: letters, digits, underscores."
+                f"suites has {shown(name)}, and a suite's name becomes that of a folder: letters, digits, underscores."
             )
     return {name: _parse_suite(name, mapping(raw[name], f"suites.{name}")) for name in sorted(raw)}
 
@@ -66,7 +66,7 @@ def parse_exclude(value: Any) -> tuple[Exclusion, ...]:
     found = [entry for entry in entries if entry is not None]
     if len(found) < len(entries):
         raise UserError(
-            f"exclude is {value!r}, and must be a list of datasets' folders and suites' names: "
+            f"exclude is {shown(value)}, and must be a list of datasets' folders and suites' names: "
             "'exclude=[outputs/<dataset>]'."
         )
     return tuple(sorted(found, key=lambda exclusion: exclusion.name))
@@ -102,7 +102,7 @@ def _parse_suite(name: str, raw: Mapping[str, Any]) -> SuiteSpec:
     version = whole_number(raw.get("version"), f"{key}.version", minimum=1, example=f"{key}.version=1")
     digest = raw.get("digest")
     if digest is not None and not (isinstance(digest, str) and _DIGEST.fullmatch(digest)):
-        raise UserError(f"{key}.digest is {digest!r}, and must be 64 hexadecimal digits, or null for a new suite.")
+        raise UserError(f"{key}.digest is {shown(digest)}, and must be 64 hexadecimal digits, or null for a new suite.")
     if (raw.get("programs") is None) == (raw.get("models") is None):
         raise UserError(f"{key} must have either programs or models.")
     if raw.get("programs") is not None:
@@ -111,7 +111,7 @@ def _parse_suite(name: str, raw: Mapping[str, Any]) -> SuiteSpec:
         return SuiteSpec(name, version, digest, checked, (), None, ExtractSettings(None, 1))
     models = raw["models"]
     if not isinstance(models, list) or not models or not all(isinstance(model, str) for model in models):
-        raise UserError(f"{key}.models is {models!r}, and must be a list of names of conf/models/.")
+        raise UserError(f"{key}.models is {shown(models)}, and must be a list of names of conf/models/.")
     converter = choice(raw.get("converter"), f"{key}.converter", CONVERTERS)
     specs = tuple(defined_model(model) for model in models)
     return SuiteSpec(name, version, digest, {}, specs, converter, _extract(raw, key))
@@ -122,7 +122,7 @@ def _parse_program(key: str, name: str, raw: Any) -> tuple[str, dict[str, Any]]:
     op = fields.pop("op", None)
     if not _NAME.fullmatch(name) or op not in FAMILIES:
         raise UserError(
-            f"{key} has op {op!r}, and must have a name of letters, digits and underscores and one of the ops "
+            f"{key} has op {shown(op)}, and must have a name of letters, digits and underscores and one of the ops "
             f"{listed(FAMILIES)}."
         )
     try:
@@ -160,4 +160,4 @@ def defined_model(name: str) -> ModelSpec:
     short = name.removeprefix("torchvision/")
     if short in TORCHVISION_CLASSIFIERS:
         return parse_model(short, torchvision_model(short))
-    raise UserError(f"There is no model {name!r}.{nearest(name, [*files, *TORCHVISION_CLASSIFIERS])}")
+    raise UserError(f"There is no model {shown(name)}.{nearest(name, [*files, *TORCHVISION_CLASSIFIERS])}")

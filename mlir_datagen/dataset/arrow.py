@@ -5,12 +5,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
+
+from mlir_datagen import foreign
+
+PARQUET_ERRORS = (pa.ArrowException, OSError)
+"""What reading a damaged file of Parquet raises."""
+
+
+@contextmanager
+def open_parquet(path: Path) -> Iterator[Any]:
+    """Open a file of Parquet, which may be anyone's.
+
+    Raises:
+        OSError, pyarrow.ArrowException: when it is no regular file, or damaged.
+    """
+    # Of a path, Arrow makes what it likes: an address, for one.
+    with foreign.open_regular(path) as stream, pq.ParquetFile(stream) as file:
+        yield file
 
 
 def string_array(words: Sequence[str]) -> Any:
@@ -40,12 +60,14 @@ def truth_array(values: Sequence[bool]) -> Any:
     return pa.Array.from_buffers(pa.bool_(), len(values), [None, pa.py_buffer(packed)])
 
 
-def optional_number_array(numbers: Sequence[float | None]) -> Any:
-    """Return an array of numbers in double precision, with null for None."""
+def optional_number_array(numbers: Sequence[float | None], dtype: type = np.float64) -> Any:
+    """Return an array of numbers, with null for None."""
     present = np.array([number is not None for number in numbers], np.bool_)
-    values = np.array([0.0 if number is None else number for number in numbers], np.float64)
+    values: NDArray[Any] = np.array([0 if number is None else number for number in numbers], dtype)
     validity = np.packbits(present, bitorder="little")
-    return pa.Array.from_buffers(pa.float64(), len(numbers), [pa.py_buffer(validity), pa.py_buffer(values)])
+    return pa.Array.from_buffers(
+        pa.from_numpy_dtype(dtype), len(numbers), [pa.py_buffer(validity), pa.py_buffer(values)]
+    )
 
 
 def list_array(lengths: Sequence[int], rows: int, elements: Any) -> Any:

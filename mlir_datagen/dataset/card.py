@@ -110,7 +110,7 @@ python scripts/generate.py --config-dir path/of/this/folder --config-name config
 
 def with_times(card: str, measurements: Mapping[str, Any]) -> str:
     """Return a card with what the manifest says of the measured times, in place of what it says of them now."""
-    programs, disturbed = measurements["programs"], measurements["disturbed"]
+    programs, disturbed = measurements["programs"], measurements.get("disturbed", 0)
     share = f"{disturbed / programs:.1%}" if programs else "none"
     processor = measurements["machine"]["cpu"]
     return f"""{without_times(card)}{_TIMES_HEADING}

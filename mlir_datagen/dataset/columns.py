@@ -47,11 +47,26 @@ PROGRAM_COLUMNS = {
         pa.string(),
         "how far it was checked: parse, lower or execute, each of which includes the one before; or unverified",
     ),
+    "proven": (
+        pa.string(),
+        "what is proven: `parsed`; `lowered`; `executed`, it was run; `matched`, its results are PyTorch's within what "
+        "rounding explains, and all that it computes shows in them; null where no parser has seen it",
+    ),
     "error": (
         pa.float64(),
         "largest difference of its result from PyTorch's, relative to the largest value; null if it was not compared",
     ),
     "absolute_error": (pa.float64(), "that difference itself"),
+    "excused": (
+        pa.int64(),
+        "how many elements of its results differ where PyTorch itself changes its mind when it rounds otherwise (floor "
+        "of a near-integer, argmax of near-equals), and were left out; null if it was not compared",
+    ),
+    "unshown": (
+        pa.list_(pa.string()),
+        "inputs, parameters and operations that no compared result shows, so that it is not `matched`; null for what "
+        "is not a network, or was not compared",
+    ),
     "multiplicity": (pa.int64(), "how often the network that it was taken from has it; null for all others"),
     "provenance": (pa.string(), "JSON that says what it was made from; null for a sampled single op"),
     "sha256": (pa.string(), "of the program's text"),
@@ -110,8 +125,11 @@ def _row(split: str, program: Program) -> dict[str, Any]:
         "arithmetic_intensity": None if program.flops is None or not bytes_moved else program.flops / bytes_moved,
         "seed": program.seed,
         "check": program.proof.level,
+        "proven": program.proof.proven,
         "error": program.proof.error,
         "absolute_error": program.proof.absolute_error,
+        "excused": program.proof.excused,
+        "unshown": program.proof.unshown,
         "multiplicity": program.multiplicity,
         "provenance": program.provenance,
         "sha256": hashlib.sha256(program.text.encode()).hexdigest(),
@@ -139,8 +157,11 @@ def _block_columns(batch: Batch, block: ProgramBlock) -> dict[str, Any]:
         "arithmetic_intensity": number_array(flops / bytes_moved),
         "seed": number_array(np.full(rows, batch.seed, np.int64)),
         "check": string_array([proof.level for proof in block.proofs]),
+        "proven": string_array([str(proof.proven) for proof in block.proofs]),
         "error": optional_number_array([proof.error for proof in block.proofs]),
         "absolute_error": optional_number_array([proof.absolute_error for proof in block.proofs]),
+        "excused": optional_number_array([proof.excused for proof in block.proofs], np.int64),
+        "unshown": pa.nulls(rows, PROGRAM_COLUMNS["unshown"][0]),
         "multiplicity": pa.nulls(rows, pa.int64()),
         "provenance": pa.nulls(rows, pa.string()),
         "sha256": string_array(block.digests),

@@ -48,10 +48,10 @@ def excluded_suites(excluded: Sequence[Exclusion]) -> list[SuiteSpec]:
 def _found(exclusion: Exclusion) -> Exclusion:
     if exclusion.digest is None and defined_suite(exclusion.name) is not None:
         return exclusion
-    folder = Path(exclusion.name).resolve()
     try:
+        folder = Path(exclusion.name).expanduser().resolve()
         digest = Dataset(folder).manifest["digest"]
-    except UserError as error:
+    except (UserError, RuntimeError) as error:
         near = nearest(exclusion.name, suite_names())
         raise UserError(
             f"exclude names {exclusion.name}, which is neither a suite nor a dataset.{near} {error}"

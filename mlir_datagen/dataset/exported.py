@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from mlir_datagen import foreign
 from mlir_datagen.dataset.disk_errors import exportable
 from mlir_datagen.dataset.files_folder import replace_folder
 from mlir_datagen.dataset.reader import changed_files
@@ -18,6 +19,7 @@ RECORD = "export.json"
 """What an export is of, and the sha256 of its files; it is written last."""
 
 DIGEST_KEY = "dataset_digest"
+ACCOUNT_KEY = "account"
 
 
 class ExportWriter:
@@ -42,18 +44,21 @@ class ExportWriter:
         """Write plain values as JSON."""
         self.add(file, json.dumps(content, indent=2) + "\n")
 
-    def finish(self, identity: Mapping[str, Any]) -> None:
-        """Write the record."""
-        record = {**identity, "files": self._digests}
+    def finish(self, identity: Mapping[str, Any], account: Mapping[str, Any]) -> dict[str, Any]:
+        """Write the record and return it."""
+        record = {**identity, ACCOUNT_KEY: account, "files": self._digests}
         (self._root / RECORD).write_text(json.dumps(record, indent=2) + "\n")
+        return record
 
 
-def find_export(folder: Path, identity: Mapping[str, Any]) -> bool:
-    """Tell whether the export that an identity describes is there; an older one of the same dataset may be replaced.
+def find_export(folder: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the record of the export that an identity describes, if it is there.
+
+    An older one of the same dataset may be replaced.
 
     Args:
         folder: where it is.
-        identity: what the record says besides the files.
+        identity: what decides what is in it.
 
     Raises:
         UserError: when something else is in the way: it would be lost.
@@ -61,7 +66,7 @@ def find_export(folder: Path, identity: Mapping[str, Any]) -> bool:
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise _in_the_way(folder, "it is not a folder")
     if not folder.exists() or not any(folder.iterdir()):
-        return False
+        return None
     record = _read_record(folder)
     if record is None:
         raise _in_the_way(folder, f"it has no readable {RECORD}, so it was not exported by this program")
@@ -69,43 +74,42 @@ def find_export(folder: Path, identity: Mapping[str, Any]) -> bool:
         raise _in_the_way(folder, "it was exported from another dataset")
     if problems := _problems(folder, record):
         raise _in_the_way(folder, f"since it was exported, {_shown(problems)}")
-    return all(record.get(key) == value for key, value in identity.items())
+    return record if all(record.get(key) == value for key, value in identity.items()) else None
 
 
 def publish_export(
     folder: Path,
     identity: Mapping[str, Any],
-    write: Callable[[ExportWriter], None],
+    write: Callable[[ExportWriter], Mapping[str, Any]],
     on_wait: Callable[[], object] = lambda: None,
-) -> bool:
+) -> tuple[dict[str, Any], bool]:
     """Write an export and give it its name in one step, unless it is there already.
 
     Args:
         folder: where it goes, within the dataset's folder.
-        identity: what the record says besides the files.
-        write: writes the files.
+        identity: what decides what is in it.
+        write: writes the files, and returns the account of what is in them.
         on_wait: called when another process is writing the same export.
 
     Returns:
-        Whether it was there already.
+        Its record, and whether it was there already.
 
     Raises:
         UserError: when something else is in the way, or the folder cannot be written.
     """
-    if find_export(folder, identity):
-        return True
+    if (record := find_export(folder, identity)) is not None:
+        return record, True
     # Beside the dataset, where what a kill leaves is not a file that does not belong to it.
     beside = folder.parent.with_name(f".{folder.parent.name}.{folder.name}.partial")
     with Staging(folder, on_wait, beside, exportable) as staging:
         # Again, now that nobody else can be writing it.
-        if find_export(folder, identity):
-            return True
+        if (record := find_export(folder, identity)) is not None:
+            return record, True
         with exportable(staging.path):
             writer = ExportWriter(staging.path)
-            write(writer)
-            writer.finish(identity)
+            record = writer.finish(identity, write(writer))
         replace_folder(staging)
-    return False
+    return record, False
 
 
 def check_exports(dataset: Path, digest: str) -> dict[str, list[str]]:
@@ -131,8 +135,8 @@ def check_exports(dataset: Path, digest: str) -> dict[str, list[str]]:
 def _read_record(folder: Path) -> dict[str, Any] | None:
     """Return the record of an export; None when there is none of its form."""
     try:
-        record = json.loads((folder / RECORD).read_text())
-    except (OSError, ValueError, RecursionError):
+        record = foreign.read_json(folder / RECORD)
+    except (OSError, ValueError):
         return None
     if not isinstance(record, dict) or not isinstance(files := record.get("files"), dict):
         return None

@@ -5,9 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
+from mlir_datagen.dataset.arrow import PARQUET_ERRORS, open_parquet
 from mlir_datagen.dataset.columns import INDEX_METADATA
 from mlir_datagen.dataset.staging import Staging
 from mlir_datagen.errors import UserError
@@ -52,14 +50,16 @@ def replace_folder(staging: Staging) -> None:
 
 def written_files(folder: Path) -> list[str]:
     """Return the names of the `.mlir` files that a call wrote into the folder, in order."""
-    files: list[str] = pq.ParquetFile(folder / FLAT_INDEX).read(columns=["file"]).column("file").to_pylist()
+    with open_parquet(folder / FLAT_INDEX) as index:
+        files: list[str] = index.read(columns=["file"]).column("file").to_pylist()
     return files
 
 
 def _own_files(folder: Path) -> set[str]:
     """Return the names of the files that an earlier call wrote, as far as its index can be read."""
     try:
-        metadata = pq.read_schema(folder / FLAT_INDEX).metadata or {}
+        with open_parquet(folder / FLAT_INDEX) as index:
+            metadata = index.schema_arrow.metadata or {}
         return {FLAT_INDEX, *written_files(folder)} if INDEX_METADATA.items() <= metadata.items() else set()
-    except (pa.ArrowException, OSError):
+    except (*PARQUET_ERRORS, KeyError):
         return set()

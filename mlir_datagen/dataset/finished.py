@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 from collections import Counter
@@ -10,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import orjson
 import yaml
 
 from mlir_datagen.config import RunConfig
@@ -19,16 +17,16 @@ from mlir_datagen.dataset.manifest import MANIFEST, MEASUREMENTS_KEY, manifest, 
 from mlir_datagen.dataset.measurements import MEASUREMENTS, write_measurements
 from mlir_datagen.dataset.places import index_name, split_folder
 from mlir_datagen.dataset.reader import changed_files
+from mlir_datagen.dataset.rejects import write_rejects
 from mlir_datagen.dataset.weights import WEIGHTS_FOLDER
 from mlir_datagen.dataset.writer import CHECKSUMS, Checksums, dataset_digest, file_sha256
 from mlir_datagen.decontamination import Decontamination
-from mlir_datagen.errors import UserError
+from mlir_datagen.errors import UserError, shown
 from mlir_datagen.production import Production
 from mlir_datagen.proving.machine import session
 from mlir_datagen.sources.mix import Quota
 
 CONFIG = "config.yaml"
-REJECTS = "rejects.jsonl"
 
 
 def write_description(
@@ -53,13 +51,7 @@ def write_description(
         split: {family: counter[family] for family in (config.ops if split in config.splits else counter)}
         for split, counter in counts.items()
     }
-    head = (
-        f"# The config of the dataset {config.dataset_name}. To run it again:\n"
-        f"#   python scripts/generate.py --config-dir {config.dataset_name} --config-name config\n"
-    )
-    (root / CONFIG).write_text(
-        head + yaml.safe_dump(config.to_saved(), sort_keys=False, default_flow_style=None, width=120)
-    )
+    (root / CONFIG).write_text(config_text(config))
     for split in sorted(counts.keys() & unseen.against.keys()):
         unseen.against[split]["kept"] = counts[split].total()
     card = dataset_card(config, by_family, unseen.against)
@@ -68,9 +60,7 @@ def write_description(
         measurements = write_measurements(root, production.measured, session(config.measure))
         card = with_times(card, measurements)
     (root / CARD).write_text(card)
-    if production.rejected:
-        lines = [orjson.dumps(dataclasses.asdict(rejected)).decode() for rejected in production.rejected]
-        (root / REJECTS).write_text("\n".join(lines) + "\n")
+    write_rejects(root, production.rejected)
     apart = (CHECKSUMS, MEASUREMENTS)
     described = sorted(path.name for path in root.iterdir() if path.is_file() and path.name not in apart)
     described += sorted(index_name(split) for split in counts if "/" in index_name(split))
@@ -88,6 +78,15 @@ def write_description(
         written[MEASUREMENTS_KEY] = measurements
     (root / MANIFEST).write_text(json.dumps(written, indent=2) + "\n")
     return written
+
+
+def config_text(config: RunConfig) -> str:
+    """Return a config as a dataset holds it."""
+    head = (
+        f"# The config of the dataset {config.dataset_name}. To run it again:\n"
+        f"#   python scripts/generate.py --config-dir {config.dataset_name} --config-name config\n"
+    )
+    return head + yaml.safe_dump(config.to_saved(), sort_keys=False, default_flow_style=None, width=120)
 
 
 def find_finished(path: Path, config: RunConfig) -> dict[str, Any] | None:
@@ -110,8 +109,8 @@ def find_finished(path: Path, config: RunConfig) -> dict[str, Any] | None:
     found = read_manifest(path)
     if found.get("fingerprint") != config.fingerprint:
         raise UserError(
-            f"{path} is in the way: its manifest has the fingerprint {found.get('fingerprint')!r}, so it is another "
-            "dataset under this name. Move it away, or choose another folder (output_dir=…)."
+            f"{path} is in the way: its manifest has the fingerprint {shown(found.get('fingerprint'))}, so it is "
+            "another dataset under this name. Move it away, or choose another folder (output_dir=…)."
         )
     damaged = [*changed_files(path, listed_files(found)), *miscounted_splits(path, found)]
     if damaged:

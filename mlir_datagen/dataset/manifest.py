@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import re
 import subprocess
@@ -13,14 +12,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from mlir_datagen import foreign
 from mlir_datagen.config import RunConfig
 from mlir_datagen.config.run import check_schema_version
-from mlir_datagen.errors import UserError
+from mlir_datagen.config.values import LARGEST
+from mlir_datagen.errors import UserError, said, shown
 from mlir_datagen.mlir.parse import llvm_version
 from mlir_datagen.production import Production
-from mlir_datagen.program import STAGES
+from mlir_datagen.program import STAGES, Rejected
 from mlir_datagen.proving.job import LEVEL_STAGES
-from mlir_datagen.sources.mix import Quota
+from mlir_datagen.sources.mix import Quota, StratumQuota
 from mlir_datagen.version import GENERATOR_VERSION, PACKAGE_VERSION, SCHEMA_VERSION
 
 MANIFEST = "manifest.json"
@@ -54,41 +55,58 @@ def manifest(
         "seed": config.seed,
         "storage": config.storage,
         "counts": counts,
-        "quotas": {
-            family: {quota.split: _quota(quota, production) for quota in quotas if quota.family == family}
-            for family in config.ops
-        },
-        "funnel": _funnel(config, production),
+        "quotas": quotas_part(config, quotas, production.rejected),
+        "funnel": funnel_part(config, production.attempted, production.rejected),
         "check": {
             "level": config.check.level,
             "fraction": config.check.fraction,
             "checked_beyond_parsing": production.checked,
+            "matched": production.matched,
         },
         "files": files,
         "environment": environment(with_networks=bool(config.models)),
     }
 
 
-def _quota(quota: Quota, production: Production) -> dict[str, Any]:
+def quotas_part(config: RunConfig, quotas: Sequence[Quota], rejected: Sequence[Rejected]) -> dict[str, Any]:
+    """Return what each family was asked for, had, and lost, by split."""
+    failed = Counter((one.split, one.family) for one in rejected)
+    return {
+        family: {quota.split: _quota(quota, failed[quota.split, family]) for quota in quotas if quota.family == family}
+        for family in config.ops
+    }
+
+
+def _quota(quota: Quota, rejected: int) -> dict[str, Any]:
     suffix = {"exact": "", "at most": "_at_most", "at least": "_at_least"}[quota.existing.meaning]
-    place = (quota.split, quota.family)
     return {
         "asked": quota.asked,
         f"existing{suffix}": quota.existing.number,
         "planned": quota.planned,
-        "rejected": sum((rejected.split, rejected.family) == place for rejected in production.rejected),
+        "rejected": rejected,
         "exhausted": quota.exhausted,
+        **({"strata": [_stratum(stratum) for stratum in quota.strata]} if quota.strata else {}),
     }
 
 
-def _funnel(config: RunConfig, production: Production) -> dict[str, Any]:
-    """Return how many programs were attempted, passed each stage and were kept, and the rejects by stage."""
+def _stratum(stratum: StratumQuota) -> dict[str, float]:
+    return {"from": stratum.begin, "to": stratum.end, "asked": stratum.asked, "planned": stratum.planned}
+
+
+def run_stages(config: RunConfig) -> tuple[str, ...]:
+    """Return the stages that a run's programs pass, in order."""
     stages = STAGES[: 4 + LEVEL_STAGES[config.check.level]]
-    if config.measure.enabled:
-        stages = (*(stage for stage in STAGES if stage in {*stages, "lowered", "executed"}), "measured")
-    failed = Counter(rejected.stage for rejected in production.rejected)
-    funnel: dict[str, Any] = {"attempted": production.attempted}
-    left = production.attempted
+    if not config.measure.enabled:
+        return stages
+    return (*(stage for stage in STAGES if stage in {*stages, "lowered", "executed"}), "measured")
+
+
+def funnel_part(config: RunConfig, attempted: int, rejected: Sequence[Rejected]) -> dict[str, Any]:
+    """Return how many programs were attempted, passed each stage and were kept, and the rejects by stage."""
+    stages = run_stages(config)
+    failed = Counter(one.stage for one in rejected)
+    funnel: dict[str, Any] = {"attempted": attempted}
+    left = attempted
     for stage in stages:
         left -= failed[stage]
         funnel[stage] = left
@@ -122,24 +140,28 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """
     path = folder / MANIFEST
     try:
-        read = json.loads(path.read_text())
+        read = foreign.read_json(path)
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         raise UserError(
             f"{folder} is not a dataset: it has no {MANIFEST}. Name a folder that scripts/generate.py printed as its "
             "last line."
         ) from None
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}. Name a dataset's folder.") from error
+    except ValueError as error:
         raise UserError(
-            f"{path} is damaged: it is not readable as JSON ({error}). Generate the dataset again."
+            f"{path} is damaged: it is not readable as JSON ({said(error)}). Generate the dataset again."
         ) from None
     if not isinstance(read, dict):
         raise UserError(f"{path} is damaged: it is not a JSON object. Generate the dataset again.")
     check_schema_version(read.get("schema_version"))
     for key, is_right in _FORM.items():
         if not is_right(read.get(key)):
-            raise UserError(f"{path} is damaged: {key} is {read.get(key)!r}. Generate the dataset again.")
-    if MEASUREMENTS_KEY in read and not isinstance(read[MEASUREMENTS_KEY].get("sha256"), str):
-        raise UserError(f"{path} is damaged: {MEASUREMENTS_KEY} has no sha256. Generate the dataset again.")
+            raise UserError(f"{path} is damaged: {key} is {shown(read.get(key))}. Generate the dataset again.")
+    if MEASUREMENTS_KEY in read and not _is_measured(read[MEASUREMENTS_KEY]):
+        raise UserError(
+            f"{path} is damaged: {MEASUREMENTS_KEY} is {shown(read[MEASUREMENTS_KEY])}. Generate the dataset again."
+        )
     return read
 
 
@@ -148,13 +170,26 @@ def _is_text(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST
+
+
+def _is_measured(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and _is_text(value.get("sha256"))
+        and _is_number(value.get("programs"))
+        and _is_number(value.get("failed"))
+        # Versions before 5 had none.
+        and _is_number(value.get("disturbed", 0))
+        and isinstance(value.get("machine"), dict)
+        and _is_text(value["machine"].get("cpu"))
+    )
 
 
 def _is_mapping(value: Any, is_value: Callable[[Any], bool]) -> bool:
     """Tell whether it is a mapping whose keys are plain names, and its values of a form."""
     return isinstance(value, dict) and all(
-        re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?", key) and is_value(item) for key, item in value.items()
+        re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?", key, re.ASCII) and is_value(item) for key, item in value.items()
     )
 
 
@@ -164,7 +199,12 @@ def _is_count(value: Any) -> bool:
 
 def _is_quota(value: Any) -> bool:
     return _is_mapping(
-        value, lambda quota: isinstance(quota, dict) and {"asked", "rejected", "exhausted"} <= set(quota)
+        value,
+        lambda quota: (
+            isinstance(quota, dict)
+            and all(_is_number(quota.get(key)) for key in ("asked", "planned", "rejected"))
+            and isinstance(quota.get("exhausted"), bool)
+        ),
     )
 
 
@@ -178,7 +218,9 @@ _FORM: dict[str, Callable[[Any], bool]] = {
     "storage": lambda value: value in ("both", "files", "parquet"),
     "counts": lambda value: _is_mapping(value, _is_count) and len(value) > 0,
     "quotas": lambda value: _is_mapping(value, _is_quota),
-    "funnel": lambda value: isinstance(value, dict) and {"attempted", "kept"} <= set(value),
+    "funnel": lambda value: (
+        isinstance(value, dict) and all(_is_number(value.get(key)) for key in ("attempted", "kept"))
+    ),
     "files": lambda value: _is_mapping(value, _is_text) and "SHA256SUMS" in value,
     "environment": lambda value: isinstance(value, dict),
 }

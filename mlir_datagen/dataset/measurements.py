@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mlir_datagen.dataset.arrow import number_array, string_array, truth_array
+from mlir_datagen.dataset.arrow import PARQUET_ERRORS, number_array, open_parquet, string_array, truth_array
 from mlir_datagen.dataset.card import CARD, with_times
 from mlir_datagen.dataset.disk_errors import recordable
 from mlir_datagen.dataset.manifest import MANIFEST, MEASUREMENTS_KEY
 from mlir_datagen.dataset.writer import CHECKSUMS, file_sha256
-from mlir_datagen.errors import UserError, listed
+from mlir_datagen.errors import UserError, listed, said
 from mlir_datagen.proving.job import Measurement
 
 MEASUREMENTS = "measurements.parquet"
@@ -29,8 +29,21 @@ MEASUREMENTS = "measurements.parquet"
 Measured = tuple[str, str, Measurement]
 """Split, name, and time of a program."""
 
-_FRACTIONS = ("median_ns", "min_ns", "iqr_ns", "cpu_ns")
-_FIELDS = [field.name for field in dataclasses.fields(Measurement)]
+_TYPES = {
+    **dict.fromkeys(("median_ns", "min_ns", "iqr_ns", "cpu_ns"), pa.float64()),
+    "disturbed": pa.bool_(),
+}
+_ARRAYS: dict[Any, Callable[[list[Any]], Any]] = {
+    pa.string(): string_array,
+    pa.bool_(): truth_array,
+    pa.int64(): lambda values: number_array(np.array(values, np.int64)),
+    pa.float64(): lambda values: number_array(np.array(values, np.float64)),
+}
+_COLUMNS = {
+    "split": pa.string(),
+    "name": pa.string(),
+    **{field.name: _TYPES.get(field.name, pa.int64()) for field in dataclasses.fields(Measurement)},
+}
 
 
 def write_measurements(
@@ -44,19 +57,11 @@ def write_measurements(
         settings: machine, pipeline and settings of the session.
         failed: how many programs of the dataset have no time.
     """
-    columns = {
-        "split": string_array([split for split, _, _ in measured]),
-        "name": string_array([name for _, name, _ in measured]),
-    }
-    for field in _FIELDS:
-        values = [getattr(measurement, field) for _, _, measurement in measured]
-        if field == "disturbed":
-            columns[field] = truth_array(values)
-        else:
-            columns[field] = number_array(np.array(values, np.float64 if field in _FRACTIONS else np.int64))
+    rows = [{"split": split, "name": name, **dataclasses.asdict(measurement)} for split, name, measurement in measured]
+    columns = [_ARRAYS[type_]([row[name] for row in rows]) for name, type_ in _COLUMNS.items()]
     path = folder / MEASUREMENTS
     partial = path.with_suffix(".partial")
-    pq.write_table(pa.Table.from_arrays(list(columns.values()), names=list(columns)), partial, compression="zstd")
+    pq.write_table(pa.Table.from_arrays(columns, names=list(_COLUMNS)), partial, compression="zstd")
     partial.rename(path)
     return {
         "programs": len(measured),
@@ -71,18 +76,24 @@ def read_measurements(folder: Path) -> dict[tuple[str, str], Measurement]:
     """Return the time of each program, by split and name.
 
     Raises:
-        UserError: when the dataset has none, or those of another version.
+        UserError: when the dataset has none, or the file is damaged.
     """
     path = folder / MEASUREMENTS
-    if not path.is_file():
-        raise UserError(f"{folder} has no measured times. Measure them first: python scripts/measure.py {folder}")
-    table = pq.ParquetFile(path).read()
-    if table.column_names != ["split", "name", *_FIELDS]:
+    try:
+        with open_parquet(path) as file:
+            table = file.read()
+        if table.schema.names != list(_COLUMNS) or any(column.null_count for column in table.columns):
+            raise ValueError(f"its columns must be {listed(_COLUMNS)}, without a gap")
+        rows = table.cast(pa.schema(_COLUMNS)).to_pylist()
+    except FileNotFoundError:
         raise UserError(
-            f"{path} has the columns {listed(table.column_names)}, and times have split, name, {listed(_FIELDS)}. "
-            f"Measure the programs again: python scripts/measure.py {folder}"
-        )
-    return {(row.pop("split"), row.pop("name")): Measurement(**row) for row in table.to_pylist()}
+            f"{folder} has no measured times. Measure them first: python scripts/measure.py {folder}"
+        ) from None
+    except (*PARQUET_ERRORS, ValueError) as error:
+        raise UserError(
+            f"{path} is damaged: {said(error)}. Measure the dataset again: python scripts/measure.py {folder}"
+        ) from error
+    return {(row.pop("split"), row.pop("name")): Measurement(**row) for row in rows}
 
 
 def record_measurements(

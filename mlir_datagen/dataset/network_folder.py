@@ -9,11 +9,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mlir_datagen.dataset.arrow import PARQUET_ERRORS, open_parquet
 from mlir_datagen.dataset.columns import INDEX_METADATA, index_schema, listed_table
 from mlir_datagen.dataset.disk_errors import writable
 from mlir_datagen.dataset.files_folder import FLAT_INDEX
 from mlir_datagen.dataset.weights import remove_weights, save_weights, weights_file
-from mlir_datagen.errors import UserError
+from mlir_datagen.errors import UserError, said
 from mlir_datagen.nn.signature import Converted
 from mlir_datagen.program import NETWORKS_SPLIT, Program
 
@@ -75,12 +76,12 @@ def _rows(folder: Path) -> list[dict[str, Any]]:
     if not index.exists():
         return []
     try:
-        file = pq.ParquetFile(index)
-        is_ours = INDEX_METADATA.items() <= (file.schema_arrow.metadata or {}).items()
-        rows: list[dict[str, Any]] = file.read().to_pylist() if is_ours else []
-    except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{index} cannot be read ({error}). Delete it, or choose another output_dir.") from error
-    if not is_ours or any(row["source"] != "network" for row in rows):
+        with open_parquet(index) as file:
+            is_ours = INDEX_METADATA.items() <= (file.schema_arrow.metadata or {}).items()
+            rows: list[dict[str, Any]] = file.read().to_pylist() if is_ours else []
+    except PARQUET_ERRORS as error:
+        raise UserError(f"{index} cannot be read ({said(error)}). Delete it, or choose another output_dir.") from error
+    if not is_ours or any(row.get("source") != "network" or not isinstance(row.get("name"), str) for row in rows):
         raise UserError(f"{index} is another index, and would be replaced. Choose another output_dir.")
     return rows
 

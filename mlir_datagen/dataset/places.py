@@ -8,6 +8,11 @@ def split_folder(split: str) -> str:
     return split.replace(".", "/")
 
 
+def program_file(split: str, name: str) -> str:
+    """Return the path of a program's `.mlir` file."""
+    return f"{split_folder(split)}/{name}.mlir"
+
+
 def index_name(split: str) -> str:
     """Return the path of a split's index."""
     return f"{split_folder(split)}.parquet"

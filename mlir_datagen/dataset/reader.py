@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
+from mlir_datagen import foreign
+from mlir_datagen.dataset.arrow import PARQUET_ERRORS, open_parquet
+from mlir_datagen.dataset.columns import index_schema
 from mlir_datagen.dataset.manifest import read_manifest
-from mlir_datagen.dataset.places import index_name
+from mlir_datagen.dataset.places import index_name, program_file
 from mlir_datagen.dataset.writer import CHECKSUMS, file_sha256
-from mlir_datagen.errors import UserError
+from mlir_datagen.errors import UserError, said, shown
+from mlir_datagen.mlir.bounds import nesting_problem
 from mlir_datagen.nn.signature import Argument
-
-PARQUET_ERRORS = (pa.ArrowException, OSError)
-"""What reading a damaged index raises."""
+from mlir_datagen.version import GENERATOR_VERSION
 
 _ROWS_AT_A_TIME = 4096
 _TEXT_FIELDS = 7
+_LINE_BYTES = 512
+"""More than a line of SHA256SUMS has."""
+
+_NAME = re.compile(r"\w{1,200}", re.ASCII)
+# What a program is read from; later versions may have added the others.
+_NEEDED = ("name", "file", "source", "family", "spec", "sha256", "arguments", "results")
 
 
 class StoredProgram(NamedTuple):
@@ -56,7 +62,7 @@ class Dataset:
         """Return how many programs the manifest counts."""
         return sum(sum(families.values()) for families in self.manifest["counts"].values())
 
-    def tables(self) -> Iterator[tuple[str, Any]]:
+    def rows(self) -> Iterator[tuple[str, list[dict[str, Any]]]]:
         """Yield the index, split by split in order, as (split, some rows).
 
         Raises:
@@ -65,10 +71,30 @@ class Dataset:
         for split in self.splits:
             path = self.folder / index_name(split)
             try:
-                for batch in pq.ParquetFile(path).iter_batches(_ROWS_AT_A_TIME):
-                    yield split, pa.Table.from_batches([batch])
-            except PARQUET_ERRORS as error:
-                raise UserError(f"{path} cannot be read ({error}). Generate the dataset again.") from error
+                with open_parquet(path) as index:
+                    self._check_index(split, index)
+                    for batch in index.iter_batches(_ROWS_AT_A_TIME):
+                        yield split, batch.to_pylist()
+            except (*PARQUET_ERRORS, UnicodeDecodeError) as error:
+                raise UserError(f"{path} cannot be read ({said(error)}). Generate the dataset again.") from error
+
+    def _check_index(self, split: str, index: Any) -> None:
+        """Refuse an index without what programs are read from, before any row of it is."""
+        rows, counted = index.metadata.num_rows, sum(self.manifest["counts"][split].values())
+        if rows != counted:
+            raise self._damaged(split, f"it has {rows} rows, and the manifest counts {counted} programs")
+        with_text = self.manifest["storage"] != "files"
+        expected = index_schema(with_text)
+        is_ours = self.manifest["generator_version"] == GENERATOR_VERSION
+        if is_ours and (others := set(index.schema_arrow.names) - set(expected.names)):
+            raise self._damaged(split, f"it has a column {said(sorted(others)[0])}, which there is not")
+        for column in expected.names if is_ours else (*_NEEDED, *(["mlir"] if with_text else [])):
+            place = index.schema_arrow.get_field_index(column)
+            if place < 0 or index.schema_arrow.field(place).type != expected.field(column).type:
+                raise self._damaged(split, f"it has no column {column} of the type {expected.field(column).type}")
+
+    def _damaged(self, split: str, why: str) -> UserError:
+        return UserError(f"{self.folder / index_name(split)} is damaged: {why}. Generate the dataset again.")
 
     def programs(self) -> Iterator[StoredProgram]:
         """Yield the programs, split by split in the order of the index.
@@ -76,8 +102,8 @@ class Dataset:
         Raises:
             UserError: when an index, or the file of a program, cannot be read.
         """
-        for split, table in self.tables():
-            for row in table.to_pylist():
+        for split, rows in self.rows():
+            for row in rows:
                 yield self.program(split, row)
 
     def program(self, split: str, row: Mapping[str, Any]) -> StoredProgram:
@@ -86,24 +112,38 @@ class Dataset:
         Raises:
             UserError: when the row lacks something, or its file cannot be read.
         """
+        name, storage = row["name"], self.manifest["storage"]
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise self._damaged(split, f"it has a program named {shown(name)}")
+        file = None if storage == "parquet" else program_file(split, name)
+        if row["file"] != file:
+            raise self._damaged(split, f"the file of {name} is {shown(row['file'])} where it must be {file}")
         try:
-            text = row["mlir"] if self.manifest["storage"] != "files" else (self.folder / row["file"]).read_text()
             program = StoredProgram(
                 split=split,
-                name=row["name"],
+                name=name,
                 source=row["source"],
                 family=row["family"],
                 spec=row["spec"],
                 sha256=row["sha256"],
-                text=text,
+                text=self._text(split, name) if storage == "files" else row["mlir"],
                 arguments=tuple(map(_argument, row["arguments"])),
                 results=tuple(map(_argument, row["results"])),
             )
-        except (KeyError, TypeError, OSError, UnicodeDecodeError) as error:
-            raise UserError(f"A row of {self.folder / index_name(split)} is damaged ({error!r}).") from error
+        except (TypeError, ValueError) as error:
+            raise self._damaged(split, f"the row of {name} lacks something ({said(error)})") from error
         if not all(isinstance(field, str) for field in program[:_TEXT_FIELDS]):
-            raise UserError(f"A row of {self.folder / index_name(split)} is damaged: {program.name!r} lacks something.")
+            raise self._damaged(split, f"the row of {name} lacks something")
+        if problem := nesting_problem(program.text):
+            raise UserError(f"The program {split}/{name} of {self.folder} is not given to MLIR's parser: {problem}.")
         return program
+
+    def _text(self, split: str, name: str) -> str:
+        path = self.folder / program_file(split, name)
+        try:
+            return foreign.read_text(path, foreign.LARGEST_PROGRAM)
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"{path} cannot be read ({said(error)}). Generate the dataset again.") from error
 
     def checksums(self) -> dict[str, str]:
         """Return the digest of each file that SHA256SUMS lists.
@@ -113,10 +153,14 @@ class Dataset:
         """
         path = self.folder / CHECKSUMS
         try:
-            pairs = [line.split("  ", 1) for line in path.read_text().splitlines()]
-            return {file: digest for digest, file in pairs}
-        except (FileNotFoundError, UnicodeDecodeError, ValueError) as error:
-            raise UserError(f"{path} is damaged or missing ({error}). Generate the dataset again.") from error
+            most = _LINE_BYTES * (2 * self.count() + len(self.manifest["files"]))
+            pairs = [line.split("  ", 1) for line in foreign.read_text(path, most).splitlines()]
+            listed = {file: digest for digest, file in pairs}
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path} is damaged or missing ({said(error)}). Generate the dataset again.") from error
+        if len(listed) < len(pairs):
+            raise UserError(f"{path} is damaged: it lists a file twice. Generate the dataset again.")
+        return listed
 
 
 def _argument(stored: Mapping[str, Any]) -> Argument:
@@ -126,7 +170,11 @@ def _argument(stored: Mapping[str, Any]) -> Argument:
 def changed_files(folder: Path, listed: Mapping[str, str]) -> Iterator[str]:
     """Say what is wrong with the files of a folder whose digests are listed."""
     for file, digest in listed.items():
-        if not (folder / file).is_file():
-            yield f"{file} is missing"
-        elif file_sha256(folder / file) != digest:
-            yield f"{file} was changed"
+        try:
+            if file_sha256(folder / file) != digest:
+                yield f"{said(file)} was changed"
+        except (FileNotFoundError, NotADirectoryError):
+            yield f"{said(file)} is missing"
+        except (OSError, ValueError) as error:
+            # A name may have a zero byte.
+            yield f"{said(file)} cannot be read: {said(getattr(error, 'strerror', None) or error)}"

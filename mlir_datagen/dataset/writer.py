@@ -14,7 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mlir_datagen.dataset.arrow import number_array, string_array
+from mlir_datagen import foreign
+from mlir_datagen.dataset.arrow import number_array, open_parquet, string_array
 from mlir_datagen.dataset.columns import index_schema
 from mlir_datagen.dataset.places import index_name
 
@@ -57,9 +58,13 @@ class Checksums:
 
 
 def file_sha256(path: Path) -> str:
-    """Return the digest of a file, read piece by piece."""
+    """Return the digest of a file, read piece by piece.
+
+    Raises:
+        OSError: when it cannot be read, or is not a regular file.
+    """
     digest = hashlib.sha256()
-    with path.open("rb") as stream:
+    with foreign.open_regular(path) as stream:
         while piece := stream.read(_READ_SIZE):
             digest.update(piece)
     return digest.hexdigest()
@@ -95,7 +100,7 @@ def dataset_digest(root: Path, splits: Iterable[str]) -> str:
     """
     digest = hashlib.sha256()
     for split in splits:
-        with pq.ParquetFile(root / index_name(split)) as index:
+        with open_parquet(root / index_name(split)) as index:
             for batch in index.iter_batches(columns=["name", "sha256"]):
                 rows = zip(batch.column("name").to_pylist(), batch.column("sha256").to_pylist(), strict=True)
                 digest.update("".join(f"{split}/{name} {sha256}\n" for name, sha256 in rows).encode())

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
-from mlir_datagen.dataset.exported import DIGEST_KEY, ExportWriter, publish_export
+from mlir_datagen.config.export import ExportSettings, TimeBounds
+from mlir_datagen.dataset.exported import ACCOUNT_KEY, DIGEST_KEY, ExportWriter, publish_export
 from mlir_datagen.dataset.journal import Place
 from mlir_datagen.dataset.manifest import MEASUREMENTS_KEY
 from mlir_datagen.dataset.measurements import MEASUREMENTS, read_measurements
 from mlir_datagen.dataset.reader import Dataset, changed_files
 from mlir_datagen.errors import UserError, listed
-from mlir_datagen.measuring import measure_dataset
+from mlir_datagen.measuring import measure_dataset, measure_jobs
 from mlir_datagen.pipeline import Listener
-from mlir_datagen.proving.job import Failure, Measurement
+from mlir_datagen.proving.job import EagerJob, Failure, Job, Measurement
 from mlir_datagen.version import PACKAGE_VERSION
 
 Times = Mapping[tuple[str, str], Measurement]
 """The measured time of each program, by split and name."""
 
+Measure = Callable[[Sequence[Job | EagerJob]], Sequence[Measurement | Failure]]
+"""Measures programs as those of the dataset were."""
 
 DEFAULT_TRAIN = ("train",)
 """The splits that are trained on where nothing else is said."""
@@ -36,12 +41,39 @@ class ExportInput:
         times: its measured times.
         train: the splits to train on; the others are to evaluate on.
         folder: where the export will be, as an absolute path.
+        bounds: the times of the programs that are in it.
+        measure: measures what the dataset has no times of; None when nothing is to be measured.
+        torch: whether PyTorch's times are measured.
     """
 
     dataset: Dataset
     times: Times
     train: frozenset[str]
     folder: Path
+    bounds: TimeBounds
+    measure: Measure | None
+    torch: bool
+
+
+@dataclass(frozen=True)
+class Account:
+    """What became of the programs of a dataset.
+
+    Attributes:
+        exported: how many of them are in the export.
+        left_out: how many are not, by what they are (a part of a sentence).
+        notes: what else is to be said, each a sentence.
+    """
+
+    exported: int
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+
+    def __str__(self) -> str:
+        missing = sum(self.left_out.values())
+        reasons = f": {listed(f'{count} {what}' for what, count in self.left_out.items())}" if missing else ""
+        first = f"{self.exported} programs exported, {missing} left out{reasons}."
+        return " ".join([first, *self.notes])
 
 
 class Exporter(ABC):
@@ -67,7 +99,7 @@ class Exporter(ABC):
         return
 
     @abstractmethod
-    def write(self, given: ExportInput, files: ExportWriter) -> None:
+    def write(self, given: ExportInput, files: ExportWriter) -> Account:
         """Write the files of an export.
 
         Args:
@@ -86,43 +118,59 @@ class Exported:
     Attributes:
         folder: where it is.
         existed: whether it was there before.
+        account: what is in it.
         unmeasured: the programs that were measured for it in vain: place and failure.
     """
 
     folder: Path
     existed: bool
+    account: Account
     unmeasured: Sequence[tuple[Place, Failure]] = ()
 
 
 def export_dataset(
-    exporter: Exporter, folder: Path, measure: bool, listener: Listener, train: Sequence[str] | None = None
+    exporter: Exporter, folder: Path, measure: bool, listener: Listener, settings: ExportSettings | None = None
 ) -> Exported:
     """Write a dataset in the format of a consumer, into a folder of its own in the dataset.
 
     Args:
         exporter: of that consumer.
         folder: the dataset.
-        measure: whether the programs are measured when the dataset has no times.
+        measure: whether anything is measured for it: the programs when the dataset has no times, those that are
+            exported in another form than the dataset has them, and PyTorch.
         listener: told of the measuring.
-        train: the splits to train on; left out, `DEFAULT_TRAIN` as far as the dataset has them.
+        settings: what is exported; left out, the usual.
 
     Raises:
         UserError: when it is no dataset, lacks a split to train on, has no times and is not to be measured, when the
             consumer could not read an export there, or something else is in the way.
     """
+    settings = settings or ExportSettings(exporter.name)
     folder = folder.resolve()
     target = folder / exporter.name
     dataset = Dataset(folder)
-    trained = _trained_splits(dataset, train)
+    trained = _trained_splits(dataset, settings.train)
     exporter.check_folder(target)
     unmeasured: Sequence[tuple[Place, Failure]] = ()
     if measure and not (folder / MEASUREMENTS).is_file():
         unmeasured = measure_dataset(folder, listener).failed
         dataset = Dataset(folder)
-    identity = _identity(exporter, dataset, trained, target)
-    given = ExportInput(dataset, read_measurements(folder), trained, target)
-    existed = publish_export(target, identity, lambda files: exporter.write(given, files), listener.on_wait)
-    return Exported(target, existed, unmeasured)
+    measured = _measurements_digest(dataset)
+    with_torch = measure and settings.torch and find_spec("torch") is not None
+    given = ExportInput(
+        dataset=dataset,
+        times=read_measurements(folder),
+        train=trained,
+        folder=target,
+        bounds=settings.bounds,
+        measure=(lambda jobs: measure_jobs(folder, jobs, listener)) if measure else None,
+        torch=with_torch,
+    )
+    identity = _identity(exporter, given, measured)
+    record, existed = publish_export(
+        target, identity, lambda files: vars(exporter.write(given, files)), listener.on_wait
+    )
+    return Exported(target, existed, Account(**record[ACCOUNT_KEY]), unmeasured)
 
 
 def _trained_splits(dataset: Dataset, train: Sequence[str] | None) -> frozenset[str]:
@@ -137,21 +185,29 @@ def _trained_splits(dataset: Dataset, train: Sequence[str] | None) -> frozenset[
     return frozenset(train)
 
 
-def _identity(exporter: Exporter, dataset: Dataset, trained: frozenset[str], target: Path) -> dict[str, Any]:
-    """Return what an export depends on; files may name its place, so that is part of it."""
-    measured = dataset.manifest.get(MEASUREMENTS_KEY, {}).get("sha256", "")
-    is_there = (dataset.folder / MEASUREMENTS).is_file()
-    if is_there and any(changed_files(dataset.folder, {MEASUREMENTS: measured})):
+def _measurements_digest(dataset: Dataset) -> str:
+    """Return the digest of the file of times, which is the one that the manifest lists; empty where there is none."""
+    digest: str = dataset.manifest.get(MEASUREMENTS_KEY, {}).get("sha256", "")
+    path = dataset.folder / MEASUREMENTS
+    if path.is_file() and any(changed_files(dataset.folder, {MEASUREMENTS: digest})):
         raise UserError(
-            f"{dataset.folder / MEASUREMENTS} is not the file that the manifest lists. Measure the dataset again: "
+            f"{path} is not the file that the manifest lists. Measure the dataset again: "
             f"python scripts/measure.py {dataset.folder}"
         )
+    return digest
+
+
+def _identity(exporter: Exporter, given: ExportInput, measured: str) -> dict[str, Any]:
+    """Return what an export depends on; files may name its place, so that is part of it."""
     return {
         "exporter": exporter.name,
         "version": exporter.version,
         "mlir_datagen": PACKAGE_VERSION,
-        DIGEST_KEY: dataset.manifest["digest"],
+        DIGEST_KEY: given.dataset.manifest["digest"],
         "measurements_sha256": measured,
-        "folder": str(target),
-        "train": sorted(trained),
+        "folder": str(given.folder),
+        "train": sorted(given.train),
+        **vars(given.bounds),
+        "measured": given.measure is not None,
+        "torch": version("torch") if given.torch else None,
     }

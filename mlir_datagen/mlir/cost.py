@@ -19,6 +19,7 @@ from torch_mlir import ir
 from mlir_datagen.errors import UserError
 from mlir_datagen.mlir.structured import (
     body,
+    is_fill,
     is_structured,
     loops,
     needed_operations,
@@ -26,8 +27,9 @@ from mlir_datagen.mlir.structured import (
     network_block,
     parse_module,
 )
+from mlir_datagen.ops.family import Loop
 
-__all__ = ["body_operations", "flops", "linalg_operations", "loops", "module_flops"]
+__all__ = ["body_operations", "flops", "linalg_operations", "loops", "main_operation", "module_flops"]
 
 _ARITHMETIC = ("arith.", "math.", "complex.")
 _CASTS = (
@@ -111,3 +113,21 @@ def module_flops(text: str, context: ir.Context) -> int:
     """
     module = parse_module(text, context)
     return sum(flops(operation) for operation in linalg_operations(module))
+
+
+def main_operation(text: str, context: ir.Context) -> tuple[str, tuple[Loop, ...], int]:
+    """Return the name and the loops of a program's main operation, and the arithmetic operations of all.
+
+    The main operation is the costliest; of equally costly ones that with the largest iteration space, and of these the
+    first. An operation that only fills a tensor is none.
+
+    Raises:
+        UserError: as `module_flops`, and when there is no other operation.
+    """
+    module = parse_module(text, context)
+    operations = linalg_operations(module)
+    found = [operation for operation in operations if not is_fill(operation)]
+    if not found:
+        raise UserError("The program has no linalg operation but those that fill a tensor.")
+    main = max(found, key=lambda one: (flops(one), math.prod(loop.bound for loop in loops(one))))
+    return main.name, loops(main), sum(map(flops, operations))

@@ -16,6 +16,10 @@ _NOT_FINITE = {
 """NaN, inf and -inf, which MLIR writes as bit patterns."""
 
 
+_BEYOND = {"f32": 2.0**128 - 2.0**103, "f64": math.inf}
+"""From where on a number is rounded to infinity: half a unit above the largest."""
+
+
 def is_float(dtype: str) -> bool:
     """Return whether an element type is a floating-point type."""
     return dtype.startswith("f")
@@ -26,7 +30,11 @@ def literal(number: float, dtype: str) -> str:
     if dtype == "i1":
         return "true" if number else "false"
     if not is_float(dtype):
-        return str(int(number))
+        # Modulo what the type holds, as PyTorch converts integers.
+        beyond = 1 << (int(dtype[1:]) - 1)
+        return str((int(number) + beyond) % (2 * beyond) - beyond)
+    if abs(number) >= _BEYOND[dtype]:
+        number = math.copysign(math.inf, number)
     nan, positive, negative = _NOT_FINITE[dtype]
     if math.isnan(number):
         return nan

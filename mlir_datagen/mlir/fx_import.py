@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch_mlir import fx, ir
 from torch_mlir.dialects import linalg, tensor
 from torch_mlir.dialects import torch as torch_dialect
+from torch_mlir.extras.fx_decomp_util import get_decomposition_table
 
 from mlir_datagen.errors import Rejection
 from mlir_datagen.mlir.parse import first_diagnostic
@@ -21,11 +22,16 @@ UPSTREAM_DIALECTS = frozenset(
 """Dialects that a program may have; each is in upstream MLIR 19."""
 
 
+def decomposition_table() -> dict[Any, Any]:
+    """Return what torch-mlir would have operators taken apart by, before it imports a graph."""
+    return dict(get_decomposition_table())
+
+
 def import_network(exported: Any, name: str) -> ir.Module:
     """Lower a graph to linalg on tensors.
 
     Args:
-        exported: a `torch.export.ExportedProgram` without parameters or buffers.
+        exported: a `torch.export.ExportedProgram` without parameters or buffers, already decomposed.
         name: of the function.
 
     Raises:
@@ -38,7 +44,11 @@ def import_network(exported: Any, name: str) -> ir.Module:
     handler = context.attach_diagnostic_handler(partial(_note, errors))
     try:
         module: ir.Module = fx.export_and_import(
-            exported, fx_importer=fx.FxImporter(context=context), output_type="linalg-on-tensors", func_name=name
+            exported,
+            fx_importer=fx.FxImporter(context=context),
+            output_type="linalg-on-tensors",
+            decomposition_table={},
+            func_name=name,
         )
     except MemoryError:
         raise

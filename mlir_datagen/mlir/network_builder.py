@@ -172,6 +172,8 @@ class NetworkBuilder(FunctionBuilder):
         value = self._reshaped_from.get(value.name, value)
         if shape == value.type.shape:
             return value
+        if 0 in shape:
+            return self.empty(tensor(shape, value.type.dtype))
         key = ("reshape", value.name, shape)
         if key not in self._known:
             self._known[key] = reshaped = self._reshaped(value, shape)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from torch_mlir import _mlir_libs, ir
 
-from mlir_datagen.errors import Rejection
+from mlir_datagen.errors import Rejection, UserError
 
 PROGRAMS_PER_CONTEXT = 10_000
 """A context keeps every type it has seen for ever; making a new one costs a few milliseconds."""
@@ -51,10 +51,19 @@ class Verifier:
 
 
 def function_types(text: str, context: ir.Context) -> tuple[list[tuple[str, tuple[int, ...]]], ...]:
-    """Return element type and shape of each argument, and of each result, of the function of a valid program."""
+    """Return element type and shape of each argument, and of each result, of the function of a valid program.
+
+    Raises:
+        UserError: when it is not one function, on ranked tensors.
+    """
     module = ir.Module.parse(text, context)
-    (function,) = module.body.operations
+    functions = [view.operation for view in module.body.operations]
+    if [function.name for function in functions] != ["func.func"]:
+        raise UserError("The program is not one function.")
+    (function,) = functions
     type_ = ir.FunctionType(ir.TypeAttr(function.attributes["function_type"]).value)
+    if not all(isinstance(operand, ir.RankedTensorType) for operand in (*type_.inputs, *type_.results)):
+        raise UserError("The program's function takes or returns something that is no ranked tensor.")
     return tuple(
         [(str(ranked.element_type), tuple(ranked.shape)) for ranked in map(ir.RankedTensorType, types)]
         for types in (type_.inputs, type_.results)

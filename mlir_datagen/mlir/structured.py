@@ -143,11 +143,11 @@ def reads(operation: ir.Operation) -> list[bool]:
     if not all(used[place] for place in outs):
         maps = indexing_maps(operation)
         for place in outs:
-            used[place] = used[place] or not _is_whole(maps[place], operation.operands[place].type)
+            used[place] = used[place] or not is_whole(maps[place], operation.operands[place].type)
     return used
 
 
-def _is_whole(map_: ir.AffineMap, type_: ir.RankedTensorType) -> bool:
+def is_whole(map_: ir.AffineMap, type_: ir.RankedTensorType) -> bool:
     """Return whether the loops reach every element: each axis has a loop of its own, or one element alone."""
     dimensions = plain_dimensions(map_)
     others = [axis for axis in range(len(map_.results)) if axis not in dimensions]
@@ -205,7 +205,7 @@ def is_fill(operation: ir.Operation) -> bool:
         return True
     if operation.name != "linalg.generic" or len(operation.results) != 1:
         return False
-    if not _is_whole(indexing_maps(operation)[-1], operation.results[0].type):
+    if not is_whole(indexing_maps(operation)[-1], operation.results[0].type):
         return False
     block = body(operation)
     if any(needed.name != "arith.constant" for needed in needed_operations(block)):

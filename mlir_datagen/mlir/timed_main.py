@@ -16,6 +16,8 @@ In a single-op program (see `single_operation`) the inits become arguments of `@
 that only the operation is timed. The initial value is the caller's then. In any other program everything stays, fills
 included, and is timed.
 
+What MLIR-RL does not take is rewritten before, as far as it can be (see `mlir_rl_form`).
+
 A linalg operation that is the only one then has `tag = "operation_0"`, whatever else is beside it.
 """
 
@@ -28,6 +30,7 @@ from torch_mlir.dialects import arith, func
 
 from mlir_datagen.errors import Rejection
 from mlir_datagen.mlir.facts import ModuleFacts, module_facts, walk
+from mlir_datagen.mlir.mlir_rl_form import rewrite
 from mlir_datagen.mlir.parse import Contexts, first_diagnostic
 from mlir_datagen.mlir.single_operation import give_arguments, single_operation
 from mlir_datagen.mlir.structured import is_structured
@@ -44,11 +47,15 @@ class TimedProgram(NamedTuple):
         text: the module, in a form that MLIR 19 parses.
         facts: what it consists of.
         is_single: whether it is a single-op program, with its init as an argument.
+        rewritten: what was rewritten of the operations, in words; nothing where they are as they were.
+        operations: the program as it was given, but for what was rewritten: what the clock goes around.
     """
 
     text: str
     facts: ModuleFacts
     is_single: bool
+    rewritten: tuple[str, ...]
+    operations: str
 
 
 class Timer:
@@ -73,6 +80,8 @@ class Timer:
             raise Rejection("exported", first_diagnostic(error)) from error
         function = _only_function(module)
         with context, ir.Location.unknown():
+            rewritten = rewrite(function)
+            operations = module.operation.get_asm() if rewritten else text
             operation = single_operation(function.regions[0].blocks[0])
             if operation is not None:
                 give_arguments(function.regions[0].blocks[0], operation)
@@ -80,7 +89,8 @@ class Timer:
             _time(module, function)
         if not module.operation.verify():
             raise Rejection("exported", "its timed form does not pass MLIR's verifier")
-        return TimedProgram(module.operation.get_asm(), module_facts(module, CLOCK, MAIN), operation is not None)
+        facts, is_single = module_facts(module, CLOCK, MAIN), operation is not None
+        return TimedProgram(module.operation.get_asm(), facts, is_single, rewritten, operations)
 
 
 def _only_function(module: ir.Module) -> ir.Operation:

@@ -18,6 +18,7 @@ import torch
 
 from mlir_datagen.errors import UserError, listed
 from mlir_datagen.nn.building import first_line, is_about_memory
+from mlir_datagen.nn.changes import change_refused, changed_state, giving_tensors
 from mlir_datagen.nn.manual.errors import source_line
 from mlir_datagen.nn.signature import Argument
 from mlir_datagen.nn.state import StateTensor
@@ -38,6 +39,9 @@ PROGRAM_DTYPES = tuple(dict.fromkeys(MLIR_DTYPES.values()))
 _TORCH = f"{Path(torch.__file__).parent}{os.sep}"
 _PYTHON = f"{sysconfig.get_path('stdlib')}{os.sep}"
 _DATA_DEPENDENT = ("data-dependent", "data dependent", "DataDependent")
+_QUANTIZED = ("torch.ao.nn.quantized.", "torch.nn.quantized.", "torch.ao.nn.intrinsic.quantized.")
+_CONTROL_FLOW = ("cond", "while_loop", "map", "map_impl", "scan", "associative_scan")
+"""Operators that call parts of a graph, as the data decide or in loops."""
 
 
 def capture(
@@ -46,7 +50,7 @@ def capture(
     name: str,
     state: Sequence[StateTensor] = (),
 ) -> torch.export.ExportedProgram:
-    """Return the graph of a network, captured on example inputs.
+    """Return the graph of a network, captured on example inputs; it gives the tensors that `tensors_of` finds.
 
     Args:
         module: the network, in evaluation mode.
@@ -55,39 +59,43 @@ def capture(
         state: parameters and buffers that the forward method takes after the inputs, all of them by position.
 
     Raises:
-        UserError: when the network refuses the inputs, or its control flow or shapes depend on their values.
+        UserError: when the network refuses the inputs, replaces a parameter or a buffer, is of a kind that PyTorch
+            does not capture, or its control flow or shapes depend on values.
         MemoryError: when there is not enough memory.
     """
+    _refuse_uncapturable(module, name)
     arguments, keywords = _as_called(module, inputs)
-    with quiet(), explained(name, inputs):
+    with quiet(), explained(name, inputs), giving_tensors(module):
         exported = torch.export.export(module, (*arguments, *(one.tensor for one in state)), keywords)
+        _refuse_control_flow(exported, name)
         _refuse_dynamic_shapes(exported, name)
     return exported
 
 
 def changed_inputs(
-    exported: torch.export.ExportedProgram, inputs: Sequence[str], state: Sequence[StateTensor]
+    exported: torch.export.ExportedProgram,
+    module: torch.nn.Module,
+    inputs: Sequence[str],
+    state: Sequence[StateTensor],
 ) -> list[str]:
-    """Return the inputs that a captured network changes in place, all of whose inputs were given by position.
+    """Return the inputs that a decomposed network changes in place, all of whose inputs were given by position.
 
     Args:
         exported: the network.
+        module: the same as it was captured.
         inputs: the names of its inputs.
         state: parameters and buffers that it takes after them.
 
     Raises:
         UserError: when it changes one of these too, which a function on tensors cannot.
     """
-    signature = exported.run_decompositions({}).graph_signature
-    changed = {*signature.user_inputs_to_mutate.values(), *signature.buffers_to_mutate.values()}
-    names = dict(zip(signature.user_inputs, [*inputs, *(one.name for one in state)], strict=True))
-    held = [names.get(place, place) for place in changed if place not in signature.user_inputs[: len(inputs)]]
-    if held:
-        raise UserError(
-            f'The network changes "{min(held)}" in its forward method, which a function on tensors cannot. Put it into '
-            "evaluation mode with model.eval(), and turn caches off."
-        )
-    return [name for place, name in names.items() if place in changed]
+    names = dict(zip(exported.graph_signature.user_inputs, [*inputs, *(one.name for one in state)], strict=True))
+    places = list(names)[: len(inputs)]
+    changed = changed_state(exported)
+    for place in changed:
+        if place not in places:
+            raise change_refused(module, names.get(place, place))
+    return [names[place] for place in changed]
 
 
 @contextmanager
@@ -120,6 +128,11 @@ def explained(name: str, inputs: Mapping[str, torch.Tensor]) -> Iterator[None]:
                 f"{name} has control flow that depends on the values of its inputs{_place(error)}, and a program of "
                 "linalg operations has none. Decide by shapes, or use torch.where."
             ) from error
+        if "fake tensor in the exported program" in said:
+            raise UserError(
+                f"{name} changes a tensor of its own behind PyTorch's back in its forward method, as through .data, "
+                "which a function on tensors cannot. Let it compute with a copy, as with tensor.clone()."
+            ) from error
         shapes = listed(
             f"{key}: {list(tensor.shape)} {MLIR_DTYPES.get(tensor.dtype, tensor.dtype)}"
             for key, tensor in inputs.items()
@@ -130,16 +143,47 @@ def explained(name: str, inputs: Mapping[str, torch.Tensor]) -> Iterator[None]:
         ) from error
 
 
+def _refuse_uncapturable(module: torch.nn.Module, name: str) -> None:
+    """Refuse layers that are no Python code, or whose weights are no tensors: PyTorch says so in other words."""
+    for path, layer in module.named_modules():
+        what = f'The layer "{path}" of {name}' if path else name
+        if isinstance(layer, torch.jit.ScriptModule):
+            raise UserError(
+                f"{what} is compiled TorchScript, which PyTorch does not capture. Convert the torch.nn.Module that it "
+                "was made from, before torch.jit.script or torch.jit.trace."
+            )
+        if type(layer).__module__.startswith(_QUANTIZED):
+            raise UserError(
+                f"{what} is quantized ({type(layer).__module__}.{type(layer).__name__}), and its weights are no "
+                "tensors that PyTorch captures. Convert the network as it was before quantization."
+            )
+
+
+def _refuse_control_flow(exported: torch.export.ExportedProgram, name: str) -> None:
+    """Refuse operators that call parts of a graph."""
+    for node in exported.graph.nodes:
+        if isinstance(node.target, torch._ops.HigherOrderOperator) and node.target.name() in _CONTROL_FLOW:
+            raise UserError(
+                f"{name} has control flow within its graph, torch.{node.target.name()}{_graph_place(node)}, and a "
+                "program of linalg operations has none. Compute both sides and choose with torch.where, or write "
+                "loops in Python, which are unrolled."
+            )
+
+
+def _graph_place(node: Any) -> str:
+    """Return where in the network's own code a node of a graph comes from, if PyTorch knows."""
+    file, _, line = source_line(node).partition(":")
+    return f" (at {Path(file).name}:{line})" if line and not file.startswith("<") else ""
+
+
 def _refuse_dynamic_shapes(exported: torch.export.ExportedProgram, name: str) -> None:
     """Refuse a graph with a shape that only its inputs' values decide; torch-mlir can convert such a one for ever."""
     for node in exported.graph.nodes:
         for value in torch.utils._pytree.tree_leaves(node.meta.get("val")):
             if isinstance(value, torch.Tensor) and any(isinstance(extent, torch.SymInt) for extent in value.shape):
-                file, _, line = source_line(node).partition(":")
-                place = f" (at {Path(file).name}:{line})" if line else ""
                 raise UserError(
-                    f"{name} has a tensor whose shape depends on the values of its inputs{place}, and every program of "
-                    "a dataset has static shapes. Select by torch.where, which keeps the shape."
+                    f"{name} has a tensor whose shape depends on the values of its inputs{_graph_place(node)}, and "
+                    "every program of a dataset has static shapes. Select by torch.where, which keeps the shape."
                 )
 
 

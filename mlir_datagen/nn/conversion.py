@@ -9,6 +9,7 @@ import torch
 
 from mlir_datagen.errors import UserError, listed
 from mlir_datagen.nn.capture import PROGRAM_DTYPES, capture, quiet
+from mlir_datagen.nn.changes import unchanged
 from mlir_datagen.nn.signature import Converted
 from mlir_datagen.nn.state import as_numpy, is_uniform, state_tensors
 
@@ -31,7 +32,8 @@ def convert(
         Rejection: at stage `emitted`, when torch-mlir cannot convert it.
         MemoryError: when there is not enough memory.
     """
-    converted = _convert_with(converter, module, inputs, name, constant)
+    with unchanged(module):
+        converted = _convert_with(converter, module, inputs, name, constant)
     if not converted.results:
         raise UserError(f"{name} returns no tensor, so that its program would compute nothing.")
     if foreign := [result.dtype for result in converted.results if result.dtype not in PROGRAM_DTYPES]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from mlir_datagen.errors import UserError, listed
+from mlir_datagen.errors import UserError, listed, shown
 
 
 class InputSpec(NamedTuple):
@@ -62,8 +62,8 @@ class ModelSpec:
         number = {**self.arguments, **self.sizes}.get(extent) if isinstance(extent, str) else extent
         if not isinstance(number, int) or isinstance(number, bool) or number < 1:
             raise UserError(
-                f"models.{self.name} has an input with the extent {extent!r}, which must be a number above 0 or name "
-                f"one of its sizes ({listed(self.sizes) or 'it has none'}) or arguments. Shapes are static: every "
+                f"models.{self.name} has an input with the extent {shown(extent)}, which must be a number above 0 or "
+                f"name one of its sizes ({listed(self.sizes) or 'it has none'}) or arguments. Shapes are static: every "
                 "program of a dataset has one iteration space, so there is no dynamic extent."
             )
         return number

@@ -17,6 +17,8 @@ from mlir_datagen.mlir.fx_import import (
     replace_arguments,
 )
 from mlir_datagen.nn.capture import called, capture, changed_inputs, described, quiet
+from mlir_datagen.nn.changes import giving_tensors
+from mlir_datagen.nn.rewriting import rewritten
 from mlir_datagen.nn.signature import Argument, Converted
 from mlir_datagen.nn.state import StateTensor, as_numpy, state_tensors
 
@@ -44,9 +46,8 @@ class _Lifted(torch.nn.Module):
             for name, tensor in zip(self._inputs, tensors[:count], strict=True)
         }
         # PyTorch's own tying of weights would put tensors of the export into a module that has two names, for good.
-        returned = torch.func.functional_call(network, named, (inputs,), tie_weights=False)
-        # A program gives tensors: what else a network returns, such as None, is no part of it.
-        return [leaf for leaf in torch.utils._pytree.tree_leaves(returned) if isinstance(leaf, torch.Tensor)]
+        with giving_tensors(self._network[0]):
+            return torch.func.functional_call(network, named, (inputs,), tie_weights=False)
 
 
 def _places(module: torch.nn.Module) -> dict[str, int]:
@@ -112,9 +113,9 @@ def _imported(
     for _ in range(2):
         exported = capture(_Lifted(module, list(inputs), copied).eval(), inputs, name, state)
         with quiet():
-            program = import_network(exported, name)
-            if len(function_results(program)) == len(exported.graph_signature.user_outputs):
-                return program
+            exported = rewritten(exported)
+            copied = changed_inputs(exported, module, list(inputs), state)
             # torch-mlir gives what the forward method changes in place as further results; work on copies instead.
-            copied = changed_inputs(exported, list(inputs), state)
+            if not copied:
+                return import_network(exported, name)
     raise Rejection("emitted", "torch-mlir gives other results than the forward method")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mlir_datagen.errors import Rejection, UserError
 from mlir_datagen.nn.model_spec import ConverterSettings, ModelSpec
+from mlir_datagen.nn.oracle.verdict import Verdict
 from mlir_datagen.nn.signature import Converted
 from mlir_datagen.proving.job import Failure
 from mlir_datagen.proving.sandbox import too_much_memory
@@ -47,11 +48,10 @@ class NetworkJob:
 
 @dataclass(frozen=True)
 class NetworkProof:
-    """A converted network, with the errors of its results if it was run."""
+    """A converted network, and what was found of it if it was run."""
 
     converted: Converted
-    absolute_error: float | None
-    relative_error: float | None
+    verdict: Verdict | None = None
 
 
 class _Stages:
@@ -104,8 +104,10 @@ def _convert(job: NetworkJob, stages: _Stages) -> NetworkProof:
     from mlir_datagen.mlir.lower import lower
     from mlir_datagen.mlir.parse import Contexts
     from mlir_datagen.nn.building import build_model, example_inputs
-    from mlir_datagen.nn.comparison import compare, reference, run
     from mlir_datagen.nn.conversion import convert
+    from mlir_datagen.nn.oracle.reference import expected_results
+    from mlir_datagen.nn.oracle.running import run
+    from mlir_datagen.nn.oracle.verdict import judge
     from mlir_datagen.nn.state import splat
 
     # One thread, so that the processor time is that of the work, and sums have one order.
@@ -121,13 +123,13 @@ def _convert(job: NetworkJob, stages: _Stages) -> NetworkProof:
 
         save_weights(job.weights_file, module, converted)
     if job.level not in ("lower", "execute"):
-        return NetworkProof(converted, None, None)
+        return NetworkProof(converted)
     # First, since a program may crash on inputs that PyTorch refuses.
-    expected = reference(module, inputs, job.spec.name) if job.level == "execute" else None
+    expected = expected_results(module, inputs, job.spec.name, converted) if job.level == "execute" else None
     stages.enter("lowered")
     lowered = lower(converted.text, Contexts().next())
     if expected is None:
-        return NetworkProof(converted, None, None)
+        return NetworkProof(converted)
     stages.enter("executed")
-    errors = compare(run(lowered, converted, module, inputs, job.spec.name), converted, expected)
-    return NetworkProof(converted, errors.absolute, errors.relative)
+    answers = run(lowered, converted, [case.arguments for case in expected.cases])
+    return NetworkProof(converted, judge(answers, converted.results, expected))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from mlir_datagen.mlir.builder import FunctionBuilder, Value
-from mlir_datagen.mlir.types import tensor
+from mlir_datagen.mlir.types import BYTES_PER_ELEMENT, tensor
 from mlir_datagen.ops.family import Loop, Operand, OpFamily, Variant
 
 
@@ -46,6 +46,10 @@ class BatchMatmul(OpFamily):
 
     def flops(self, spec: BatchMatmulSpec) -> Any:
         return 2 * spec.batch * spec.m * spec.n * spec.k
+
+    def column_step(self, spec: BatchMatmulSpec) -> Any:
+        """A column of the right matrix."""
+        return spec.n * BYTES_PER_ELEMENT[spec.dtype]
 
     def reference(self, spec: BatchMatmulSpec, *arguments: Any) -> Any:
         import torch

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from mlir_datagen.mlir.builder import FunctionBuilder, Value
 from mlir_datagen.mlir.types import BYTES_PER_ELEMENT, tensor
+from mlir_datagen.ops.baseline import baseline_seconds
 
 Spec = Any
 """A family's own named tuple; see the module's text for its two forms."""
@@ -146,6 +147,18 @@ class OpFamily(ABC):
         """Return the size of arguments and results in bytes: the least that any schedule must move."""
         operands = (*self.arguments(spec), *self.results(spec))
         return sum(math.prod(operand.shape) * BYTES_PER_ELEMENT[operand.dtype] for operand in operands)
+
+    def column_step(self, spec: Spec) -> Any:
+        """Return how many bytes the innermost reduction goes on in memory for each element, where it goes farthest."""
+        return BYTES_PER_ELEMENT[spec.dtype]
+
+    def baseline_seconds(self, spec: Spec) -> Any:
+        """Estimate how long one call of the program takes as plain loops."""
+        loops = self.loops(spec)
+        parallel, reduced = (
+            [loop.bound for loop in loops if loop.iterator == kind] for kind in ("parallel", "reduction")
+        )
+        return baseline_seconds(parallel, reduced, self.bytes_moved(spec), self.column_step(spec))
 
     def program(self, spec: Spec) -> str:
         """Return the text of a whole module with one function, named after the family."""

@@ -72,7 +72,7 @@ class BatchProver:
 
     def _listed_job(self, program: Program) -> Job | None:
         digest = hashlib.sha256(program.text.encode()).hexdigest()
-        level = self._check.level if program.family != NETWORK and self._is_checked(digest) else "parse"
+        level = self._level(digest) if program.family != NETWORK else "parse"
         if level == "parse" and not self._measure:
             return None
         if program.family in FAMILIES and program.source != EXTRACTED:
@@ -88,14 +88,25 @@ class BatchProver:
             yield outcome
 
     def _job(self, block: ProgramBlock, row: int) -> Job | None:
-        level = self._check.level if self._is_checked(block.digests[row]) else "parse"
+        level = self._level(block.digests[row])
         if level == "parse" and not self._measure:
             return None
         return job_of(block.family, block.specs[row], block.texts[row], level, self._measure)
 
-    def _is_checked(self, digest: str) -> bool:
-        drawn = hashlib.sha256(f"check {self._seed} {digest}".encode()).digest()[:8]
-        return int.from_bytes(drawn, "big") < self._check.fraction * 2**64
+    def _level(self, digest: str) -> str:
+        return check_level(self._check, self._seed, digest)
+
+
+def check_level(check: CheckSettings, seed: int, digest: str) -> str:
+    """Return how far a program is checked: as far as the settings say, or only parsed if it is not of the part drawn.
+
+    Args:
+        check: the settings.
+        seed: the run's seed, for choosing the part.
+        digest: of the program's text.
+    """
+    drawn = hashlib.sha256(f"check {seed} {digest}".encode()).digest()[:8]
+    return check.level if int.from_bytes(drawn, "big") < check.fraction * 2**64 else "parse"
 
 
 def _without_job(given: deque[tuple[Program | Rejected, bool]]) -> Iterator[Program | Rejected]:

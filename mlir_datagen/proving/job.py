@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mlir_datagen.nn.model_spec import ModelSpec
+
 LEVELS = ("parse", "lower", "execute")
 """How far programs are checked; each level includes the one before it."""
 
@@ -47,6 +49,24 @@ class Job:
 
 
 @dataclass(frozen=True)
+class EagerJob:
+    """What a program computes, to be measured as PyTorch does it: eagerly, one operation after the other.
+
+    Attributes:
+        program: the program of a family, whose reference is called on the arguments that the program would get.
+        model: the network, where it is one, which is called on its example inputs.
+    """
+
+    program: Job
+    model: ModelSpec | None = None
+
+    @property
+    def last_stage(self) -> str:
+        """The stage that it fails when its process ends."""
+        return "measured"
+
+
+@dataclass(frozen=True)
 class Measurement:
     """The time of one call of a program, in nanoseconds.
 
@@ -82,6 +102,9 @@ class Proof:
         measurement: its time, if it was measured.
         busy: begin and end of compiling and of running it, on the monotonic clock in nanoseconds.
         absolute_error: the largest error itself.
+        excused: how many elements of its results hang on a rounding and were left out; None if not compared.
+        unshown: what does not show in what was compared, so that a fault there would not have been found; None where
+            that was not looked for: a single op, all of whose arguments show.
     """
 
     level: str
@@ -89,6 +112,15 @@ class Proof:
     measurement: Measurement | None
     busy: tuple[tuple[int, int], ...]
     absolute_error: float | None = None
+    excused: int | None = None
+    unshown: tuple[str, ...] | None = None
+
+    @property
+    def proven(self) -> str | None:
+        """What is proven: `parsed`, `lowered`, `executed`, or `matched`; None where no parser has seen the program."""
+        if self.level != "execute":
+            return {"parse": "parsed", "lower": "lowered"}.get(self.level)
+        return "executed" if self.error is None or self.unshown else "matched"
 
 
 @dataclass(frozen=True)

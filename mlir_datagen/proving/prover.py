@@ -11,7 +11,7 @@ from mlir_datagen.errors import UserError
 from mlir_datagen.proving import worker
 from mlir_datagen.proving.clock import pin, require_clocks
 from mlir_datagen.proving.fork_server import SERVER
-from mlir_datagen.proving.job import Failure, Job, Proof
+from mlir_datagen.proving.job import EagerJob, Failure, Job, Proof
 from mlir_datagen.proving.pool import Pool
 from mlir_datagen.proving.settings import CheckSettings, Cores, MeasureSettings, SandboxLimits
 
@@ -60,7 +60,7 @@ class Prover:
             arguments=(self._cores, measure, check.level == "execute"),
         )
 
-    def prove(self, jobs: Iterable[Job]) -> Iterator[Proof | Failure]:
+    def prove(self, jobs: Iterable[Job | EagerJob]) -> Iterator[Proof | Failure]:
         """Yield the outcome of each job, in order; the next ones are worked on meanwhile.
 
         Raises:

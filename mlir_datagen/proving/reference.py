@@ -19,13 +19,14 @@ NUMPY_DTYPES = {
     "f64": "float64",
     "f32": "float32",
     "f16": "float16",
+    "bf16": "uint16",
     "i64": "int64",
     "i32": "int32",
     "i16": "int16",
     "i8": "int8",
     "i1": "bool",
 }
-"""Element types as numpy has them in memory."""
+"""Element types as numpy has them in memory; of bf16 it has but the bits."""
 
 
 class Errors(NamedTuple):

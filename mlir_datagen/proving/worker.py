@@ -10,8 +10,8 @@ from mlir_datagen.errors import Rejection
 from mlir_datagen.mlir.jit import CompiledProgram
 from mlir_datagen.mlir.lower import lower
 from mlir_datagen.mlir.parse import Contexts
-from mlir_datagen.proving.clock import any_core, measure, measuring_core, open_lock, pin
-from mlir_datagen.proving.job import Failure, Job, Measurement, Proof
+from mlir_datagen.proving.clock import Timed, any_core, measure, measuring_core, open_lock, pin
+from mlir_datagen.proving.job import EagerJob, Failure, Job, Measurement, Proof
 from mlir_datagen.proving.reference import Errors, compare, empty_results, random_arguments
 from mlir_datagen.proving.settings import Cores, MeasureSettings
 from mlir_datagen.proving.yardstick import Yardstick
@@ -38,10 +38,10 @@ class Worker:
             torch.set_num_threads(1)
         self._yardstick = Yardstick() if settings.enabled else None
 
-    def prove(self, job: Job) -> Proof | Failure:
-        """Prove one program; a program that does not pass is an answer, not an error."""
+    def prove(self, job: Job | EagerJob) -> Proof | Failure:
+        """Prove or measure one program; a program that does not pass is an answer, not an error."""
         try:
-            return self._prove(job)
+            return self._prove(job) if isinstance(job, Job) else self._measure_eager(job)
         except Rejection as rejection:
             return Failure(rejection.stage, rejection.reason)
 
@@ -67,10 +67,23 @@ class Worker:
                 if job.family is not None:
                     error = compare(job, arguments, results)
         if job.measure:
-            assert self._yardstick is not None
-            with measuring_core(self._cores, self._lock), _timed(busy):
-                measurement = measure(bound, self._settings, compile_ns, self._yardstick.slowness)
-        return Proof(job.level, error and error.relative, measurement, tuple(busy), error and error.absolute)
+            measurement = self._measured(bound, compile_ns, busy)
+        excused = None if error is None else 0
+        return Proof(job.level, error and error.relative, measurement, tuple(busy), error and error.absolute, excused)
+
+    def _measure_eager(self, job: EagerJob) -> Proof:
+        # Only here, since it imports PyTorch.
+        from mlir_datagen.proving.eager import EagerProgram
+
+        busy: list[tuple[int, int]] = []
+        with any_core(self._cores, self._lock):
+            program = EagerProgram(job)
+        return Proof("parse", None, self._measured(program, 0, busy), tuple(busy))
+
+    def _measured(self, program: Timed, compile_ns: int, busy: list[tuple[int, int]]) -> Measurement:
+        assert self._yardstick is not None
+        with measuring_core(self._cores, self._lock), _timed(busy):
+            return measure(program, self._settings, compile_ns, self._yardstick.slowness)
 
 
 @contextmanager
@@ -90,7 +103,7 @@ def start(cores: Cores, settings: MeasureSettings, with_reference: bool) -> None
     _worker = Worker(cores, settings, with_reference)
 
 
-def prove(job: Job) -> Proof | Failure:
+def prove(job: Job | EagerJob) -> Proof | Failure:
     """Prove one program in this process: what the pool calls for each."""
     assert _worker is not None
     return _worker.prove(job)

@@ -1,8 +1,12 @@
-"""Filling a split with the families' programs: exact quotas, and what happens when a grid runs out."""
+"""Filling a split with the families' programs: exact quotas, and what happens when a grid runs out.
+
+A family's own programs are a sequence of theirs: first the strata take turns, in their shares, and in each stratum the
+variants, in equal ones. So a program of a family follows from how many of it came before, whatever the others give.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -12,7 +16,24 @@ from numpy.typing import NDArray
 from mlir_datagen.apportion import UNLIMITED, sequence, shares
 from mlir_datagen.config.ops import OpConfig
 from mlir_datagen.errors import UserError
+from mlir_datagen.sources.strata import WHOLE, Strata
 from mlir_datagen.sources.walk import LARGEST_COST, WALK_LIMIT, Existing, Limits, VariantWalk
+
+
+@dataclass(frozen=True)
+class StratumQuota:
+    """What one family gives to one split in one stratum.
+
+    Attributes:
+        begin, end: of the estimated time, in seconds.
+        asked: its exact share of the family's programs.
+        planned: its programs in the plan, which are fewer where it ran out, and more where others did.
+    """
+
+    begin: float
+    end: float
+    asked: int
+    planned: int
 
 
 @dataclass(frozen=True)
@@ -24,6 +45,7 @@ class Quota:
         planned: its programs in the plan, which differ where a family ran out.
         existing: how many programs there are for the split.
         exhausted: whether it has fewer left than asked for.
+        strata: the same by stratum, where there are several.
     """
 
     split: str
@@ -32,6 +54,12 @@ class Quota:
     planned: int
     existing: Existing
     exhausted: bool
+    strata: tuple[StratumQuota, ...] = ()
+
+    @property
+    def scarce(self) -> tuple[StratumQuota, ...]:
+        """The strata that have fewer programs than their share."""
+        return tuple(stratum for stratum in self.strata if stratum.planned < stratum.asked)
 
 
 @dataclass(frozen=True)
@@ -44,16 +72,27 @@ class Allotment:
 
 
 class FamilyWalk:
-    """The walks over a family's variants, taken in turn: equal shares of all kinds and ranks that have points left."""
+    """The walks over a family's variants, taken in turn: equal shares of all kinds and ranks that have points left.
 
-    def __init__(self, op: OpConfig, walks: Sequence[VariantWalk], first_index: int) -> None:
+    With strata, these have their shares, and the variants equal ones of each.
+    """
+
+    def __init__(self, op: OpConfig, walks: Sequence[VariantWalk], first_index: int, strata: Strata = WHOLE) -> None:
         self.op = op
         self.walks = tuple(walks)
         self._first_index = first_index
+        self._strata = strata
 
     def capacity(self, split: int) -> int:
         """Return how many programs can be had for the split, unlimited while that is not known."""
-        return min(UNLIMITED, sum(walk.capacity(split) for walk in self.walks))
+        return min(UNLIMITED, sum(self._capacities(split)))
+
+    def _capacities(self, split: int) -> list[int]:
+        """Return the same for each stratum; nothing of one without a share."""
+        return [
+            min(UNLIMITED, sum(walk.capacity(split, stratum) for walk in self.walks)) if share else 0
+            for stratum, share in enumerate(self._strata.shares)
+        ]
 
     def existing(self, split: int) -> Existing:
         """Return how many programs there are for the split, as far as that is known."""
@@ -68,25 +107,50 @@ class FamilyWalk:
     def find(self, split: int, wanted: int) -> bool:
         """Walk until the split has the wanted programs; False when they are not found (`capacity` then tells)."""
         while True:
-            turns = self._turns(split, wanted)
-            counts = np.bincount(turns, minlength=len(self.walks))
-            if all(walk.find(split, int(count)) for walk, count in zip(self.walks, counts, strict=True)):
+            strata, turns = self._turns(split, wanted)
+            cells = [(stratum, place) for stratum in range(len(self._strata)) for place in range(len(self.walks))]
+            counts = [int(np.count_nonzero((strata == stratum) & (turns == place))) for stratum, place in cells]
+            if all(
+                self.walks[place].find(split, stratum, count)
+                for (stratum, place), count in zip(cells, counts, strict=True)
+            ):
                 return len(turns) == wanted
 
     def take(self, split: int, start: int, stop: int) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
         """Return variants and points of the family's programs start to stop of the split, which `find` has found."""
-        turns = self._turns(split, stop)
+        strata, turns = self._turns(split, stop)
         points = np.empty(len(turns), np.int64)
-        for index, walk in enumerate(self.walks):
-            own = turns == index
-            points[own] = walk.points(split, int(np.count_nonzero(own)))
+        for stratum in range(len(self._strata)):
+            for place, walk in enumerate(self.walks):
+                own = (strata == stratum) & (turns == place)
+                points[own] = walk.points(split, stratum, int(np.count_nonzero(own)))
         return (turns + self._first_index).astype(np.int16)[start:], points[start:]
 
-    def _turns(self, split: int, wanted: int) -> NDArray[np.int16]:
-        return sequence(wanted, [Fraction(1)] * len(self.walks), [walk.capacity(split) for walk in self.walks])
+    def quotas(self, split: int, start: int, stop: int) -> tuple[StratumQuota, ...]:
+        """Return what each stratum gives of the family's programs start to stop of the split."""
+        bounds = self._strata.bounds()
+        if not bounds:
+            return ()
+        asked = sequence(stop, self._strata.shares, [UNLIMITED] * len(bounds))[start:]
+        planned, _ = self._turns(split, stop)
+        counts = [np.bincount(of, minlength=len(bounds)) for of in (asked, planned[start:])]
+        return tuple(
+            StratumQuota(begin, end, int(one), int(other))
+            for (begin, end), one, other in zip(bounds, *counts, strict=True)
+        )
+
+    def _turns(self, split: int, wanted: int) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+        """Return the stratum and the variant of each of the family's first programs of the split."""
+        strata = sequence(wanted, self._strata.shares, self._capacities(split))
+        turns = np.empty(len(strata), np.int16)
+        for stratum in range(len(self._strata)):
+            own = strata == stratum
+            capacities = [walk.capacity(split, stratum) for walk in self.walks]
+            turns[own] = sequence(int(np.count_nonzero(own)), [Fraction(1)] * len(self.walks), capacities)
+        return strata, turns
 
 
-def check_admissible(families: Mapping[str, FamilyWalk], limits: Limits, splits: int) -> None:
+def check_admissible(families: Mapping[str, FamilyWalk], limits: Limits, strata: Strata, splits: int) -> None:
     """Refuse grids that hold no program at all.
 
     Raises:
@@ -99,12 +163,20 @@ def check_admissible(families: Mapping[str, FamilyWalk], limits: Limits, splits:
                 f"No program of {name} exists: {obstacles[0]}. Change ops.{name}.grid, or leave {name} out of ops."
             )
     if not any(family.capacity(split) for family in families.values() for split in range(splits)):
-        raise UserError(
-            f"The limits leave nothing: no program of {', '.join(families)} moves at most "
-            f"{_limit(limits.max_bytes)} bytes and needs at most {_limit(limits.max_flops)} flops. Raise "
-            "limits.max_bytes or limits.max_flops (or measure.max_seconds, where times are measured), or choose "
-            "smaller dimensions (dims=small)."
-        )
+        raise UserError(_nothing_left(families, limits, strata))
+
+
+def _nothing_left(families: Iterable[str], limits: Limits, strata: Strata) -> str:
+    least = "" if limits.min_flops is None else f"at least {limits.min_flops} and "
+    times, lower = "", "" if limits.min_flops is None else ", lower limits.min_flops"
+    if strata.seconds:
+        times = f", and is estimated to take {strata.seconds[0]:g} to {strata.seconds[-1]:g} s (strata.seconds)"
+        lower += ", widen strata.seconds"
+    return (
+        f"The limits leave nothing: no program of {', '.join(families)} moves at most {_limit(limits.max_bytes)} bytes "
+        f"and needs {least}at most {_limit(limits.max_flops)} flops{times}. Raise limits.max_bytes or limits.max_flops "
+        f"(or measure.max_seconds, where times are measured){lower}, or choose other dimensions (dims=small)."
+    )
 
 
 def allot(
@@ -134,9 +206,10 @@ def allot(
     quotas = []
     for place, (asked, (name, family)) in enumerate(zip(shares(size, weights), families.items(), strict=True)):
         exhausted = wanted[place] == capacities[place] and int(planned[place]) < asked
-        quotas.append(Quota(split, name, asked, int(planned[place]), family.existing(index), exhausted))
+        strata = family.quotas(index, taken[name], wanted[place])
+        quotas.append(Quota(split, name, asked, int(planned[place]), family.existing(index), exhausted, strata))
     short = len(turns) < size
-    if short or (on_exhausted == "error" and any(quota.exhausted for quota in quotas)):
+    if short or (on_exhausted == "error" and any(quota.exhausted or quota.scarce for quota in quotas)):
         raise UserError(_too_few(quotas, split, size, short))
     variants = np.empty(size, np.int16)
     points = np.empty(size, np.int64)
@@ -164,9 +237,16 @@ def _too_few(quotas: Sequence[Quota], split: str, size: int, short: bool) -> str
     counts = ", ".join(f"{quota.family} {quota.existing} (asked for {quota.asked})" for quota in quotas)
     given_up = any(quota.existing.meaning == "at least" for quota in quotas)
     search = f" A grid too large to count is searched through {WALK_LIMIT} points only." if given_up else ""
-    remedy = "" if short else ", or type on_exhausted=redistribute to let the other ops make up for it"
+    remedy = "" if short else ", or type on_exhausted=redistribute to let others make up for it"
+    scarce = "".join(
+        f" {quota.family} has {stratum.planned} of {stratum.asked} programs that are estimated to take "
+        f"{stratum.begin:g} to {stratum.end:g} s."
+        for quota in quotas
+        for stratum in quota.scarce
+    )
     return (
-        f"The grids have too few programs for the {size} of the split {split}. There exist for it: {counts}.{search} "
+        f"The grids have too few programs for the {size} of the split {split}. There exist for it: {counts}."
+        f"{scarce}{search} "
         "Ask for fewer (num_samples=…), widen the dimensions (dims=large, or ops.<op>.grid.<dimension>=[…]), or raise "
         f"the limits{remedy}."
     )

@@ -107,7 +107,7 @@ class Networks:
             except Rejection as rejection:
                 outcome = Failure(rejection.stage, rejection.reason)
         if isinstance(outcome, Failure):
-            written, command = _spec_json(spec, converter), self._command(spec, converter)
+            written, command = network_spec(spec, converter), self._command(spec, converter)
             return Rejected(NETWORK, NETWORKS_SPLIT, written, outcome.stage, outcome.reason, command, spec.name)
         return self._program(spec, converter, job.level, outcome)
 
@@ -118,14 +118,14 @@ class Networks:
             source=NETWORK,
             family=NETWORK,
             kind=converter.kind,
-            spec=_spec_json(spec, converter),
+            spec=network_spec(spec, converter),
             seed=self._config.seed,
             text=converted.text,
             arguments=converted.arguments,
             results=converted.results,
             loops=(),
             flops=module_flops(converted.text, self._contexts.next()),
-            proof=Proof(level, proof.relative_error, None, (), proof.absolute_error),
+            proof=Proof(level, None, None, ()) if proof.verdict is None else proof.verdict.proof(),
             command=self._command(spec, converter),
             provenance=orjson.dumps({"model": spec.name, "class": spec.class_path}).decode(),
         )
@@ -148,7 +148,8 @@ class Networks:
         return f"python scripts/generate.py {shlex.join(f'{key}={value}' for key, value in settings.items())}"
 
 
-def _spec_json(spec: ModelSpec, converter: ConverterSettings) -> str:
+def network_spec(spec: ModelSpec, converter: ConverterSettings) -> str:
+    """Return the JSON from which a network can be converted again: the column `spec`."""
     how = {"kind": converter.kind, "weights": converter.weights}
     return orjson.dumps({"name": spec.name, "model": spec.to_saved(), "converter": how}).decode()
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from mlir_datagen.config import RunConfig
 from mlir_datagen.errors import Rejection
 from mlir_datagen.mlir.parse import Verifier
+from mlir_datagen.ops.family import OpFamily, Spec
 from mlir_datagen.program import PARSED, Batch, ProgramBlock
 from mlir_datagen.proving.job import Failure, Proof
 from mlir_datagen.sources.mix import FamilyWalk, Quota, allot, check_admissible
@@ -60,16 +62,17 @@ class RandomOps:
     def __init__(self, config: RunConfig) -> None:
         self._config = config
         splitter = Splitter(config.split_ratios)
+        limits, strata = config.grid_limits, config.strata
         self._families: dict[str, FamilyWalk] = {}
         self._variants: list[VariantWalk] = []
         for name, op in config.ops.items():
             walks = [
-                VariantWalk(op.family, variant, op.variant_grid(variant), config.grid_limits, splitter, config.seed)
+                VariantWalk(op.family, variant, op.variant_grid(variant), limits, splitter, config.seed, strata)
                 for variant in op.variants
             ]
-            self._families[name] = FamilyWalk(op, walks, first_index=len(self._variants))
+            self._families[name] = FamilyWalk(op, walks, len(self._variants), strata)
             self._variants += walks
-        check_admissible(self._families, config.grid_limits, len(config.split_ratios))
+        check_admissible(self._families, limits, strata, len(config.split_ratios))
 
     def plan(self, sizes: Mapping[str, int], taken: Taken | None = None) -> Plan:
         """Plan the next programs of each split, after those that were taken.
@@ -90,6 +93,16 @@ class RandomOps:
                 tasks.append(RandomTask(split, allotment.variants[chunk], allotment.points[chunk]))
         return Plan(tasks, quotas)
 
+    def specs(self, task: RandomTask) -> list[tuple[OpFamily, Spec]]:
+        """Return the family and the spec of each of the task's programs, in order, without making them."""
+        found: list[Any] = [None] * len(task.points)
+        for index in np.unique(task.variants):
+            positions = np.flatnonzero(task.variants == index)
+            walk = self._variants[index]
+            for position, spec in zip(positions, _specs(walk, walk.grid.columns(task.points[positions])), strict=True):
+                found[position] = walk.family, spec
+        return found
+
     def produce(self, task: RandomTask, verifier: Verifier) -> Batch:
         """Make the task's programs, parsed and verified."""
         blocks = []
@@ -106,10 +119,14 @@ class RandomOps:
 def _emit(walk: VariantWalk, points: NDArray[np.int64], positions: NDArray[np.int64]) -> ProgramBlock:
     family, variant = walk.family, walk.variant
     columns = walk.grid.columns(points)
-    specs = [family.spec(variant, *row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+    specs = _specs(walk, columns)
     texts = [family.program(spec) for spec in specs]
     digests = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
     return ProgramBlock(family, variant, columns, specs, texts, digests, positions, [PARSED] * len(texts))
+
+
+def _specs(walk: VariantWalk, columns: Sequence[NDArray[np.int64]]) -> list[Spec]:
+    return [walk.family.spec(walk.variant, *row) for row in zip(*(column.tolist() for column in columns), strict=True)]
 
 
 def _verified(text: str, verifier: Verifier) -> Proof | Failure:

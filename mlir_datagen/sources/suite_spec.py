@@ -45,6 +45,11 @@ class SuiteSpec:
     extract: ExtractSettings
 
     @property
+    def is_of_networks(self) -> bool:
+        """Whether its programs are networks, and not what is taken out of them."""
+        return bool(self.models) and self.extract.window is None
+
+    @property
     def split(self) -> str:
         """The name of its split."""
         return f"{SUITES}.{self.name}"

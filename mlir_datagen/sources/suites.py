@@ -31,7 +31,7 @@ def suite_programs(suite: SuiteSpec, convert: Convert) -> list[Program]:
     Raises:
         UserError: when one of its programs cannot be made, or they are not those that its digest says.
     """
-    programs = _listed(suite) if suite.programs else _of_networks(suite, convert)
+    programs = listed_programs(suite) if suite.programs else _of_networks(suite, convert)
     found = digest(programs)
     if suite.digest is not None and found != suite.digest:
         raise UserError(
@@ -45,13 +45,18 @@ def suite_programs(suite: SuiteSpec, convert: Convert) -> list[Program]:
 
 def digest(programs: Sequence[Program]) -> str:
     """Return the digest of the names and texts of programs, in order."""
-    state = hashlib.sha256()
-    for program in programs:
-        state.update(f"{program.name} {hashlib.sha256(program.text.encode()).hexdigest()}\n".encode())
-    return state.hexdigest()
+    digests = [hashlib.sha256(program.text.encode()).hexdigest() for program in programs]
+    return digest_of([program.name for program in programs], digests)
 
 
-def _listed(suite: SuiteSpec) -> list[Program]:
+def digest_of(names: Sequence[str], digests: Sequence[str]) -> str:
+    """Return the digest of the names and the texts' digests of programs, in order."""
+    lines = [f"{name} {sha256}\n" for name, sha256 in zip(names, digests, strict=True)]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def listed_programs(suite: SuiteSpec) -> list[Program]:
+    """Return the programs of a suite that lists specs, verified."""
     verifier = Verifier()
     programs = []
     for name, (op, fields) in suite.programs.items():

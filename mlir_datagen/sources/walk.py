@@ -12,6 +12,7 @@ from mlir_datagen.ops.family import OpFamily, Variant
 from mlir_datagen.sources.grid import Grid
 from mlir_datagen.sources.permutation import Permutation
 from mlir_datagen.sources.split import Splitter
+from mlir_datagen.sources.strata import OUTSIDE, WHOLE, Strata
 
 ENUMERATION_LIMIT = 10_000_000
 """Grids up to this many points are counted exactly."""
@@ -27,10 +28,11 @@ _FIRST_CHUNK = 1 << 10
 
 
 class Limits(NamedTuple):
-    """Upper bounds on a program; None is no bound."""
+    """Bounds on a program; None is no bound."""
 
     max_bytes: int | None
     max_flops: int | None
+    min_flops: int | None = None
 
 
 class Existing(NamedTuple):
@@ -44,47 +46,63 @@ class Existing(NamedTuple):
 
 
 class VariantWalk:
-    """The points of one variant that are admissible, in seeded order."""
+    """The points of one variant that are admissible, in seeded order, by split and stratum."""
 
     def __init__(
-        self, family: OpFamily, variant: Variant, grid: Grid, limits: Limits, splitter: Splitter, seed: int
+        self,
+        family: OpFamily,
+        variant: Variant,
+        grid: Grid,
+        limits: Limits,
+        splitter: Splitter,
+        seed: int,
+        strata: Strata = WHOLE,
     ) -> None:
         self.family, self.variant, self.grid = family, variant, grid
-        self._limits, self._splitter = limits, splitter
+        self._limits, self._splitter, self._strata = limits, splitter, strata
         self._order = Permutation(grid.size, seed, f"{family.name}/{variant.name}")
         self._position = 0
-        self._found: list[list[NDArray[np.int64]]] = [[] for _ in splitter.names]
-        self._lengths = [0] * len(splitter.names)
+        # A cell is a stratum of a split.
+        cells = len(splitter.names) * len(strata)
+        self._found: list[list[NDArray[np.int64]]] = [[] for _ in range(cells)]
+        self._lengths = [0] * cells
         self._counts = self._count() if grid.size <= ENUMERATION_LIMIT else None
 
-    def capacity(self, split: int) -> int:
-        """Return how many programs can be had for the split, unlimited while that is not known."""
-        return UNLIMITED if self._counts is None else self._counts[split]
+    def capacity(self, split: int, stratum: int) -> int:
+        """Return how many programs can be had for a stratum of the split, unlimited while that is not known."""
+        return UNLIMITED if self._counts is None else self._counts[self._cell(split, stratum)]
 
     def existing(self, split: int) -> Existing:
         """Return how many programs there are for the split, as far as that is known."""
         if self._counts is None:
             return Existing(self.grid.size, "at most")
         given_up = self.grid.size > ENUMERATION_LIMIT
-        return Existing(self._counts[split], "at least" if given_up else "exact")
+        cells = slice(self._cell(split, 0), self._cell(split + 1, 0))
+        return Existing(sum(self._counts[cells]), "at least" if given_up else "exact")
 
-    def find(self, split: int, wanted: int) -> bool:
-        """Walk on until the split has the wanted points; False when they are not found (`capacity` then tells)."""
+    def find(self, split: int, stratum: int, wanted: int) -> bool:
+        """Walk on until the stratum has the wanted points; False when they are not found (`capacity` then tells)."""
+        cell = self._cell(split, stratum)
         chunk = _FIRST_CHUNK
         end = self.grid.size if self.grid.size <= ENUMERATION_LIMIT else min(self.grid.size, WALK_LIMIT)
-        while self._lengths[split] < wanted and self._position < end:
+        while self._lengths[cell] < wanted and self._position < end:
             stop = min(self._position + chunk, end)
             self._keep(self._order(self._position, stop))
             self._position = stop
             chunk = min(4 * chunk, _CHUNK)
-        if self._lengths[split] >= wanted:
+        if self._lengths[cell] >= wanted:
             return True
+        # The walk is at its end, so that the other cells have no more than was found, either.
         self._counts = list(self._lengths)
         return False
 
-    def points(self, split: int, count: int) -> NDArray[np.int64]:
-        """Return the first `count` points of the split, which `find` has found."""
-        return np.concatenate([np.empty(0, np.int64), *self._found[split]])[:count]
+    def points(self, split: int, stratum: int, count: int) -> NDArray[np.int64]:
+        """Return the first `count` points of a stratum of the split, which `find` has found."""
+        return np.concatenate([np.empty(0, np.int64), *self._found[self._cell(split, stratum)]])[:count]
+
+    def _cell(self, split: Any, stratum: Any) -> Any:
+        """Return the cell of a stratum of a split, of numbers or of columns of them."""
+        return split * len(self._strata) + stratum
 
     def spec(self, points: NDArray[np.int64]) -> Any:
         """Return the spec of columns of the points."""
@@ -102,32 +120,34 @@ class VariantWalk:
         return None
 
     def _keep(self, points: NDArray[np.int64]) -> None:
-        points, splits = self._admissible(points)
-        for split in range(len(self._found)):
-            own = points[splits == split]
-            self._found[split].append(own)
-            self._lengths[split] += len(own)
+        points, cells = self._admissible(points)
+        for cell in range(len(self._found)):
+            own = points[cells == cell]
+            self._found[cell].append(own)
+            self._lengths[cell] += len(own)
 
     def _count(self) -> list[int]:
         counts = np.zeros(len(self._lengths), np.int64)
         for start in range(0, self.grid.size, _CHUNK):
             points = np.arange(start, min(start + _CHUNK, self.grid.size))
-            _, splits = self._admissible(points)
-            counts += np.bincount(splits, minlength=len(counts))
+            _, cells = self._admissible(points)
+            counts += np.bincount(cells, minlength=len(counts))
         return [int(count) for count in counts]
 
     def _admissible(self, points: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return those of the points that are programs within the limits, and the split of each."""
+        """Return those of the points that are programs within the limits and the strata, and the cell of each."""
         columns = self.grid.columns(points)
         # In floating point, so that a product beyond 64 bits is large instead of negative.
         spec = self.family.spec(self.variant, *(column.astype(float) for column in columns))
         admissible = np.ones(len(points), np.bool_)
         for constraint in self.family.constraints(spec):
             admissible &= constraint.holds
-        for cost, limit in (
-            (self.family.bytes_moved(spec), self._limits.max_bytes),
-            (self.family.flops(spec), self._limits.max_flops),
-        ):
+        bytes_moved, flops = self.family.bytes_moved(spec), self.family.flops(spec)
+        for cost, limit in ((bytes_moved, self._limits.max_bytes), (flops, self._limits.max_flops)):
             admissible &= cost <= (LARGEST_COST if limit is None else min(limit, LARGEST_COST))
+        admissible &= flops >= (self._limits.min_flops or 0)
+        strata = self._strata.of(self.family, spec, len(points))
+        admissible &= strata != OUTSIDE
         kept = self.family.spec(self.variant, *(column[admissible] for column in columns))
-        return points[admissible], self._splitter(self.family.name, kept)
+        splits = self._splitter(self.family.name, kept)
+        return points[admissible], self._cell(splits, strata[admissible])

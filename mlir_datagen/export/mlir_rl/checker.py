@@ -6,7 +6,6 @@ and that of *llm_action*, `train/` and `eval/` with `baselines.json`, which may 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import shlex
@@ -16,6 +15,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from mlir_datagen import foreign
+from mlir_datagen.dataset.writer import file_sha256
 from mlir_datagen.errors import UserError
 from mlir_datagen.export.mlir_rl.contract import NAME, NOTHING_TO_TILE, USUAL_NS, time_problem
 from mlir_datagen.export.mlir_rl.program_check import ProgramReport, check_programs
@@ -256,7 +257,7 @@ class _Check:
             return found
 
         try:
-            read = json.loads(path.read_bytes().decode(), object_pairs_hook=unique)
+            read = json.loads(foreign.read_text(path), object_pairs_hook=unique)
         except OSError as error:
             self._problem(path, f"it cannot be read: {error.strerror or error}")
             return {}
@@ -316,6 +317,6 @@ def _on_one_line(text: str) -> str:
 def _content(path: Path) -> object:
     """Return what tells files of the same bytes; the path itself when it cannot be read."""
     try:
-        return hashlib.sha256(path.read_bytes()).digest()
+        return file_sha256(path)
     except OSError:
         return path

@@ -162,6 +162,19 @@ def _operation_problems(facts: ModuleFacts) -> Iterator[str]:
     for operation in facts.linalg:
         for problem in _linalg_problems(operation):
             yield f"{operation.name} {problem}"
+        # Where there is no other operation, there is none to fuse it with.
+        if len(facts.linalg) > 1:
+            yield from (f"{operation.name} {problem}" for problem in _fusion_problems(operation))
+
+
+def _fusion_problems(operation: LinalgFacts) -> Iterator[str]:
+    for map_ in operation.maps[len(operation.maps) - operation.inits :]:
+        indices = map_.partition(" -> ")[2].strip("()")
+        if not all(re.fullmatch(r"d\d+", index) for index in indices.split(", ") if index):
+            yield (
+                f"writes a result at ({indices}), and the fusion step takes only a loop for each of its dimensions: it "
+                'raises "Unsupported producer store"'
+            )
 
 
 def _linalg_problems(operation: LinalgFacts) -> Iterator[str]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mlir_datagen.dataset.exported import ExportWriter
-from mlir_datagen.dataset.reader import Dataset, StoredProgram
-from mlir_datagen.errors import Rejection, UserError
-from mlir_datagen.export.base import Exporter, ExportInput
-from mlir_datagen.export.mlir_rl.contract import program_problems, time_problem
+from mlir_datagen.dataset.reader import StoredProgram
+from mlir_datagen.errors import UserError, listed
+from mlir_datagen.export.base import Account, Exporter, ExportInput
+from mlir_datagen.export.mlir_rl.candidates import TWICE, Candidate, Reason, candidates
 from mlir_datagen.export.mlir_rl.names import Names
 from mlir_datagen.export.mlir_rl.training import (
     BASELINES,
@@ -27,21 +28,11 @@ from mlir_datagen.export.mlir_rl.training import (
     readme,
     training_config,
 )
-from mlir_datagen.mlir.timed_main import TimedProgram, Timer
+from mlir_datagen.measuring import eager_job
+from mlir_datagen.proving.job import Failure, Measurement
 
 _TRAIN = "train"
 _EVAL = "eval"
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """A program of the dataset that is not exported."""
-
-    split: str
-    name: str
-    family: str
-    sha256: str
-    reasons: list[str]
 
 
 @dataclass
@@ -52,20 +43,22 @@ class _Progress:
         times: in nanoseconds, by split of MLIR-RL and name.
         programs: the programs of the dataset that each name is.
         texts: the name, by the exported text.
+        firsts: the first of those programs.
         left_out: the others.
     """
 
     times: dict[str, dict[str, int]] = field(default_factory=lambda: {_TRAIN: {}, _EVAL: {}})
-    programs: dict[str, list[dict[str, str]]] = field(default_factory=dict)
+    programs: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
-    left_out: list[LeftOut] = field(default_factory=list)
+    firsts: dict[str, StoredProgram] = field(default_factory=dict)
+    left_out: list[Candidate] = field(default_factory=list)
 
 
 class MlirRl(Exporter):
     """The unified format of MLIR-RL, and its *llm_action* variant beside it."""
 
     name = "mlir_rl"
-    version = 2
+    version = 3
 
     def check_folder(self, folder: Path) -> None:
         if shlex.quote(str(folder)) != str(folder):
@@ -76,85 +69,102 @@ class MlirRl(Exporter):
                 "<its folder>"
             )
 
-    def write(self, given: ExportInput, files: ExportWriter) -> None:
-        done = _Progress()
-        timer, names = Timer(), Names()
-        for program, label in _programs(given):
-            measurement = given.times.get((program.split, program.name))
-            # Their loaders want whole numbers.
-            nanoseconds = None if measurement is None else round(measurement.median_ns)
-            timed, reasons = _examine(timer, program, nanoseconds)
+    def write(self, given: ExportInput, files: ExportWriter) -> Account:
+        done, names = _Progress(), Names()
+        for candidate in candidates(given):
+            program, timed = candidate.program, candidate.timed
             split = _TRAIN if program.split in given.train else _EVAL
             if timed is not None and timed.text in done.texts:
                 name = done.texts[timed.text]
                 if name in done.times[split]:
-                    done.programs[name].append(_origin(program))
+                    done.programs[name].append(_origin(candidate))
                     continue
-                reasons.append(f"in this form it is the same program as {name}, which is to evaluate on")
-            if timed is None or nanoseconds is None or reasons:
-                done.left_out.append(LeftOut(program.split, program.name, program.family, program.sha256, reasons))
+                what = f"in this form it is the same program as {name}, which is to evaluate on"
+                candidate.reasons.append(Reason(TWICE, what))
+            if timed is None or candidate.nanoseconds is None or candidate.reasons:
+                done.left_out.append(candidate)
                 continue
-            name = names.give(label, program.sha256, timed.facts.linalg[0] if timed.is_single else None)
+            name = names.give(candidate.label, program.sha256, timed.facts.linalg[0] if timed.is_single else None)
             done.texts[timed.text] = name
-            done.times[split][name] = nanoseconds
-            done.programs[name] = [_origin(program)]
+            done.times[split][name] = candidate.nanoseconds
+            done.programs[name] = [_origin(candidate)]
+            done.firsts[name] = program
             files.add(f"{CODE_FILES}/{name}.mlir", timed.text)
             files.add(f"{LLM_ACTION}/{split}/{name}.mlir", timed.text)
-        _refuse_nothing(given.dataset, done)
-        _describe(given, done, files)
+        _refuse_nothing(given, done)
+        torch, notes = _torch_times(given, done)
+        account = Account(sum(map(len, done.programs.values())), _counts(done), notes)
+        _describe(given, done, torch, account, files)
+        return account
 
 
-def _origin(program: StoredProgram) -> dict[str, str]:
-    return {"split": program.split, "name": program.name, "sha256": program.sha256}
+def _origin(candidate: Candidate) -> dict[str, Any]:
+    program, timed = candidate.program, candidate.timed
+    origin: dict[str, Any] = {"split": program.split, "name": program.name, "sha256": program.sha256}
+    return {**origin, "rewritten": timed.rewritten} if timed is not None and timed.rewritten else origin
 
 
-def _programs(given: ExportInput) -> Iterator[tuple[StoredProgram, str]]:
-    """Yield each program, and the words that its name begins with when it has no better one.
-
-    Those to evaluate on come first: they stay whole, and what is the same in this form is not trained on.
-    """
-    for to_train in (False, True):
-        for split, table in given.dataset.tables():
-            if (split in given.train) != to_train:
-                continue
-            for row in table.to_pylist():
-                program = given.dataset.program(split, row)
-                yield program, "_".join(dict.fromkeys(filter(None, (program.family, row.get("kind")))))
-
-
-def _examine(timer: Timer, program: StoredProgram, nanoseconds: int | None) -> tuple[TimedProgram | None, list[str]]:
-    """Return a program in its timed form, if it has one, and why it cannot be exported."""
-    reasons = []
-    if nanoseconds is None:
-        reasons.append("it has no measured time: measuring it failed")
-    elif problem := time_problem(nanoseconds):
-        reasons.append(problem)
-    try:
-        timed = timer.timed(program.text)
-    except Rejection as rejection:
-        return None, [*reasons, rejection.reason]
-    return timed, [*reasons, *program_problems(timed.facts)]
-
-
-def _refuse_nothing(dataset: Dataset, done: _Progress) -> None:
+def _refuse_nothing(given: ExportInput, done: _Progress) -> None:
     if done.programs:
         return
-    first = f" The first, {done.left_out[0].name}: {done.left_out[0].reasons[0]}." if done.left_out else ""
+    folder, left_out = given.dataset.folder, done.left_out
+    first = f" The first, {left_out[0].program.name}: {left_out[0].reasons[0].text}." if left_out else ""
+    times = [candidate.nanoseconds for candidate in left_out if candidate.nanoseconds is not None]
+    range_ = f" Their times are {min(times)} to {max(times)} ns." if times else ""
     raise UserError(
-        f"None of the {len(done.left_out)} programs of {dataset.folder} is one that MLIR-RL reads.{first} Generate a "
-        "dataset with others."
+        f"None of the {len(left_out)} programs of {folder} can be exported: {_listed_counts(done)}.{first}{range_} "
+        "Generate a dataset with others, or change the bounds on their times: --min-ns and --max-ns of "
+        "scripts/export.py, export.min_ns and export.max_ns of scripts/generate.py."
     )
 
 
-def _describe(given: ExportInput, done: _Progress, files: ExportWriter) -> None:
+def _counts(done: _Progress) -> dict[str, int]:
+    """Return how many programs are left out for which reason; one that has several counts for the first."""
+    return dict(Counter(candidate.reasons[0].what for candidate in done.left_out))
+
+
+def _listed_counts(done: _Progress) -> str:
+    return listed(f"{count} {what}" for what, count in _counts(done).items())
+
+
+def _torch_times(given: ExportInput, done: _Progress) -> tuple[dict[str, float], list[str]]:
+    """Return PyTorch's times of programs, in milliseconds by name, and what is to be said of those that failed."""
+    if given.measure is None or not given.torch:
+        return {}, []
+    jobs = {name: job for name, program in done.firsts.items() if (job := eager_job(program)) is not None}
+    outcomes = dict(zip(jobs, given.measure(list(jobs.values())) if jobs else [], strict=True))
+    failed = [f"{name} ({outcome.reason})" for name, outcome in outcomes.items() if isinstance(outcome, Failure)]
+    times = {name: outcome.median_ns / 1e6 for name, outcome in outcomes.items() if isinstance(outcome, Measurement)}
+    if not failed:
+        return times, []
+    return times, [f"PyTorch's time of {len(failed)} could not be measured; the first: {failed[0]}."]
+
+
+def _describe(
+    given: ExportInput, done: _Progress, torch: Mapping[str, float], account: Account, files: ExportWriter
+) -> None:
     files.add_json(TRAIN_TIMES, done.times[_TRAIN])
     files.add_json(EVAL_TIMES, done.times[_EVAL])
-    baselines: dict[str, Any] = {
-        split: {name: {"mlir": nanoseconds / 1e6} for name, nanoseconds in times.items()}
+    baselines = {
+        split: {
+            name: {"mlir": nanoseconds / 1e6, **({"torch": torch[name]} if name in torch else {})}
+            for name, nanoseconds in times.items()
+        }
         for split, times in done.times.items()
     }
     files.add_json(f"{LLM_ACTION}/{BASELINES}", baselines)
     files.add_json(PROGRAMS, done.programs)
-    files.add_json(LEFT_OUT, [asdict(one) for one in done.left_out])
+    files.add_json(LEFT_OUT, [_left_out(candidate) for candidate in done.left_out])
     files.add_json(CONFIG, training_config(given.folder))
-    files.add(README, readme(given.folder, done.times, len(done.left_out), sorted(given.train)))
+    files.add(README, readme(given.folder, done.times, account, sorted(given.train), len(torch)))
+
+
+def _left_out(candidate: Candidate) -> dict[str, Any]:
+    program = candidate.program
+    return {
+        "split": program.split,
+        "name": program.name,
+        "family": program.family,
+        "sha256": program.sha256,
+        "reasons": [reason.text for reason in candidate.reasons],
+    }

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from mlir_datagen import foreign
 from mlir_datagen.errors import Rejection
 from mlir_datagen.export.mlir_rl.contract import can_be_tiled, program_problems, tag_problem
+from mlir_datagen.mlir.bounds import nesting_problem
 from mlir_datagen.mlir.mlir_rl_lowering import examine
 from mlir_datagen.proving.fork_server import SERVER
 from mlir_datagen.proving.pool import Pool
@@ -54,13 +56,15 @@ def _failed(_: Path, reason: str) -> ProgramReport:
 def check_program(path: Path, mlir_opt: str | None) -> ProgramReport:
     """Check a file in this process, which may crash."""
     try:
-        text = path.read_bytes().decode()
+        text = foreign.read_text(path, foreign.LARGEST_PROGRAM)
     except OSError as error:
         return ProgramReport([f"it cannot be read: {error.strerror or error}"])
     except UnicodeDecodeError as error:
         return ProgramReport([f"it is not text in UTF-8: {error.reason} at byte {error.start}"])
     if "\0" in text:
         return ProgramReport(["it is not text: it has a zero byte"])
+    if problem := nesting_problem(text):
+        return ProgramReport([f"it is not given to MLIR: {problem}"])
     try:
         facts, lowering, translation = examine(text, mlir_opt)
     except Rejection as rejection:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tabulate import tabulate
 
 from mlir_datagen.errors import listed
-from mlir_datagen.export.mlir_rl.contract import MAX_LOOPS, MAX_RANK, USUAL_NS
+from mlir_datagen.export.base import Account
+from mlir_datagen.export.mlir_rl.contract import MAX_LOOPS, MAX_RANK
 
 CODE_FILES = "code_files"
 TRAIN_TIMES = "execution_times_train.json"
@@ -20,6 +22,8 @@ LLM_ACTION = "llm_action"
 BASELINES = "baselines.json"
 LEFT_OUT = "left_out.json"
 PROGRAMS = "programs.json"
+
+_DECADES = ("under 10 µs", "10 to 100 µs", "0.1 to 1 ms", "1 to 10 ms", "10 to 100 ms", "0.1 to 1 s", "over 1 s")
 
 _SETTINGS: dict[str, Any] = {
     # Every key that the config class of the released artifact (MLIR-RL-artifact) and of the active fork requires; both
@@ -71,31 +75,31 @@ def training_config(folder: Path) -> dict[str, Any]:
     }
 
 
-def readme(folder: Path, times: Mapping[str, Mapping[str, int]], left_out: int, train: Sequence[str]) -> str:
+def readme(
+    folder: Path, times: Mapping[str, Mapping[str, int]], account: Account, train: Sequence[str], with_torch: int
+) -> str:
     """Return the README of an export.
 
     Args:
         folder: where the export will be, as an absolute path.
         times: the times in nanoseconds by split (`train`, `eval`) and name.
-        left_out: how many programs of the dataset are not in it.
+        account: what became of the programs of the dataset.
         train: the dataset's splits to train on.
+        with_torch: how many programs have a time of PyTorch, too.
     """
     trained = listed(f"the split `{split}`" for split in train) if train else "nothing"
     dataset_name = folder.parent.name
-    low, high = USUAL_NS
-    rows = [
-        [split, len(of), sum(time < low for time in of.values()), sum(time > high for time in of.values())]
-        for split, of in times.items()
-    ]
-    counts = tabulate(rows, headers=["split", "programs", "under 10 µs", "over 1 s"], tablefmt="github")
+    rows = [[split, len(of), *_by_decade(of.values())] for split, of in times.items()]
+    counts = tabulate(rows, headers=["split", "programs", *_DECADES], tablefmt="github")
     return f"""# {dataset_name} for MLIR-RL
 
 The programs of the dataset {dataset_name} in the form that MLIR-RL loads, with their measured times.
 
 {counts}
 
-Times under 10 µs are mostly noise, and times over 1 s make training slow; nothing breaks on either.
-{left_out} programs of the dataset are outside what MLIR-RL reads; `{LEFT_OUT}` lists each with the reasons.
+Times under 10 µs are mostly the clock's own, and times over 1 s make training slow; nothing breaks on either.
+{account}
+`{LEFT_OUT}` lists each program that was left out, with the reasons.
 
 ## Train
 
@@ -110,11 +114,13 @@ The paths in `{CONFIG}` are absolute. When the dataset has moved, export it agai
 - `{TRAIN_TIMES}`, `{EVAL_TIMES}`: name and time in whole nanoseconds: the medians of the dataset's
   measurements. The first has what is to be trained on ({trained}), the second all the rest
 - `{LLM_ACTION}/{{train,eval}}/<name>.mlir`, `{LLM_ACTION}/{BASELINES}`: the same programs, and the times in
-  milliseconds (`mlir`). There is no time of PyTorch (`torch`): their loader measures the programs that lack one
+  milliseconds (`mlir`). {with_torch} programs have PyTorch's time as well (`torch`): what they compute, called eagerly
+  in their own precision on one thread, measured as they are. What was taken out of networks has no counterpart
 - `{CONFIG}`: the config of a training run. `benchmarks_folder_path`, `json_file` and `eval_json_file` are the paths;
   `max_num_loops`, `max_num_load_store_dim` and `max_num_stores_loads` are the limits; all other keys have the values of
   MLIR-RL-artifact's `config/example.json`, but `tags`
-- `{PROGRAMS}`: which programs of the dataset each name is: two suites may share one
+- `{PROGRAMS}`: which programs of the dataset each name is: two suites may share one. What was rewritten of it, so
+  that MLIR-RL reads it, is said there; its time is that of the rewritten program
 - `{LEFT_OUT}`: the programs of the dataset that are not here, and why
 
 ## Programs
@@ -124,6 +130,12 @@ elapsed nanoseconds. In a program of a single operation what its results are wri
 window of a pooling, and the operation has `tag = "operation_0"`. The dataset's program fills it first, within its
 measured time; here it is not filled. In all others everything is as in the dataset, and is timed.
 """
+
+
+def _by_decade(times: Iterable[int]) -> list[int]:
+    """Return how many times, in nanoseconds, are in each of `_DECADES`."""
+    decades = Counter(min(max(len(str(time)) - 4, 0), len(_DECADES) - 1) for time in times)
+    return [decades[place] for place in range(len(_DECADES))]
 
 
 def _how_to_train(folder: Path) -> str:

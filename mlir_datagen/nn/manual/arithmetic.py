@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from mlir_datagen.errors import UserError
@@ -100,6 +101,11 @@ def _integer_power(builder: NetworkBuilder, result: TensorType, base: Operand, e
         raise UserError(
             "powers of integers whose exponents are a tensor are not converted; make the base a float, as in 2.0 ** x"
         )
+    if exponent < 0:
+        raise UserError(
+            f"PyTorch does not raise integers to negative powers such as {exponent}; make the base a float, as with "
+            "x.float()"
+        )
     power, factor, left = None, base, int(exponent)
     while left:
         if left % 2:
@@ -124,6 +130,22 @@ def _masked_fill(builder: NetworkBuilder, result: TensorType, value: Value, mask
 def _is_nan(builder: NetworkBuilder, result: TensorType, value: Value) -> Value:
     value = builder.cast(value, value.type.dtype if is_float(value.type.dtype) else "f32")
     return builder.compare("ne", value, value)
+
+
+def _is_infinite(builder: NetworkBuilder, result: TensorType, value: Value) -> Value:
+    if not is_float(value.type.dtype):
+        return builder.full(0, result)
+    size = blocks.elementwise(builder, "abs", value)
+    return builder.compare("eq", size, builder.full(math.inf, size.type))
+
+
+def _sign(builder: NetworkBuilder, result: TensorType, value: Value) -> Value:
+    """Emit 1 above zero less 1 below it; of what is not a number, PyTorch gives 0 too."""
+    if result.dtype == "i1":
+        return value
+    zero = builder.full(0, value.type)
+    above, below = (builder.cast(builder.compare(kind, value, zero), result.dtype) for kind in ("gt", "lt"))
+    return blocks.elementwise(builder, "sub", above, below)
 
 
 def _converted(builder: NetworkBuilder, result: TensorType, value: Value, *_: Any, **__: Any) -> Value:
@@ -166,6 +188,8 @@ HANDLERS: dict[str, Handler] = {
     "aten.pow.Tensor_Tensor": _power,
     "aten.pow.Scalar": _power,
     "aten.isnan.default": _is_nan,
+    "aten.isinf.default": _is_infinite,
+    "aten.sign.default": _sign,
     "aten.where.self": _where,
     "aten.where.ScalarOther": _where,
     "aten.where.ScalarSelf": _where,

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from mlir_datagen.errors import UserError
 from mlir_datagen.mlir.builder import Value
 from mlir_datagen.mlir.network_builder import NetworkBuilder
+from mlir_datagen.mlir.types import TensorType
 from mlir_datagen.nn.manual.calling import Callee, called
 from mlir_datagen.nn.manual.errors import UnknownOperatorError, module_path, place, source_line, unknown_operators
-from mlir_datagen.nn.manual.graph import GETITEM, decomposed, held_tensors, needed_nodes
+from mlir_datagen.nn.manual.graph import GETITEM, decomposed, held_tensors, needed_nodes, returned_nodes
 from mlir_datagen.nn.manual.layers import LayerNodes, exported_with_copies, layers_with_handlers, refuse_other_results
 from mlir_datagen.nn.manual.registry import BUILT_IN, LayerCall, operator_handler
 from mlir_datagen.nn.manual.tensors import tensor_type, types_of
@@ -69,7 +70,7 @@ class _Conversion:
         self._program = decomposed(with_copies)
         self._held = held_tensors(self._program)
         graph = self._program.graph
-        results = list(graph.output_node().args[0])
+        results = returned_nodes(self._program, module)
         own = len(results) - len(are_inputs)
         self._layers = layers_with_handlers(module, graph, results[own:], are_inputs)
         self._outputs = [node for node in results[:own] if hasattr(node, "all_input_nodes")]
@@ -138,19 +139,30 @@ class _Conversion:
 
     def _emitted(self, node: Any) -> Any:
         """Return the value of a node, or the values of one with several results."""
-        arguments = self._value_of(node.args)
         if str(node.target) == GETITEM:
-            source, index = arguments
+            source, index = self._value_of(node.args)
             if source[index] is None:
                 raise UserError(f"The {_operator(node.args[0])} is converted without its result number {index}.")
             return source[index]
+        types = types_of(node.meta["val"])
+        if (empty := self._without_elements(types)) is not None:
+            return empty
+        arguments = self._value_of(node.args)
         name = str(node.target)
         handler = operator_handler(name)
         assert handler is not None
         callee = Callee(handler, _operator(node), _ARGUMENTS_OF_OPERATORS, handler is not BUILT_IN.get(name))
         settings = {name: self._value_of(value) for name, value in node.kwargs.items() if name not in _ABOUT_PLACE}
-        types = types_of(node.meta["val"])
         return called(callee, types, (self._builder, types, *arguments), settings)
+
+    def _without_elements(self, types: Any) -> Any:
+        """Return the value or values of an operator whose results have no elements, which takes no work; else None."""
+        if isinstance(types, TensorType):
+            return self._builder.empty(types) if 0 in types.shape else None
+        if not isinstance(types, tuple) or not types:
+            return None
+        values = tuple(self._without_elements(type_) for type_ in types)
+        return None if None in values else values
 
     def _emit_layer(self, layer: LayerNodes) -> None:
         inside = set(layer.nodes)

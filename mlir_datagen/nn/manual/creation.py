@@ -9,6 +9,7 @@ from mlir_datagen.mlir.builder import Value
 from mlir_datagen.mlir.network_builder import NetworkBuilder
 from mlir_datagen.mlir.types import TensorType
 from mlir_datagen.nn.manual.operands import Handler
+from mlir_datagen.ops import blocks
 
 
 def _filled(number: float) -> Callable[..., Value]:
@@ -22,6 +23,10 @@ def _full(builder: NetworkBuilder, result: TensorType, _: Any, number: float) ->
     return builder.full(number, result)
 
 
+def _new_full(builder: NetworkBuilder, result: TensorType, _: Any, __: Any, number: float) -> Value:
+    return builder.full(number, result)
+
+
 def _scalar(builder: NetworkBuilder, result: TensorType, number: float) -> Value:
     return builder.full(number, result)
 
@@ -29,7 +34,7 @@ def _scalar(builder: NetworkBuilder, result: TensorType, number: float) -> Value
 def _arange(builder: NetworkBuilder, result: TensorType, *bounds: float) -> Value:
     start = bounds[0] if len(bounds) > 1 else 0
     step = bounds[2] if len(bounds) > 2 else 1
-    return builder.iota(result.shape[0], result.dtype, start, step)
+    return blocks.steps(builder, result.shape[0], result.dtype, start, step)
 
 
 HANDLERS: dict[str, Handler] = {
@@ -39,7 +44,7 @@ HANDLERS: dict[str, Handler] = {
     "aten.new_empty.default": _filled(0),
     "aten.full.default": _full,
     "aten.full_like.default": _full,
-    "aten.new_full.default": _full,
+    "aten.new_full.default": _new_full,
     "aten.fill.Scalar": _full,
     "aten.scalar_tensor.default": _scalar,
     "aten.arange.default": _arange,

@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mlir_datagen.errors import UserError
 from mlir_datagen.nn.manual.layers import LayerNodes
 from mlir_datagen.nn.manual.registry import operator_handler
 
@@ -17,18 +16,32 @@ GETITEM = "<built-in function getitem>"
 
 
 def decomposed(exported: torch.export.ExportedProgram) -> torch.export.ExportedProgram:
-    """Return the program without in-place operators, and with PyTorch's decompositions of what has no handler."""
-    from torch.export import default_decompositions
+    """Return the program without in-place operators, and with what has no handler taken apart where that is possible.
 
-    table = {
-        operator: decomposition
-        for operator, decomposition in default_decompositions().items()
-        if operator_handler(str(operator)) is None
-    }
+    Raises:
+        UserError: when PyTorch refuses an operator with these arguments, or the network changes a tensor that is
+            neither an input nor a parameter nor a buffer.
+        MemoryError: when there is not enough memory.
+    """
+    from mlir_datagen.nn.rewriting import decomposed_by
+
     with warnings.catch_warnings():
         # PyTorch uses parts of itself that it has deprecated.
         warnings.filterwarnings("ignore", category=FutureWarning, module="copyreg|torch")
-        return exported.run_decompositions(table)
+        return decomposed_by(exported, decompositions())
+
+
+def decompositions() -> dict[Any, Any]:
+    """Return what operators without a handler are taken apart by: PyTorch's own decompositions, and ours."""
+    from torch.export import default_decompositions
+
+    from mlir_datagen.nn.decompositions import DECOMPOSITIONS
+
+    return {
+        operator: decomposition
+        for operator, decomposition in {**default_decompositions(), **DECOMPOSITIONS}.items()
+        if operator_handler(str(operator)) is None
+    }
 
 
 def needed_nodes(graph: torch.fx.Graph, outputs: Sequence[Any], layers: Mapping[Any, LayerNodes]) -> list[Any]:
@@ -51,20 +64,26 @@ def needed_nodes(graph: torch.fx.Graph, outputs: Sequence[Any], layers: Mapping[
 
 
 def held_tensors(program: torch.export.ExportedProgram) -> dict[str, str]:
-    """Return the names of parameters, buffers and constants by the placeholders that stand for them.
-
-    Raises:
-        UserError: when the network changes a buffer or an input of its own, which a function on tensors cannot.
-    """
+    """Return the names of parameters, buffers and constants by the placeholders that stand for them."""
     signature = program.graph_signature
-    changed = [*signature.buffers_to_mutate.values(), *signature.user_inputs_to_mutate.values()]
-    if changed:
-        raise UserError(
-            f'The network changes "{changed[0]}" in its forward method, which a function on tensors cannot. Put it '
-            "into evaluation mode with model.eval(), and turn caches off."
-        )
     return {
         **signature.inputs_to_parameters,
         **signature.inputs_to_buffers,
         **signature.inputs_to_lifted_tensor_constants,
     }
+
+
+def returned_nodes(program: torch.export.ExportedProgram, module: torch.nn.Module) -> list[Any]:
+    """Return what the forward method returns, without the inputs that it changes in place, which come before.
+
+    Raises:
+        UserError: when the network changes a parameter or a buffer, which a function on tensors cannot.
+    """
+    from mlir_datagen.nn.changes import change_refused, changed_state
+
+    inputs = set(program.graph_signature.user_inputs)
+    changed = changed_state(program)
+    for name in changed:
+        if name not in inputs:
+            raise change_refused(module, name)
+    return list(program.graph.output_node().args[0])[len(changed) :]

@@ -12,6 +12,7 @@ from mlir_datagen.mlir.builder import Value
 from mlir_datagen.mlir.network_builder import Coordinate, NetworkBuilder
 from mlir_datagen.mlir.types import TensorType
 from mlir_datagen.nn.manual.operands import Handler
+from mlir_datagen.ops import blocks
 
 
 def _embedding(builder: NetworkBuilder, result: TensorType, table: Value, indices: Value, *_: Any, **__: Any) -> Value:
@@ -39,7 +40,7 @@ def _flip(builder: NetworkBuilder, result: TensorType, value: Value, dims: Seque
     coordinates = [Coordinate(None, (axis,)) for axis in range(len(result.shape))]
     for dim in dims:
         axis, extent = dim % len(result.shape), result.shape[dim]
-        coordinates[axis] = Coordinate(builder.iota(extent, start=extent - 1, step=-1), (axis,))
+        coordinates[axis] = Coordinate(blocks.steps(builder, extent, start=extent - 1, step=-1), (axis,))
     return builder.gather(value, coordinates, result.shape)
 
 

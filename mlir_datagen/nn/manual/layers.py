@@ -73,19 +73,21 @@ def exported_with_copies(
 @contextmanager
 def _copying(module: torch.nn.Module, paths: Sequence[str], copies: list[_Copy]) -> Iterator[None]:
     """Hook the layers for as long as the context lasts; the export calls the network more than once."""
+    from mlir_datagen.nn.results import tensors_of
+
     handles = [module.register_forward_pre_hook(lambda *_: copies.clear())]
 
     def before(layer: torch.nn.Module, arguments: Any, keywords: Any) -> None:
-        copies.extend(_Copy(each.clone(), True) for each in _tensors(_in_order(layer, arguments, keywords)))
+        copies.extend(_Copy(each.clone(), True) for each in tensors_of(_in_order(layer, arguments, keywords)))
 
     def after(layer: torch.nn.Module, arguments: Any, returned: Any) -> None:
-        copies.extend(_Copy(each.clone(), False) for each in _tensors(returned))
+        copies.extend(_Copy(each.clone(), False) for each in tensors_of(returned))
 
     for path in paths:
         layer = module.get_submodule(path)
         handles.append(layer.register_forward_pre_hook(before, with_kwargs=True))
         handles.append(layer.register_forward_hook(after))
-    handles.append(module.register_forward_hook(lambda _, __, own: (own, [copy.tensor for copy in copies])))
+    handles.append(module.register_forward_hook(lambda _, __, own: (tensors_of(own), [one.tensor for one in copies])))
     try:
         yield
     finally:
@@ -97,12 +99,6 @@ def _in_order(layer: torch.nn.Module, arguments: Sequence[Any], keywords: Mappin
     """Return a call's arguments in the order in which the forward method names them."""
     bound = inspect.signature(layer.forward).bind(*arguments, **keywords)
     return list(bound.arguments.values())
-
-
-def _tensors(nested: Any) -> list[Any]:
-    import torch
-
-    return [leaf for leaf in torch.utils._pytree.tree_leaves(nested) if isinstance(leaf, torch.Tensor)]
 
 
 def layers_with_handlers(

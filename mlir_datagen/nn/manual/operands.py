@@ -12,6 +12,8 @@ from mlir_datagen.mlir.types import TensorType
 from mlir_datagen.ops.blocks.elementwise import Number, broadcast_together
 
 Operand = Value | Number
+_NUMBERS = {bool: "i1", int: "i64", float: "f32"}
+"""What PyTorch takes a number of Python to be."""
 Handler = Callable[..., Any]
 """Emits an operator; see `registry`."""
 
@@ -23,14 +25,32 @@ def converted(builder: NetworkBuilder, result: TensorType, *operands: Operand) -
 
 def same_type(builder: NetworkBuilder, *operands: Operand) -> tuple[Value, ...]:
     """Return the operands with one shape and the element type that PyTorch promotes them to."""
-    dtypes = [operand.type.dtype for operand in operands if isinstance(operand, Value)]
-    if any(isinstance(operand, float) for operand in operands) and not is_float(promoted(dtypes)):
-        dtypes.append("f32")
-    elif any(type(operand) is int for operand in operands) and promoted(dtypes) == "i1":
-        dtypes.append("i64")
-    dtype = promoted(dtypes)
+    dtype = common_type(*operands)
     values = [builder.cast(operand, dtype) if isinstance(operand, Value) else operand for operand in operands]
     return broadcast_together(builder, *values)
+
+
+def common_type(*operands: Operand) -> str:
+    """Return the element type that PyTorch promotes operands to, of which one is a value.
+
+    Tensors with dimensions come before those without, and these before numbers: what comes later counts only where it
+    is of a higher category (floats, then integers, then truth values). It is `torch.result_type`.
+    """
+    ranked = [[], [], []]  # type: list[list[str]]
+    for operand in operands:
+        if isinstance(operand, Value):
+            ranked[0 if operand.type.shape else 1].append(operand.type.dtype)
+        else:
+            ranked[2].append(_NUMBERS[type(operand)])
+    found, *others = [promoted(dtypes) for dtypes in ranked if dtypes]
+    for other in others:
+        if _category(other) > _category(found):
+            found = promoted([found, other])
+    return found
+
+
+def _category(dtype: str) -> int:
+    return 2 if is_float(dtype) else int(dtype != "i1")
 
 
 def axes_of(value: Value, dim: int | Sequence[int] | None) -> list[int]:

@@ -51,8 +51,8 @@ def _attention(
     may_hide_all = attn_mask is not None
     if is_causal:
         rows, columns = query.type.shape[-2], key.type.shape[-2]
-        steps = builder.broadcast(builder.reshape(builder.iota(rows), (rows, 1)), (rows, columns))
-        attn_mask = builder.compare("le", builder.broadcast(builder.iota(columns), (rows, columns)), steps)
+        lines = builder.broadcast(builder.reshape(blocks.steps(builder, rows), (rows, 1)), (rows, columns))
+        attn_mask = builder.compare("le", builder.broadcast(blocks.steps(builder, columns), (rows, columns)), lines)
     return blocks.attention(builder, query, key, value, attn_mask, scale, may_hide_all=may_hide_all)
 
 

@@ -133,6 +133,8 @@ def _group_norm(
 
 
 def _any(builder: NetworkBuilder, result: TensorType, value: Value, dim: Axes = None, keepdim: bool = False) -> Value:
+    if 0 in value.type.shape:
+        return builder.full(0, result)
     number = builder.cast(builder.cast(value, "i1"), "i8")
     return builder.cast(builder.reduce("max", number, axes_of(value, dim), keepdim), "i1")
 
@@ -157,7 +159,7 @@ def _position(kind: str) -> Callable[..., Value]:
         if is_float(value.type.dtype):
             found = builder.map("arith.ori", found, builder.compare("ne", value, value))
         alongside = [extent if each == axis else 1 for each, extent in enumerate(shape)]
-        positions = builder.broadcast(builder.reshape(builder.iota(shape[axis]), alongside), shape)
+        positions = builder.broadcast(builder.reshape(blocks.steps(builder, shape[axis]), alongside), shape)
         beyond = builder.full(shape[axis], positions.type)
         candidates = builder.structured("linalg.select", (found, positions, beyond), builder.empty(positions.type))
         return builder.reshape(builder.reduce("min", candidates, [axis]), result.shape)

@@ -7,7 +7,7 @@ from typing import Any
 from mlir_datagen.errors import UserError, listed
 from mlir_datagen.mlir.types import TensorType, tensor
 
-_ELEMENT_TYPES = {
+ELEMENT_TYPES = {
     "torch.bool": "i1",
     "torch.int8": "i8",
     "torch.int16": "i16",
@@ -24,10 +24,10 @@ def tensor_type(held: Any) -> TensorType:
     Raises:
         UserError: when its dtype has no counterpart here, or its shape is not static.
     """
-    dtype = _ELEMENT_TYPES.get(str(held.dtype))
+    dtype = ELEMENT_TYPES.get(str(held.dtype))
     if dtype is None:
         raise UserError(
-            f"The network has a tensor of {held.dtype}; the manual converter knows {listed(_ELEMENT_TYPES)}. "
+            f"The network has a tensor of {held.dtype}; the manual converter knows {listed(ELEMENT_TYPES)}. "
             "Convert it first, as with model.float()."
         )
     if not all(isinstance(extent, int) for extent in held.shape):

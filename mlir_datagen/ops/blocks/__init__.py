@@ -6,7 +6,7 @@ Where a family has the operation, its `emit` is what they use.
 from __future__ import annotations
 
 from mlir_datagen.ops.blocks.contractions import attention, convolution, linear, matmul
-from mlir_datagen.ops.blocks.elementwise import clamp, elementwise, gelu, relu, sigmoid
+from mlir_datagen.ops.blocks.elementwise import clamp, elementwise, gelu, relu, sigmoid, steps
 from mlir_datagen.ops.blocks.normalization import (
     log_softmax,
     mean,
@@ -37,5 +37,6 @@ __all__ = [
     "sigmoid",
     "softmax",
     "softmax_or_zero",
+    "steps",
     "variance",
 ]

@@ -7,12 +7,15 @@ import math
 import numpy as np
 
 from mlir_datagen.mlir.builder import Value
+from mlir_datagen.mlir.element_types import is_float
 from mlir_datagen.mlir.network_builder import NetworkBuilder
 from mlir_datagen.mlir.types import tensor
 from mlir_datagen.ops.elementwise import Elementwise, ElementwiseSpec
 
 Number = float | int | bool
 
+_LONGEST_CONSTANT = 4096
+"""Numbers that are written out; where there are more, they are computed in the program."""
 _FAMILY = Elementwise()
 _OF_TRUTH_VALUES = {"max": "arith.ori", "min": "arith.andi"}
 """Operations whose named form would take i1 as signed, so that true were less than false."""
@@ -45,6 +48,23 @@ def broadcast_together(builder: NetworkBuilder, *operands: Value | Number) -> tu
         builder.broadcast(operand, shape) if isinstance(operand, Value) else builder.full(operand, filled)
         for operand in operands
     )
+
+
+def steps(builder: NetworkBuilder, length: int, dtype: str = "i64", start: Number = 0, step: Number = 1) -> Value:
+    """Emit start, start + step, … in one dimension: a constant, or computed where that would be a long text."""
+    if length <= _LONGEST_CONSTANT:
+        return builder.iota(length, dtype, start, step)
+    # Computed in the widest type of its kind, and rounded once, as PyTorch does.
+    wide = "f64" if is_float(dtype) else "i64"
+    rows = -(-length // _LONGEST_CONSTANT)
+    firsts = builder.reshape(steps(builder, rows, wide, 0, _LONGEST_CONSTANT), (rows, 1))
+    square = elementwise(builder, "add", firsts, builder.iota(_LONGEST_CONSTANT, wide))
+    numbers = builder.slice(builder.reshape(square, (rows * _LONGEST_CONSTANT,)), [0], [length])
+    if step != 1:
+        numbers = elementwise(builder, "mul", numbers, step)
+    if start != 0:
+        numbers = elementwise(builder, "add", numbers, start)
+    return builder.cast(numbers, dtype)
 
 
 def relu(builder: NetworkBuilder, value: Value) -> Value:

@@ -21,7 +21,7 @@ def variance(builder: NetworkBuilder, value: Value, axes: Sequence[int], correct
     """Emit the sum of squared distances from the mean, divided by their number less the correction."""
     distance = elementwise(builder, "sub", value, mean(builder, value, axes, keep=True))
     total = builder.reduce("sum", elementwise(builder, "square", distance), axes)
-    spread = elementwise(builder, "div", total, _count(value, axes) - correction)
+    spread = elementwise(builder, "div", total, max(_count(value, axes) - correction, 0))
     return _with_axes(builder, spread, value, axes) if keep else spread
 
 

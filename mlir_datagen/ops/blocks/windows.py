@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from mlir_datagen.errors import UserError
 from mlir_datagen.mlir.builder import Value
 from mlir_datagen.mlir.element_types import dense
 from mlir_datagen.mlir.network_builder import NetworkBuilder
@@ -15,6 +16,8 @@ from mlir_datagen.ops.family import dilated
 from mlir_datagen.ops.pooling import Pooling
 
 Pair = tuple[int, int]
+_LONGEST_CONSTANT = 1 << 20
+"""Numbers that averages may take in the text, which is then some 20 MB long."""
 
 
 def max_pool(
@@ -55,6 +58,7 @@ def average_pool(
     counts = _elements_under_windows(image.type.shape[2:], kernel, stride, padding, positions, counts_padding)
     if all(count == window for row in counts for count in row):
         return average
+    _refuse_long_constants(math.prod(positions))
     factors = [[window / count for count in row] for row in counts]
     dtype = image.type.dtype
     return elementwise(builder, "mul", average, builder.dense(dense(factors, dtype), tensor(positions, dtype)))
@@ -87,9 +91,18 @@ def _pooled(builder: NetworkBuilder, kind: str, image: Value, kernel: Pair, stri
 
 def _averaging_matrix(builder: NetworkBuilder, extent: int, count: int, dtype: str) -> Value:
     """Return (extent, count): column i averages what PyTorch's window i of `count` covers."""
+    _refuse_long_constants(extent * count)
     windows = [(i * extent // count, -(-(i + 1) * extent // count)) for i in range(count)]
     rows = [[1 / (end - begin) if begin <= row < end else 0.0 for begin, end in windows] for row in range(extent)]
     return builder.dense(dense(rows, dtype), tensor((extent, count), dtype))
+
+
+def _refuse_long_constants(numbers: int) -> None:
+    if numbers > _LONGEST_CONSTANT:
+        raise UserError(
+            f"averages over windows of different sizes would take {numbers} numbers in the text, and at most "
+            f"{_LONGEST_CONSTANT} are written; choose sizes that divide the image, without padding"
+        )
 
 
 def _padded(

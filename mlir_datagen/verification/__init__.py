@@ -1,0 +1,123 @@
+"""Checking a finished dataset, which may be anyone's, against all that it claims.
+
+`files` looks at the folder, `rows` at each program; `drawn` and `listed` know what a row must be; `manifest` and
+`measured` compare what is counted. What follows from nothing in the dataset is not verified, and the last sentence says
+so.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mlir_datagen.config import RunConfig
+from mlir_datagen.config.saved import load_saved_config
+from mlir_datagen.dataset.finished import CONFIG
+from mlir_datagen.dataset.manifest import MEASUREMENTS_KEY
+from mlir_datagen.dataset.reader import Dataset
+from mlir_datagen.dataset.rejects import read_rejects
+from mlir_datagen.errors import UserError
+from mlir_datagen.program import NETWORK
+from mlir_datagen.proving.batch import Progress
+from mlir_datagen.verification.drawn import Drawing
+from mlir_datagen.verification.files import check_files, file_set_problems
+from mlir_datagen.verification.manifest import description_problems, manifest_problems, plain_problems
+from mlir_datagen.verification.measured import measurement_problems
+from mlir_datagen.verification.rows import RowChecks
+from mlir_datagen.version import GENERATOR_VERSION
+
+__all__ = ["UNVERIFIABLE_COLUMNS", "UNVERIFIABLE_KEYS", "refuse", "verify_dataset"]
+
+UNVERIFIABLE_COLUMNS = frozenset({"error", "absolute_error"})
+"""Columns whose numbers follow from nothing in a dataset; that there is one, or none, does."""
+
+UNVERIFIABLE_KEYS = frozenset({"environment", MEASUREMENTS_KEY})
+"""Keys of the manifest some of whose values follow from nothing in a dataset."""
+
+_SHOWN = 10
+
+
+def verify_dataset(folder: Path, progress: Progress = lambda count: None) -> list[str]:
+    """Check every file and every program of a dataset.
+
+    Returns:
+        What was checked, a sentence each.
+
+    Raises:
+        UserError: when something does not hold; it names the files or programs.
+    """
+    dataset = Dataset(folder)
+    checked = check_files(dataset, lambda problems: refuse(folder, problems))
+    config = load_saved_config(folder / CONFIG)
+    same_generator = dataset.manifest["generator_version"] == GENERATOR_VERSION
+    rejected = read_rejects(folder)
+    problems = list(plain_problems(dataset, config))
+    drawing = Drawing(config, rejected) if same_generator else None
+    rows = RowChecks(dataset, config, rejected, drawing)
+    for split, some in dataset.rows():
+        for row in some:
+            problems += rows.problems(split, row)
+            if len(problems) > _SHOWN * _SHOWN:
+                refuse(folder, problems)
+        progress(len(some))
+    problems += rows.totals()
+    if drawing is not None:
+        problems += manifest_problems(dataset, config, rows.summary, rejected, drawing)
+        problems += file_set_problems(dataset, config, rows.summary, rejected)
+    problems += measurement_problems(dataset, config, rows.summary)
+    refuse(folder, problems)
+    if drawing is not None:
+        # Of a manifest that was found to be right.
+        refuse(folder, list(description_problems(dataset, config)))
+    return [checked, *_sentences(dataset, config, same_generator, bool(rejected))]
+
+
+def refuse(folder: Path, problems: list[str]) -> None:
+    """Raise what was found, if anything was.
+
+    Raises:
+        UserError: with the first problems and the number of the others.
+    """
+    if problems:
+        more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
+        raise UserError(
+            f"{folder} does not hold what it claims: {'; '.join(problems[:_SHOWN])}{more}. Generate it again: "
+            f"delete the folder and run scripts/generate.py with the settings of its {CONFIG}."
+        )
+
+
+def _sentences(dataset: Dataset, config: RunConfig, same_generator: bool, has_rejects: bool) -> list[str]:
+    version = dataset.manifest["generator_version"]
+    remade = (
+        "Each text, and all that the index and the manifest say, is what its spec, the config and the rejects give."
+        if same_generator
+        else f"They are of another generator version ({version}), so none was made again, and only what adds up was "
+        "compared of the index and the manifest."
+    )
+    return [
+        f"{dataset.count()} programs pass the parser and the verifier.",
+        "No two are the same, within a split or across splits.",
+        "Each is in the split that its content decides, and none that was drawn computes what a suite here, or an "
+        "extracted program, does.",
+        remade,
+        _unverified(dataset, config, has_rejects),
+    ]
+
+
+def _unverified(dataset: Dataset, config: RunConfig, has_rejects: bool) -> str:
+    """Name what follows from nothing in the dataset."""
+    unverified = ["the versions in the environment"]
+    if config.check.level == "execute":
+        unverified.append("the columns error and absolute_error")
+    if MEASUREMENTS_KEY in dataset.manifest:
+        unverified.append("the measured times and the machine")
+    if has_rejects:
+        unverified.append("why programs were rejected")
+    if config.models or any(suite.models for suite in config.suites.values()):
+        unverified.append(f"that a {NETWORK}'s text, and the names of its parameters, are its model's")
+    if config.save_weights:
+        unverified.append("the weights")
+    if config.exclude:
+        unverified.append("that no program is one of those that exclude names")
+    return (
+        f"Not verified, as it follows from nothing here: {', '.join(unverified)}. scripts/reproduce.py compares more."
+    )

@@ -1,0 +1,103 @@
+"""What the programs that were drawn from grids must be: all follows from the config and from what was rejected."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from mlir_datagen.config import RunConfig
+from mlir_datagen.ops.family import OpFamily, Spec
+from mlir_datagen.program import Rejected, signature, spec_json
+from mlir_datagen.proving.batch import check_level
+from mlir_datagen.sources.mix import Quota
+from mlir_datagen.sources.random_ops import RandomOps, RandomTask
+
+
+class Drawing:
+    """Draws a run's programs again, without making them.
+
+    Args:
+        config: the run's config.
+        rejected: what the run rejected.
+
+    Attributes:
+        quotas: what each family was asked for and had.
+        lost: how many of the drawn programs were rejected, by split.
+
+    Raises:
+        UserError: when the config's grids do not have the programs.
+    """
+
+    def __init__(self, config: RunConfig, rejected: Sequence[Rejected]) -> None:
+        self._config = config
+        self._rejected: dict[str, set[tuple[str, str]]] = {split: set() for split in config.splits}
+        for one in rejected:
+            self._rejected.get(one.split, set()).add((one.family, one.spec))
+        self._tasks: dict[str, list[RandomTask]] = {split: [] for split in config.splits}
+        self.quotas: list[Quota] = []
+        self.lost: Counter[str] = Counter()
+        if config.ops:
+            self._source = RandomOps(config)
+            self._plan()
+
+    def _plan(self) -> None:
+        """Plan as the run did: what makes up for rejected programs follows from how many there were."""
+        missing = dict(self._config.splits)
+        taken: Counter[tuple[str, str]] = Counter()
+        while missing:
+            plan = self._source.plan(missing, taken)
+            self.quotas = self.quotas or plan.quotas
+            lost: Counter[str] = Counter()
+            for task in plan.tasks:
+                self._tasks[task.split].append(task)
+                if self._rejected[task.split]:
+                    lost[task.split] += sum(not self._is_kept(task.split, *one) for one in self._source.specs(task))
+            for quota in plan.quotas:
+                taken[quota.split, quota.family] += quota.planned
+            self.lost += lost
+            missing = {split: number for split in missing if (number := lost[split])}
+
+    def _is_kept(self, split: str, family: OpFamily, spec: Spec) -> bool:
+        return (family.name, spec_json(spec)) not in self._rejected[split]
+
+    def programs(self, split: str) -> Iterator[tuple[OpFamily, Spec]]:
+        """Yield family and spec of each program of a split, in order."""
+        for task in self._tasks[split]:
+            for family, spec in self._source.specs(task):
+                if not self._rejected[split] or self._is_kept(split, family, spec):
+                    yield family, spec
+
+
+def drawn_row(config: RunConfig, family: OpFamily, spec: Spec, digest: str) -> dict[str, Any]:
+    """Return the columns of a drawn program that follow from its spec and the config.
+
+    Args:
+        config: the run's config.
+        family: the program's family.
+        spec: its spec.
+        digest: of its text.
+    """
+    flops, bytes_moved = family.flops(spec), family.bytes_moved(spec)
+    return {
+        "source": RandomOps.name,
+        "family": family.name,
+        "kind": spec.kind if "kind" in spec._fields else family.kinds[0],
+        "dtype": spec.dtype,
+        "spec": spec_json(spec),
+        "arguments": signature_row("input", family.arguments(spec)),
+        "results": signature_row("output", family.results(spec)),
+        "loops": [loop._asdict() for loop in family.loops(spec)],
+        "flops": flops,
+        "bytes_moved": bytes_moved,
+        "arithmetic_intensity": flops / bytes_moved,
+        "seed": config.seed,
+        "check": check_level(config.check, config.seed, digest),
+        "multiplicity": None,
+        "provenance": None,
+    }
+
+
+def signature_row(role: str, operands: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return operands as the index has them."""
+    return [{**one._asdict(), "shape": list(one.shape)} for one in signature(role, operands)]

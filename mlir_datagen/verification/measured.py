@@ -1,0 +1,69 @@
+"""The measured times: that they are times, of the programs that there are, under the settings that are said."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator
+
+from mlir_datagen.config import RunConfig
+from mlir_datagen.dataset.manifest import MANIFEST, MEASUREMENTS_KEY
+from mlir_datagen.dataset.measurements import MEASUREMENTS, read_measurements
+from mlir_datagen.dataset.reader import Dataset
+from mlir_datagen.errors import said, shown
+from mlir_datagen.mlir.pipelines import BASELINE_PIPELINE
+from mlir_datagen.proving.job import Measurement
+from mlir_datagen.proving.machine import session
+from mlir_datagen.verification.summary import Summary
+from mlir_datagen.version import GENERATOR_VERSION
+
+
+def measurement_problems(dataset: Dataset, config: RunConfig, summary: Summary) -> Iterator[str]:
+    """Say what is wrong with the times of a dataset; how long they are follows from nothing."""
+    told = dataset.manifest.get(MEASUREMENTS_KEY)
+    if told is None:
+        if config.measure.enabled:
+            yield f"{MANIFEST} has no {MEASUREMENTS_KEY}, and the config measures"
+        return
+    times = read_measurements(dataset.folder)
+    places = {(split, name) for split, names in summary.names.items() for name in names}
+    for split, name in sorted(set(times) - places)[:1]:
+        yield f"{MEASUREMENTS} has the time of {said(split)}/{said(name)}, which is no program"
+    for (split, name), time in times.items():
+        if (problem := _time_problem(time)) is not None:
+            yield f"{MEASUREMENTS} has of {said(split)}/{said(name)} {problem}"
+    counts = {
+        "programs": len(times),
+        "failed": len(places) - len(times),
+        "disturbed": sum(time.disturbed for time in times.values()),
+    }
+    for key, value in counts.items():
+        if told.get(key) != value:
+            yield f"{MANIFEST} has {MEASUREMENTS_KEY}.{key} {shown(told.get(key))} where {value} follows"
+    fewest = min((time.runs for time in times.values() if not time.disturbed), default=None)
+    yield from _session_problems(dataset, config, fewest)
+
+
+def _session_problems(dataset: Dataset, config: RunConfig, fewest: int | None) -> Iterator[str]:
+    """Say what is wrong with what the manifest says of the session; its machine follows from nothing."""
+    told = dataset.manifest[MEASUREMENTS_KEY]
+    for key in sorted(set(told) ^ {"programs", "failed", "disturbed", "sha256", *session(config.measure)}):
+        yield f"{MANIFEST} {'has' if key in told else 'lacks'} {MEASUREMENTS_KEY}.{said(key)}"
+    if dataset.manifest["generator_version"] == GENERATOR_VERSION and told.get("pipeline") != BASELINE_PIPELINE:
+        yield f"{MANIFEST} names another pipeline for its {MEASUREMENTS_KEY} than programs are compiled with"
+    settings = told.get("settings")
+    if config.measure.enabled and settings != dataclasses.asdict(config.measure):
+        yield f"{MANIFEST} has {MEASUREMENTS_KEY}.settings {shown(settings)}, which are not those of the config"
+    needed = settings.get("runs") if isinstance(settings, dict) else None
+    if fewest is not None and not (isinstance(needed, int) and needed <= fewest):
+        yield f"{MEASUREMENTS} has undisturbed times of fewer runs than {MEASUREMENTS_KEY}.settings say"
+
+
+def _time_problem(time: Measurement) -> str | None:
+    for field in dataclasses.fields(time):
+        value = getattr(time, field.name)
+        if not 0 <= value < math.inf:
+            return f"{field.name} {shown(value)}, which is none"
+    if not time.min_ns <= time.median_ns or time.calls_per_run < 1:
+        return "a least time above its median, or no call"
+    return None

@@ -1,0 +1,220 @@
+"""Each program of a dataset: its text, its place, and every column that follows from others."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+from typing import Any
+
+from mlir_datagen.config import RunConfig
+from mlir_datagen.dataset.places import program_file
+from mlir_datagen.dataset.reader import Dataset, StoredProgram
+from mlir_datagen.decontamination import Decontamination
+from mlir_datagen.errors import Rejection, UserError, said, shown
+from mlir_datagen.mlir.parse import Contexts, Verifier, function_types
+from mlir_datagen.ops import FAMILIES
+from mlir_datagen.program import NETWORK, NETWORKS_SPLIT, Rejected, parse_spec, spec_json
+from mlir_datagen.proving.job import Failure
+from mlir_datagen.sources.random_ops import RandomOps
+from mlir_datagen.sources.split import Splitter
+from mlir_datagen.sources.suite_spec import SUITES
+from mlir_datagen.sources.suites import SOURCE
+from mlir_datagen.verification.drawn import Drawing, drawn_row
+from mlir_datagen.verification.listed import Listing
+from mlir_datagen.verification.summary import Summary
+
+_ERRORS = ("error", "absolute_error")
+
+
+class RowChecks:
+    """What is checked of every row, and what adds up over them.
+
+    Args:
+        dataset: the dataset.
+        config: its config.
+        rejected: what its run rejected.
+        drawing: the programs that its run draws; None where another generator version did.
+
+    Attributes:
+        summary: what was seen so far.
+    """
+
+    def __init__(
+        self, dataset: Dataset, config: RunConfig, rejected: Sequence[Rejected], drawing: Drawing | None
+    ) -> None:
+        self.summary = Summary()
+        self._dataset, self._config, self._drawing = dataset, config, drawing
+        self._listing = Listing(config, rejected)
+        self._verifier, self._contexts = Verifier(), Contexts()
+        self._splitter = Splitter(config.split_ratios)
+        self._listed = dataset.checksums()
+        self._first_places: dict[tuple[str, str], str] = {}
+        self._unseen = Decontamination()
+        self._split = ""
+        self._width = 0
+        self._planned: Iterator[Any] = iter(())
+        self._names: list[str] | None = None
+
+    def problems(self, split: str, row: dict[str, Any]) -> Iterator[str]:
+        """Say what is wrong with a row; they come in the order of the index."""
+        program = self._dataset.program(split, row)
+        place = f"{split}/{program.name}"
+        for problem in self._problems(split, program, row):
+            yield f"{place} {problem}"
+
+    def _problems(self, split: str, program: StoredProgram, row: dict[str, Any]) -> Iterator[str]:
+        if split != self._split:
+            self._open(split)
+        index = len(self.summary.names[split])
+        self.summary.names[split].append(program.name)
+        self.summary.families[split][program.family] += 1
+        self.summary.digests[split].append(program.sha256)
+        self.summary.checked += row.get("check") != "parse"
+        yield from self._text_problems(split, program)
+        place = {"split": split, "index": index, "mlir": program.text}
+        yield from _differences({column: value for column, value in place.items() if column in row}, row)
+        is_drawn = split in self._config.splits
+        if self._drawing is not None and is_drawn:
+            yield from self._drawn_problems(split, index, program, row)
+        elif is_drawn:
+            yield from self._foreign_problems(split, program)
+        try:
+            self._verifier.verify(program.text)
+        except Rejection as rejection:
+            yield f"is not valid MLIR: {said(rejection.reason)}"
+            return
+        try:
+            yield from self._different_signature(program)
+            yield from self._meeting_problems(split, program, is_drawn)
+            if self._drawing is not None and not is_drawn:
+                yield from self._listed_problems(split, index, program, row)
+        except (UserError, ValueError) as error:
+            yield f"is no program of this split: {said(error)}"
+
+    def _open(self, split: str) -> None:
+        self._split = split
+        self.summary.names[split], self.summary.digests[split] = [], []
+        self.summary.families[split] = Counter()
+        if split in self._config.splits:
+            self._width = max(4, len(str(self._config.splits[split] - 1)))
+            self._planned = self._drawing.programs(split) if self._drawing is not None else iter(())
+        else:
+            self._names = self._listing.names(split) if self._drawing is not None else None
+
+    def _text_problems(self, split: str, program: StoredProgram) -> Iterator[str]:
+        # A suite stays whole, whatever else is in the dataset.
+        key = (split if split.startswith(f"{SUITES}.") else "", program.sha256)
+        if key in self._first_places:
+            yield f"is the same program as {self._first_places[key]}"
+        self._first_places[key] = f"{split}/{program.name}"
+        if hashlib.sha256(program.text.encode()).hexdigest() != program.sha256:
+            yield "has another text than its sha256 says"
+        in_files = self._config.storage != "parquet"
+        if in_files and self._listed.get(program_file(split, program.name)) != program.sha256:
+            yield "has another text in its file than in the index"
+
+    def _drawn_problems(self, split: str, index: int, program: StoredProgram, row: dict[str, Any]) -> Iterator[str]:
+        """Say what is wrong with a program that was drawn from a grid: all of it follows from the config."""
+        try:
+            family, spec = FAMILIES.get(program.family), parse_spec(program.family, program.spec)
+        except UserError as error:
+            yield f"has no usable spec: {error}"
+            return
+        assert family is not None
+        if self._splitter.names[int(self._splitter(family.name, spec))] != split:
+            yield "belongs to another split"
+        planned = next(self._planned, None)
+        if planned is None or (planned[0].name, planned[1]) != (family.name, spec):
+            would = "none" if planned is None else f"{planned[0].name} {spec_json(planned[1])}"
+            yield f"is not what the config draws in its place: {would}"
+        if family.program(spec) != program.text:
+            yield "is not the program of its spec"
+        expected = drawn_row(self._config, family, spec, program.sha256)
+        yield from _differences({**expected, "name": f"{family.name}_{index:0{self._width}d}"}, row)
+        yield from _error_problems(row, is_compared=True)
+
+    def _foreign_problems(self, split: str, program: StoredProgram) -> Iterator[str]:
+        """Say what is wrong with a program that another generator version drew."""
+        if program.source != RandomOps.name:
+            yield f"has source {shown(program.source)} and must have {RandomOps.name}"
+        try:
+            spec = parse_spec(program.family, program.spec)
+        except UserError as error:
+            yield f"has no usable spec: {error}"
+            return
+        if self._splitter.names[int(self._splitter(program.family, spec))] != split:
+            yield "belongs to another split"
+
+    def _different_signature(self, program: StoredProgram) -> Iterator[str]:
+        """Compare the signature in the index with the function's."""
+        types = function_types(program.text, self._contexts.next())
+        for what, listed, found in zip(
+            ("arguments", "results"), (program.arguments, program.results), types, strict=True
+        ):
+            if [(operand.dtype, operand.shape) for operand in listed] != found:
+                yield f"has other {what} than its function"
+
+    def _meeting_problems(self, split: str, program: StoredProgram, is_drawn: bool) -> Iterator[str]:
+        """Say which program that is judged on a drawn one meets; those splits come before the random ones."""
+        if is_drawn:
+            outcome = self._unseen.judge(program.text)
+            if isinstance(outcome, Failure):
+                yield f"must not be there: {outcome.reason}"
+        elif split != NETWORKS_SPLIT and program.family != NETWORK:
+            self._unseen.add(split, [program.text])
+
+    def _listed_problems(self, split: str, index: int, program: StoredProgram, row: dict[str, Any]) -> Iterator[str]:
+        expected = self._listing.expected(split, program, row)
+        if self._names is not None and self._names[index : index + 1] != [program.name]:
+            must = ", ".join(self._names[index : index + 1]) or "none"
+            yield f"is not the program of its place: {must}"
+        yield from _differences(expected, row)
+        is_compared = expected["source"] == SOURCE or split == NETWORKS_SPLIT or expected["source"] == NETWORK
+        yield from _error_problems(row, is_compared)
+        if split == NETWORKS_SPLIT:
+            self._listing.keep_network(program, row)
+
+    def totals(self) -> Iterator[str]:
+        """Say which splits lack programs that are made."""
+        if self._drawing is None:
+            return
+        for split in self._dataset.splits:
+            names = self.summary.names.get(split, [])
+            expected = None if split in self._config.splits else self._listing.names(split)
+            if expected is not None and len(expected) > len(names):
+                yield f"{split} lacks {expected[len(names)]}"
+
+
+def _differences(expected: dict[str, Any], row: dict[str, Any]) -> Iterator[str]:
+    """Compare what the index says of a program with what must stand there."""
+    for column, value in expected.items():
+        found = row.get(column)
+        if isinstance(value, float) and isinstance(found, float):
+            # One was computed with numbers of 64 bits.
+            if math.isclose(value, found, rel_tol=1e-12):
+                continue
+        elif found == value and (found is None) == (value is None):
+            continue
+        yield f"has {column} {_where(found, value)}"
+
+
+def _where(found: Any, value: Any) -> str:
+    """Show two values that differ; of lists, the first elements that do."""
+    if isinstance(found, list) and isinstance(value, list):
+        pairs = zip_longest(found, value, fillvalue="nothing")
+        found, value = next((one, other) for one, other in pairs if one != other)
+    return f"{shown(found)} where {shown(value)} follows"
+
+
+def _error_problems(row: dict[str, Any], is_compared: bool) -> Iterator[str]:
+    """Say where there is an error and nothing to compare with, or none where there is."""
+    must_have = is_compared and row["check"] == "execute"
+    for column in _ERRORS:
+        error = row[column]
+        if (error is None) == must_have:
+            yield f"has {'no ' if error is None else ''}{column}, and its check is {shown(row['check'])}"
+        elif error is not None and not 0 <= error < math.inf:
+            yield f"has {column} {shown(error)}, which is none"

@@ -1,0 +1,18 @@
+"""Print which operators the manual converter has and lacks; docs/manual_converter.md is what this prints."""
+
+from __future__ import annotations
+
+import sys
+
+import _cli
+
+from mlir_datagen.nn.manual.coverage import coverage_page
+
+
+def main() -> None:
+    """Print the page."""
+    print(coverage_page(), end="")
+
+
+if __name__ == "__main__":
+    sys.exit(_cli.run(main))

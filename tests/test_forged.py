@@ -1,0 +1,274 @@
+"""verify.py on datasets whose checksums agree with what was changed in them: every column, every key, every file."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import shutil
+
+import pyarrow as pa
+import pytest
+import yaml
+from forging import columns, different, forge, forge_checksums, rows_changed, table_changed
+from helpers import made_dataset, run_script
+
+from mlir_datagen.config.compose import compose_config
+from mlir_datagen.dataset.columns import PLACE_COLUMNS, PROGRAM_COLUMNS
+from mlir_datagen.errors import UserError
+from mlir_datagen.pipeline import generate
+from mlir_datagen.verification import UNVERIFIABLE_COLUMNS, verify_dataset
+
+SPLITS = ("train", "suites/mlir_rl_eval", "neural_nets", "extracted")
+COLUMNS = [*PLACE_COLUMNS, *PROGRAM_COLUMNS]
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    """A dataset with programs of every kind."""
+    settings = [
+        "experiment=tiny",
+        "num_samples=12",
+        "suites=[mlir_rl_eval]",
+        "models=[simple_net]",
+        "models.simple_net.sizes.batch=2",
+        "extract=ops",
+        f"output_dir={tmp_path_factory.mktemp('original')}",
+    ]
+    return generate(compose_config(settings)).path
+
+
+@pytest.fixture(scope="module")
+def proven(tmp_path_factory):
+    """A small dataset whose programs were run and measured."""
+    folder = tmp_path_factory.mktemp("proven")
+    settings = ["experiment=tiny", "num_samples=6", "check=execute", "check.fraction=0.5", "measure=baseline"]
+    return made_dataset(run_script("generate", *settings, "measure.runs=2", cwd=folder), folder)
+
+
+@pytest.fixture
+def dataset(original, tmp_path):
+    return shutil.copytree(original, tmp_path / "dataset")
+
+
+def refused(folder, *parts):
+    with pytest.raises(UserError) as caught:
+        verify_dataset(folder)
+    for part in parts:
+        assert part in str(caught.value)
+    assert len(str(caught.value)) < 5000
+
+
+def test_the_originals_are_verified(original, proven):
+    assert "Not verified, as it follows from nothing here: the versions" in verify_dataset(original)[-1]
+    told = verify_dataset(proven)[-1]
+    assert "the columns error and absolute_error" in told
+    assert "the measured times and the machine" in told
+
+
+@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize("column", COLUMNS)
+def test_a_changed_column(column, split, dataset):
+    """The second row, as the first may be checked in another way than the others."""
+
+    def change(rows):
+        row = rows[min(1, len(rows) - 1)]
+        if column in UNVERIFIABLE_COLUMNS:
+            assert row[column] is None
+        text = isinstance(row[column], str) or column in ("provenance", "file")
+        row[column] = different(row[column] or "") if text else different(row[column])
+
+    forge(dataset, f"{split}.parquet", rows_changed(change))
+    refused(dataset, column if column not in ("mlir", "sha256", "name") else "")
+
+
+@pytest.mark.parametrize("part", ["role", "name", "dtype", "shape"])
+@pytest.mark.parametrize("split", SPLITS)
+def test_a_changed_signature(part, split, dataset):
+    def change(rows):
+        result = rows[0]["results"][0]
+        result[part] = different(result[part])
+
+    forge(dataset, f"{split}.parquet", rows_changed(change))
+    refused(dataset, "results" if (split, part) != ("neural_nets", "dtype") else "")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda rows: [row.update(source="suite") for row in rows],
+        lambda rows: rows[0].update(source="network", family="network"),
+        lambda rows: rows.reverse(),
+        lambda rows: rows.append(copy.deepcopy(rows[0])),
+        lambda rows: rows.pop(),
+        lambda rows: rows[0].update(loops=None),
+        lambda rows: rows[0].update(arguments=[None]),
+        lambda rows: rows[0]["loops"].append(None),
+        lambda rows: rows[0].update(seed=1 << 62),
+        lambda rows: rows[0].update(flops=None, check=None),
+        lambda rows: rows[0].update(name="../../etc/passwd"),
+        lambda rows: rows[0].update(spec='{"m": 1e400}'),
+    ],
+)
+def test_changed_rows(change, dataset):
+    forge(dataset, "train.parquet", rows_changed(change))
+    refused(dataset)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda table: table.drop_columns(["seed"]), "has no column seed"),
+        (lambda table: table.append_column("more", pa.nulls(len(table))), "it has a column more"),
+        (lambda table: table.set_column(3, "split", pa.array([1] * len(table))), "has no column split of the type"),
+    ],
+)
+def test_another_schema(change, message, dataset):
+    forge(dataset, "train.parquet", table_changed(change))
+    refused(dataset, message)
+
+
+def test_a_program_that_the_config_does_not_draw(dataset):
+    """Right in all but that its grid has no such point."""
+    config = yaml.safe_load((dataset / "config.yaml").read_text())
+    assert 16 in config["ops"]["matmul"]["grid"]["m"]
+    text = (dataset / "config.yaml").read_text()
+    (dataset / "config.yaml").write_text(text.replace("16, 24", "17, 24"))
+    manifest = json.loads((dataset / "manifest.json").read_text())
+    manifest["fingerprint"] = compose_saved(dataset).fingerprint
+    (dataset / "manifest.json").write_text(json.dumps(manifest))
+    forge_checksums(dataset)
+    refused(dataset, "is not what the config draws in its place")
+
+
+def compose_saved(folder):
+    from mlir_datagen.config.saved import load_saved_config
+
+    return load_saved_config(folder / "config.yaml")
+
+
+def leaves(value, path=()):
+    """Yield the path of every value of a manifest that is no mapping."""
+    for key, inner in value.items():
+        if isinstance(inner, dict):
+            yield from leaves(inner, (*path, key))
+        else:
+            yield (*path, key)
+
+
+def parent_of(manifest, path):
+    for key in path[:-1]:
+        manifest = manifest[key]
+    return manifest
+
+
+def is_unverifiable(path):
+    return path[0] == "environment" or path[:2] == ("measurements", "machine")
+
+
+def test_every_key_of_the_manifest(original, proven, tmp_path):
+    """A changed value, a missing key and one too many: at every place of the manifest."""
+    for source in (original, proven):
+        folder = shutil.copytree(source, tmp_path / source.name)
+        manifest = json.loads((folder / "manifest.json").read_text())
+        accepted = set()
+        for path in leaves(manifest):
+            for change in ("other", "missing"):
+                forged = copy.deepcopy(manifest)
+                parent = parent_of(forged, path)
+                if change == "missing":
+                    del parent[path[-1]]
+                else:
+                    parent[path[-1]] = different(parent[path[-1]])
+                (folder / "manifest.json").write_text(json.dumps(forged))
+                try:
+                    verify_dataset(folder)
+                except UserError:
+                    continue
+                accepted.add((change, *path))
+        assert accepted == {
+            (change, *path)
+            for path in leaves(manifest)
+            for change in ("other", "missing")
+            if is_unverifiable(path) and (path[0] != "environment" or change == "other")
+            if path != ("environment", "git_commit") or manifest["environment"]["git_commit"] is not None
+        }
+        shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize(
+    "path", [(), ("counts", "train"), ("funnel",), ("check",), ("environment",), ("decontamination",)]
+)
+def test_a_key_too_many(path, dataset):
+    manifest = json.loads((dataset / "manifest.json").read_text())
+    parent_of(manifest, (*path, ""))["forged"] = 1
+    (dataset / "manifest.json").write_text(json.dumps(manifest))
+    refused(dataset)
+
+
+@pytest.mark.parametrize("file", ["config.yaml", "README.md"])
+def test_a_changed_description(file, dataset):
+    forge(dataset, file, lambda data: data + b"# more\n")
+    refused(dataset, f"{file} is not the one that the config and the programs give")
+
+
+def test_a_file_that_the_checksums_list_and_nothing_has(dataset):
+    (dataset / "run_me.sh").write_text("true")
+    with (dataset / "SHA256SUMS").open("a") as sums:
+        sums.write(f"{'0' * 64}  run_me.sh\n")
+    forge_checksums(dataset)
+    refused(dataset, "SHA256SUMS lists run_me.sh")
+
+
+@pytest.mark.parametrize("place", ["train/matmul_0000.mlir", "train", "README.md", "train.parquet"])
+def test_a_symbolic_link(place, dataset, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    (dataset / place).rename(elsewhere)
+    (dataset / place).symlink_to(elsewhere)
+    refused(dataset, f"{place} is a symbolic link")
+
+
+@pytest.mark.parametrize("place", ["train/more.mlir", "export.json"])
+def test_a_named_pipe(place, dataset):
+    os.mkfifo(dataset / place)
+    refused(dataset, f"{place} is neither a file nor a folder")
+
+
+@pytest.mark.parametrize(
+    ("forged", "message"),
+    [
+        ({"error": 0.5, "check": "parse"}, "has error 0.5 and its check is 'parse'"),
+        ({"error": None, "check": "execute"}, "has no error"),
+        ({"error": -1.0, "check": "execute"}, "has error -1.0"),
+        ({"check": "lower"}, "has check 'lower' where"),
+    ],
+)
+def test_changed_proofs(forged, message, proven, tmp_path):
+    folder = shutil.copytree(proven, tmp_path / "copy")
+
+    def change(rows):
+        for row in rows:
+            if row["check"] == forged["check"] or forged["check"] == "lower":
+                row.update({key: value for key, value in forged.items() if key != "check" or value == "lower"})
+
+    forge(folder, "train.parquet", rows_changed(change))
+    refused(folder, message.replace(" and", ", and"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        columns(name="other"),
+        columns(median_ns=None),
+        columns(median_ns=-1.0),
+        columns(median_ns=0.0),
+        columns(runs=7),
+        rows_changed(lambda rows: rows.pop()),
+        table_changed(lambda table: table.drop_columns(["iqr_ns"])),
+        lambda data: b"",
+    ],
+)
+def test_changed_times(change, proven, tmp_path):
+    folder = shutil.copytree(proven, tmp_path / "copy")
+    forge(folder, "measurements.parquet", change)
+    refused(folder)
