@@ -47,8 +47,12 @@ def sequence(slots: int, weights: Sequence[Fraction], capacities: Sequence[int])
 
 def shares(slots: int, weights: Sequence[Fraction]) -> list[int]:
     """Return how many of the slots each taker gets when none runs out."""
-    takers = sequence(slots, weights, [UNLIMITED] * len(weights))
-    return [int(count) for count in np.bincount(takers, minlength=len(weights))]
+    # Whole periods need not be gone through: the slots may be a hundred million.
+    parts = smallest_integers(weights)
+    periods, rest = divmod(slots, sum(parts) or 1)
+    takers = sequence(rest, weights, [UNLIMITED] * len(weights))
+    last = np.bincount(takers, minlength=len(weights))
+    return [periods * part + int(count) for part, count in zip(parts, last, strict=True)]
 
 
 def smallest_integers(weights: Sequence[Fraction]) -> list[int]:

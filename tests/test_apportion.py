@@ -50,3 +50,12 @@ def test_a_large_schedule_repeats_its_period():
     takers = sequence(1_000_000, [Fraction(2), Fraction(1)], [UNLIMITED] * 2)
     assert list(takers[:6]) == list(takers[300_000:300_006])
     assert np.count_nonzero(takers == 1) in (333_333, 333_334)
+
+
+def test_shares_of_more_slots_than_could_be_gone_through():
+    weights = [Fraction(5), Fraction(0), Fraction(1)]
+    whole = 10**15 // 6
+    assert shares(10**15 - 10**15 % 6, weights) == [5 * whole, 0, whole]
+    assert [many - few for many, few in zip(shares(6 * 10**14 + 4, weights), shares(4, weights), strict=True)] == [
+        5 * 10**14, 0, 10**14,
+    ]  # fmt: skip

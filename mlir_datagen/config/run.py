@@ -121,14 +121,10 @@ class RunConfig:
     @property
     def fingerprint(self) -> str:
         """Twelve hexadecimal digits that name the dataset: a hash of what decides its bytes."""
-        return self.fingerprint_of(GENERATOR_VERSION)
-
-    def fingerprint_of(self, generator_version: int) -> str:
-        """Return the fingerprint of the dataset that a version of the generator makes from this config."""
         identity = {
             **self.to_saved(),
             "exclude": sorted(exclusion.identity for exclusion in self.exclude),
-            "generator_version": generator_version,
+            "generator_version": GENERATOR_VERSION,
         }
         canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]

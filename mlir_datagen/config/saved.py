@@ -77,7 +77,7 @@ class _PlainLoader(yaml.SafeLoader):
 
     def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
         if len(node.value) > _MOST_DIGITS or not re.fullmatch(r"[-+]?[0-9]+", node.value):
-            raise _problem(f"{said(node.value)} is not a whole number of at most {_MOST_DIGITS} decimal digits", node)
+            raise _problem(f"a whole number must have decimal digits, {_MOST_DIGITS} at most", node)
         return int(node.value)
 
 

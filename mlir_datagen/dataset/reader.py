@@ -115,8 +115,8 @@ class Dataset:
         name, storage = row["name"], self.manifest["storage"]
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise self._damaged(split, f"it has a program named {shown(name)}")
-        file = None if storage == "parquet" else program_file(split, name)
-        if row["file"] != file:
+        file = program_file(split, name)
+        if storage != "parquet" and row["file"] != file:
             raise self._damaged(split, f"the file of {name} is {shown(row['file'])} where it must be {file}")
         try:
             program = StoredProgram(

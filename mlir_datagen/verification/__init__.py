@@ -20,7 +20,12 @@ from mlir_datagen.program import NETWORK
 from mlir_datagen.proving.batch import Progress
 from mlir_datagen.verification.drawn import Drawing
 from mlir_datagen.verification.files import check_files, file_set_problems
-from mlir_datagen.verification.manifest import description_problems, manifest_problems, plain_problems
+from mlir_datagen.verification.manifest import (
+    description_problems,
+    manifest_problems,
+    plain_problems,
+    sum_problems,
+)
 from mlir_datagen.verification.measured import measurement_problems
 from mlir_datagen.verification.rows import RowChecks
 from mlir_datagen.version import GENERATOR_VERSION
@@ -50,7 +55,9 @@ def verify_dataset(folder: Path, progress: Progress = lambda count: None) -> lis
     config = load_saved_config(folder / CONFIG)
     same_generator = dataset.manifest["generator_version"] == GENERATOR_VERSION
     rejected = read_rejects(folder)
-    problems = list(plain_problems(dataset, config))
+    # Before anything is drawn again: the config may ask for a hundred million programs.
+    refuse(folder, list(plain_problems(dataset, config)))
+    problems: list[str] = []
     drawing = Drawing(config, rejected) if same_generator else None
     rows = RowChecks(dataset, config, rejected, drawing)
     for split, some in dataset.rows():
@@ -63,6 +70,8 @@ def verify_dataset(folder: Path, progress: Progress = lambda count: None) -> lis
     if drawing is not None:
         problems += manifest_problems(dataset, config, rows.summary, rejected, drawing)
         problems += file_set_problems(dataset, config, rows.summary, rejected)
+    else:
+        problems += sum_problems(dataset, rows.summary)
     problems += measurement_problems(dataset, config, rows.summary)
     refuse(folder, problems)
     if drawing is not None:

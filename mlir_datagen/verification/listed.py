@@ -88,16 +88,17 @@ class Listing:
             return self._network(split, origin, program)
         return self._extracted(split, origin, program, row)
 
-    def keep_network(self, program: StoredProgram, row: Row) -> None:
-        """Take in a network of the dataset, which was seen to be valid: programs are taken out of it."""
+    def keep_network(self, program: StoredProgram) -> None:
+        """Take in a network of the dataset, whose text was seen to be valid: programs are taken out of it."""
+        config = self._config
         self._networks.append(
             Program(
                 name=program.name,
-                source=program.source,
-                family=program.family,
-                kind=row["kind"],
-                spec=program.spec,
-                seed=self._config.seed,
+                source=NETWORK,
+                family=NETWORK,
+                kind=config.converter.kind,
+                spec=network_spec(config.models[program.name], config.converter),
+                seed=config.seed,
                 text=program.text,
                 arguments=program.arguments,
                 results=program.results,

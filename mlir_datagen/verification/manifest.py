@@ -28,7 +28,8 @@ from mlir_datagen.verification.drawn import Drawing
 from mlir_datagen.verification.summary import Summary
 from mlir_datagen.version import GENERATOR_VERSION, SCHEMA_VERSION
 
-_LIBRARIES = {"torch", "torchvision", "transformers"}
+_OPTIONAL = {"torchvision", "transformers"}
+"""What a network may come without."""
 
 
 def plain_problems(dataset: Dataset, config: RunConfig) -> Iterator[str]:
@@ -37,8 +38,12 @@ def plain_problems(dataset: Dataset, config: RunConfig) -> Iterator[str]:
     for key, value in {"name": config.name, "seed": config.seed, "storage": config.storage}.items():
         if manifest[key] != value:
             yield f"{key} is {shown(manifest[key])} in the manifest and {shown(value)} in {CONFIG}"
-    if manifest["fingerprint"] != config.fingerprint_of(manifest["generator_version"]):
+    version, fingerprint = manifest["generator_version"], manifest["fingerprint"]
+    if version == GENERATOR_VERSION and fingerprint != config.fingerprint:
         yield f"its fingerprint is not that of {CONFIG}"
+    # Another version may have written the config in another way, and so have hashed something else.
+    if version != GENERATOR_VERSION and fingerprint == config.fingerprint:
+        yield f"generator_version is {version}, and its fingerprint is of version {GENERATOR_VERSION}"
     listed = {EXTRACTED} if config.extract.window is not None else set()
     listed |= {suite.split for suite in config.suites.values()} | ({NETWORKS_SPLIT} if config.models else set())
     for split in sorted(set(dataset.splits) ^ (set(config.splits) | listed)):
@@ -88,6 +93,16 @@ def manifest_problems(
     for key in sorted(set(manifest) - {*expected, "files", "environment", MEASUREMENTS_KEY}):
         yield f"{MANIFEST} has {said(key)}, and nothing that it follows from"
     yield from _environment_problems(manifest["environment"], with_networks=bool(config.models))
+
+
+def sum_problems(dataset: Dataset, summary: Summary) -> Iterator[str]:
+    """Say what does not add up, whichever version of the generator made it."""
+    for split, counted in summary.families.items():
+        claimed = {family: number for family, number in dataset.manifest["counts"][split].items() if number}
+        if claimed != dict(counted):
+            yield f"{split} has {shown(dict(counted))}, and the manifest counts {shown(claimed)}"
+    if dataset_digest(dataset.folder, dataset.splits) != dataset.manifest["digest"]:
+        yield "the dataset's digest is not the one in the manifest"
 
 
 def description_problems(dataset: Dataset, config: RunConfig) -> Iterator[str]:
@@ -186,8 +201,8 @@ def _suite_problems(config: RunConfig, summary: Summary, rejected: Sequence[Reje
 
 def _environment_problems(found: Any, with_networks: bool) -> Iterator[str]:
     """Say which versions are missing or too many; which they are follows from nothing."""
-    needed = set(environment(with_networks=False))
-    allowed = needed | (_LIBRARIES if with_networks else set())
+    needed = set(environment(with_networks=False)) | ({"torch"} if with_networks else set())
+    allowed = needed | (_OPTIONAL if with_networks else set())
     for key in sorted(needed - set(found)):
         yield f"{MANIFEST} has no version of {key} in its environment"
     for key in sorted(set(found) - allowed):

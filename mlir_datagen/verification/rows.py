@@ -74,7 +74,8 @@ class RowChecks:
         self.summary.digests[split].append(program.sha256)
         self.summary.checked += row.get("check") != "parse"
         yield from self._text_problems(split, program)
-        place = {"split": split, "index": index, "mlir": program.text}
+        file = None if self._config.storage == "parquet" else program_file(split, program.name)
+        place = {"split": split, "index": index, "file": file, "mlir": program.text}
         yield from _differences({column: value for column, value in place.items() if column in row}, row)
         is_drawn = split in self._config.splits
         if self._drawing is not None and is_drawn:
@@ -175,7 +176,7 @@ class RowChecks:
         is_compared = expected["source"] == SOURCE or split == NETWORKS_SPLIT or expected["source"] == NETWORK
         yield from _error_problems(row, is_compared)
         if split == NETWORKS_SPLIT:
-            self._listing.keep_network(program, row)
+            self._listing.keep_network(program)
 
     def totals(self) -> Iterator[str]:
         """Say which splits lack programs that are made."""

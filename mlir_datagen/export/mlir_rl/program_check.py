@@ -10,7 +10,6 @@ from pathlib import Path
 from mlir_datagen import foreign
 from mlir_datagen.errors import Rejection
 from mlir_datagen.export.mlir_rl.contract import can_be_tiled, program_problems, tag_problem
-from mlir_datagen.mlir.bounds import nesting_problem
 from mlir_datagen.mlir.mlir_rl_lowering import examine
 from mlir_datagen.proving.fork_server import SERVER
 from mlir_datagen.proving.pool import Pool
@@ -63,8 +62,6 @@ def check_program(path: Path, mlir_opt: str | None) -> ProgramReport:
         return ProgramReport([f"it is not text in UTF-8: {error.reason} at byte {error.start}"])
     if "\0" in text:
         return ProgramReport(["it is not text: it has a zero byte"])
-    if problem := nesting_problem(text):
-        return ProgramReport([f"it is not given to MLIR: {problem}"])
     try:
         facts, lowering, translation = examine(text, mlir_opt)
     except Rejection as rejection:
