@@ -18,7 +18,7 @@ from mlir_datagen.mlir.fx_import import (
 )
 from mlir_datagen.nn.capture import called, capture, changed_inputs, described, quiet
 from mlir_datagen.nn.signature import Argument, Converted
-from mlir_datagen.nn.state import StateTensor, as_numpy, state_tensors
+from mlir_datagen.nn.state import StateTensor, as_numpy, places, state_tensors
 
 
 class _Lifted(torch.nn.Module):
@@ -33,7 +33,7 @@ class _Lifted(torch.nn.Module):
         self._network = [module]
         self._inputs = inputs
         self._copied = copied
-        self._places = _places(module)
+        self._places = places(module)
 
     def forward(self, *tensors: torch.Tensor) -> Any:
         count = len(self._inputs)
@@ -47,17 +47,6 @@ class _Lifted(torch.nn.Module):
         returned = torch.func.functional_call(network, named, (inputs,), tie_weights=False)
         # A program gives tensors: what else a network returns, such as None, is no part of it.
         return [leaf for leaf in torch.utils._pytree.tree_leaves(returned) if isinstance(leaf, torch.Tensor)]
-
-
-def _places(module: torch.nn.Module) -> dict[str, int]:
-    """Return where in `state_tensors` each parameter and buffer is, by its name; those that are tied have several."""
-    numbers = {id(held): index for index, held in enumerate([*module.parameters(), *module.buffers()])}
-    return {
-        f"{path}.{name}" if path else name: numbers[id(held)]
-        for path, layer in module.named_modules()
-        for name, held in (*layer._parameters.items(), *layer._buffers.items())
-        if held is not None
-    }
 
 
 class _Called(torch.nn.Module):
