@@ -23,6 +23,7 @@ from mlir_datagen.nn.conversion import convert
 from mlir_datagen.nn.oracle.reference import expected_results
 from mlir_datagen.nn.oracle.running import run
 from mlir_datagen.nn.oracle.verdict import judge
+from mlir_datagen.nn.state import splat
 from mlir_datagen.nn.torchvision_import import import_torchvision
 
 CONVERTERS = pytest.mark.parametrize("converter", ["manual", "torch_mlir"])
@@ -132,6 +133,7 @@ KINDS = {
     "ties": ("manual", lambda x: x.round().argmax(-1), lambda x: x.flip(-1).round().argmax(-1)),
     "greatest": ("manual", lambda x: (x * 3).max(-1)[1], lambda x: (x * 3).min(-1)[1]),
     "bounds": ("manual", lambda x: x.clamp(-0.3, 0.3), lambda x: x.clamp(-0.3, 0.3001)),
+    "a number": ("manual", torch.sum, lambda x: x[:, :4].sum() + x[:, 4].abs().sum()),
     "softmax": ("manual", lambda x: x.softmax(-1), lambda x: x.softmax(-2)),
     "gelu": ("manual", functional.gelu, lambda x: functional.gelu(x, approximate="tanh")),
     "gelu with tanh": (
@@ -198,12 +200,16 @@ def convnext(models):
     return models.ConvNeXt(blocks, num_classes=10), nn.GELU
 
 
-def shufflenet(models):
-    return models.ShuffleNetV2([1, 1, 1], [8, 16, 32, 64, 64], num_classes=10), nn.ReLU
+def faint(models):
+    """Moves by a millionth from one input to the next, as the networks with default statistics of torchvision do."""
+    blocks = [[nn.Conv2d(3 if each == 0 else 8, 8, 3, 2), nn.BatchNorm2d(8), nn.ReLU()] for each in range(3)]
+    for convolution, _, _ in blocks:
+        nn.init.normal_(convolution.weight, std=1e-3)
+    return nn.Sequential(*sum(blocks, []), nn.Flatten(), nn.Linear(72, 5)), nn.ReLU
 
 
 @pytest.mark.parametrize(
-    ("make", "converter"), [(vision_transformer, "manual"), (convnext, "torch_mlir"), (shufflenet, "manual")]
+    ("make", "converter"), [(vision_transformer, "manual"), (convnext, "torch_mlir"), (faint, "torch_mlir")]
 )
 def test_networks_whose_weights_hide_what_they_compute(make, converter):
     torch.manual_seed(0)
@@ -341,6 +347,18 @@ def test_weights_in_the_text_have_to_be_those_of_the_network_and_are_no_findings
     with torch.no_grad():
         planted[2].bias[1] = 1e-3
     held.assert_refused(planted, "output0 differs from PyTorch's in 2 of 4")
+
+
+def test_equal_terms_add_up_with_equal_errors():
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(4, 40000), nn.Linear(40000, 2))
+    splat(network)
+    held = Held(network, torch.rand(1, 4), constant=True)
+    held.assert_matched(error=1e-3)
+    planted = copy.deepcopy(network)
+    with torch.no_grad():
+        planted[1].weight.mul_(1.01)
+    held.assert_refused(planted)
 
 
 def test_a_right_network_is_matched_without_a_warning_and_is_not_changed(tmp_path):

@@ -28,6 +28,17 @@ def state_tensors(module: torch.nn.Module) -> list[StateTensor]:
     ]
 
 
+def places(module: torch.nn.Module) -> dict[str, int]:
+    """Return where in `state_tensors` each parameter and buffer is, by its name; those that are tied have several."""
+    numbers = {id(held): index for index, held in enumerate([*module.parameters(), *module.buffers()])}
+    return {
+        f"{path}.{name}" if path else name: numbers[id(held)]
+        for path, layer in module.named_modules()
+        for name, held in (*layer._parameters.items(), *layer._buffers.items())
+        if held is not None
+    }
+
+
 def require_values(module: torch.nn.Module) -> None:
     """Refuse a network whose parameters and buffers are not there yet.
 

@@ -20,7 +20,7 @@ from mlir_datagen.nn.capture import called, capture, changed_inputs, described, 
 from mlir_datagen.nn.changes import giving_tensors
 from mlir_datagen.nn.rewriting import rewritten
 from mlir_datagen.nn.signature import Argument, Converted
-from mlir_datagen.nn.state import StateTensor, as_numpy, state_tensors
+from mlir_datagen.nn.state import StateTensor, as_numpy, places, state_tensors
 
 
 class _Lifted(torch.nn.Module):
@@ -35,7 +35,7 @@ class _Lifted(torch.nn.Module):
         self._network = [module]
         self._inputs = inputs
         self._copied = copied
-        self._places = _places(module)
+        self._places = places(module)
 
     def forward(self, *tensors: torch.Tensor) -> Any:
         count = len(self._inputs)
@@ -48,17 +48,6 @@ class _Lifted(torch.nn.Module):
         # PyTorch's own tying of weights would put tensors of the export into a module that has two names, for good.
         with giving_tensors(self._network[0]):
             return torch.func.functional_call(network, named, (inputs,), tie_weights=False)
-
-
-def _places(module: torch.nn.Module) -> dict[str, int]:
-    """Return where in `state_tensors` each parameter and buffer is, by its name; those that are tied have several."""
-    numbers = {id(held): index for index, held in enumerate([*module.parameters(), *module.buffers()])}
-    return {
-        f"{path}.{name}" if path else name: numbers[id(held)]
-        for path, layer in module.named_modules()
-        for name, held in (*layer._parameters.items(), *layer._buffers.items())
-        if held is not None
-    }
 
 
 class _Called(torch.nn.Module):

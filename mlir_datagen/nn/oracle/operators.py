@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from mlir_datagen.nn.oracle.graph import operator_name, tensors
+from mlir_datagen.nn.state import is_uniform
 
 
 def _names(text: str) -> frozenset[str]:
@@ -53,6 +54,10 @@ _SUMS = _names("""
     adaptive_avg_pool2d adaptive_avg_pool3d
 """)
 """Operators that are sums, of products too."""
+
+_PRODUCTS = ("linear", "mm", "bmm", "matmul", "mv", "dot")
+_ADDING_PRODUCTS = ("addmm", "addmv", "addbmm", "baddbmm")
+"""The same with something that is added before them."""
 
 _FEWEST = 4
 """Of how many elements of a channel its size is taken."""
@@ -106,12 +111,26 @@ def rounding(node: Any, arguments: Any, value: torch.Tensor) -> torch.Tensor | f
 
     One step is off by a unit of rounding of its result, or two. A sum of K products in any order is off by a multiple
     of sqrt(K) of them (Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 2.8), relative to what was
-    added, which is at least as large as results usually are, also where terms cancel.
+    added, which is at least as large as results usually are, also where terms cancel. Equal terms are an exception: a
+    long row of them is rounded the same way, by a fraction of a unit each that grows with the sum.
     """
     size = value.abs()
+    terms = _terms(node, arguments, value)
+    steps = math.sqrt(terms)
     if operator_name(node) not in PRIMITIVE:
         size = torch.maximum(size, _usual_size(node, value))
-    return size * (unit(value.dtype) * (1 + math.sqrt(_terms(node, arguments, value))))
+        if _adds_equal_terms(node, arguments):
+            steps = max(steps, terms / 16)
+    return size * (unit(value.dtype) * (1 + steps))
+
+
+def _adds_equal_terms(node: Any, arguments: Any) -> bool:
+    """Tell whether the terms of a sum may be equal: its matrix or kernel has one number throughout, or what it adds."""
+    name = operator_name(node)
+    if name not in _SUMS or name == "einsum":
+        return False
+    place = 2 if name in _ADDING_PRODUCTS else int(name in _PRODUCTS or name.startswith("conv"))
+    return arguments[place].numel() > 1 and is_uniform(arguments[place])
 
 
 def _usual_size(node: Any, value: torch.Tensor) -> torch.Tensor:
@@ -139,9 +158,9 @@ def is_product_with(node: Any, operand: Any) -> bool:
     name, places = operator_name(node), [place for place, each in enumerate(node.args) if each is operand]
     if name in ("linear", "conv1d", "conv2d", "conv3d", "convolution") or name.startswith("conv_transpose"):
         return any(place < 2 for place in places)
-    if name in ("addmm", "addmv", "addbmm", "baddbmm"):
+    if name in _ADDING_PRODUCTS:
         return any(place in (1, 2) for place in places)
-    return name in ("mm", "bmm", "matmul", "mv", "dot") or name == "einsum"
+    return name in _PRODUCTS or name == "einsum"
 
 
 def _terms(node: Any, arguments: Any, value: torch.Tensor) -> float:
@@ -149,9 +168,9 @@ def _terms(node: Any, arguments: Any, value: torch.Tensor) -> float:
     name = operator_name(node)
     if name in PRIMITIVE:
         return 1
-    if name in ("mm", "bmm", "matmul", "mv", "dot", "linear"):
+    if name in _PRODUCTS:
         return int(arguments[0].shape[-1]) if arguments[0].ndim else 1
-    if name in ("addmm", "addmv", "addbmm", "baddbmm"):
+    if name in _ADDING_PRODUCTS:
         return int(arguments[1].shape[-1])
     if name.startswith("conv"):
         weight = arguments[1]

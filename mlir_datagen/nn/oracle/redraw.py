@@ -11,6 +11,7 @@ import torch
 from mlir_datagen.nn.building import is_about_memory
 from mlir_datagen.nn.oracle.graph import NetworkGraph, call, operator_name
 from mlir_datagen.nn.oracle.operators import is_product_with, root_mean_square
+from mlir_datagen.nn.state import is_uniform
 
 _SMALL = 0.5
 """The size of what is added, and by how much factors lie off one."""
@@ -51,7 +52,7 @@ def redrawn(
     inputs = {
         node: _varied(own[node], generator)
         for node, leaf in graph.leaves.items()
-        if leaf.role == "input" and _is_one_number(own[node])
+        if leaf.role == "input" and is_uniform(own[node])
     }
     for changed in ({**weights, **inputs}, weights):
         if all(changed[node] is own[node] for node in own):
@@ -105,7 +106,7 @@ def _statistics(
 def _weight(graph: NetworkGraph, node: Any, own: torch.Tensor, role: str, generator: torch.Generator) -> torch.Tensor:
     wide = torch.promote_types(own.dtype, torch.float32)
     uniform = torch.rand(own.shape, generator=generator, dtype=wide) * 2 - 1
-    if role == "buffer" and (own.numel() == 1 or not _is_one_number(own)):
+    if role == "buffer" and (own.numel() == 1 or not is_uniform(own)):
         # A table of what the network has computed once, such as of frequencies; its numbers mean something.
         return own
     if own.ndim > 1 and (inputs := _inputs_of_a_product(graph, node, own)):
@@ -135,10 +136,6 @@ def _inputs_of_a_product(graph: NetworkGraph, node: Any, own: torch.Tensor) -> i
                 seen.add(user)
                 waiting.append(user)
     return 0
-
-
-def _is_one_number(tensor: torch.Tensor) -> bool:
-    return tensor.numel() > 0 and bool((tensor == tensor.flatten()[0]).all())
 
 
 def _varied(own: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

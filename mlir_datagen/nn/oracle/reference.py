@@ -6,7 +6,7 @@ rounding, it is compared with that one, which is the same on every machine.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,7 +25,7 @@ from mlir_datagen.nn.oracle.rounding import Allowance, allowances, movement
 from mlir_datagen.nn.oracle.sensitivity import Sensitivity, has_to_show
 from mlir_datagen.nn.results import tensors_of
 from mlir_datagen.nn.signature import Argument, Converted
-from mlir_datagen.nn.state import state_tensors
+from mlir_datagen.nn.state import places, state_tensors
 
 _SEED = 0
 """Of whatever is drawn for a check; nothing of it is in the program."""
@@ -126,16 +126,16 @@ class _Oracle:
 
     def _results_on(self, leaves: Mapping[Any, torch.Tensor]) -> list[torch.Tensor] | None:
         """Return what PyTorch gives on other weights and inputs, or None where it refuses them."""
-        return self._attempted({}, leaves, lambda tensor: tensor)
+        return self._attempted(leaves, lambda tensor: tensor)
 
     def _in_double(self, leaves: Mapping[Any, torch.Tensor]) -> list[torch.Tensor] | None:
         """Return what PyTorch gives in double precision, or None for a network that names another in its code."""
-        return self._attempted(
-            self._state(), leaves, lambda tensor: tensor.double() if tensor.is_floating_point() else tensor
-        )
+        return self._attempted(leaves, lambda tensor: tensor.double() if tensor.is_floating_point() else tensor)
 
-    def _attempted(self, state: Any, leaves: Mapping[Any, torch.Tensor], convert: Any) -> list[torch.Tensor] | None:
-        inputs, held = dict(self._inputs), dict(state)
+    def _attempted(
+        self, leaves: Mapping[Any, torch.Tensor], convert: Callable[[torch.Tensor], torch.Tensor]
+    ) -> list[torch.Tensor] | None:
+        inputs, held = dict(self._inputs), self._state()
         for node, leaf in self._graph.leaves.items():
             if leaf.role != "constant":
                 (inputs if leaf.role == "input" else held)[leaf.name] = leaves[node]
@@ -153,14 +153,22 @@ class _Oracle:
 
 
 class _With:
-    """A network with other parameters and buffers, that is called as the network is."""
+    """A network with other parameters and buffers, that is called as the network is.
+
+    Args:
+        module: the network.
+        state: by the names of `state_tensors`, all of them.
+    """
 
     def __init__(self, module: torch.nn.Module, state: Mapping[str, torch.Tensor]) -> None:
-        self._module, self._state = module, state
+        names = [one.name for one in state_tensors(module)]
+        self._module = module
+        self._state = {name: state[names[place]] for name, place in places(module).items()}
         self.forward = module.forward
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
-        return torch.func.functional_call(self._module, dict(self._state), arguments, keywords)
+        # PyTorch's own tying of weights would leave them in a module that has two names.
+        return torch.func.functional_call(self._module, self._state, arguments, keywords, tie_weights=False)
 
 
 @contextmanager

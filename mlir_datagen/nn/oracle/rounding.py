@@ -148,9 +148,22 @@ class _Noisy:
     def _moved(self, value: torch.Tensor, most: Any) -> torch.Tensor:
         wide = torch.promote_types(value.dtype, torch.float32)
         sizes = most.to(wide).nan_to_num(nan=0, posinf=0)
-        noise = torch.rand(value.shape, generator=self._generator, dtype=wide).mul_(2).sub_(1)
+        noise = _noise(value, self._generator).to(wide)
         # In a wider type where there is one: half a unit of the type itself would be lost.
         return (value.to(wide) + noise.mul_(sizes)).to(value.dtype)
+
+
+def _noise(value: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Return random numbers between -1 and 1 in single precision, the same ones where elements are the same.
+
+    Equal sums are rounded equally: where all channels are, as with weights of one number, their errors add up.
+    """
+    table = torch.rand(1 << 16, generator=generator).mul_(2).sub_(1)
+    integers = {8: torch.int64, 4: torch.int32, 2: torch.int16}[value.element_size()]
+    bits = value.contiguous().view(integers).flatten()
+    # All bits have a say, since the last ones of round numbers are zeros.
+    places = (bits ^ (bits >> 16) ^ (bits >> 32)) if value.element_size() == 8 else bits.int() ^ (bits.int() >> 16)
+    return table.index_select(0, places.bitwise_and_(0xFFFF).int()).reshape(value.shape)
 
 
 class _Deciding:

@@ -19,7 +19,7 @@ _PARTS = {torch.float16: 0.5, torch.bfloat16: 1.0}
 _PART = 0.1
 """By which part of themselves values are changed otherwise."""
 
-_TRIES = 3
+_TRIES = 2
 """How often values are changed at random: of a few elements, a change may be one that makes no difference."""
 
 _CLEARLY = 2.0
@@ -109,35 +109,40 @@ class Sensitivity:
 
     def _directly(self, node: Any) -> float:
         most = 0.0
-        for changed in self._changes(self._values[node]):
-            if torch.equal(changed, self._values[node]):
-                continue
-            try:
-                results = self._graph.again(self._values, {node: changed})
-            except (IndexError, RuntimeError) as error:
-                if is_about_memory(error):
-                    raise
-                # PyTorch refuses it, as an index that is out of range: what follows does depend on it.
-                return _CLEARLY
-            most = max(most, self._moved_by(results))
-            if most >= _CLEARLY:
-                break
-            if most and changed.is_floating_point():
+        for changes in (self._parts, self._others):
+            for changed in changes(self._values[node]):
+                if torch.equal(changed, self._values[node]):
+                    continue
+                try:
+                    results = self._graph.again(self._values, {node: changed})
+                except (IndexError, RuntimeError) as error:
+                    if is_about_memory(error):
+                        raise
+                    # PyTorch refuses it, as an index that is out of range: what follows does depend on it.
+                    return _CLEARLY
+                most = max(most, self._moved_by(results))
+                if most >= _CLEARLY:
+                    return most
+            if most:
                 # It shows, only not clearly; larger changes would say less of how well.
                 break
         return most
 
-    def _changes(self, value: torch.Tensor) -> Iterator[torch.Tensor]:
-        """Yield other values of the kind that a tensor has."""
+    def _parts(self, value: torch.Tensor) -> Iterator[torch.Tensor]:
+        """Yield floating-point tensors that are off by a part: in one direction, and at random."""
+        if value.is_floating_point():
+            yield torch.where(value.isfinite(), value * (1 + self._part), value)
+            for _ in range(_TRIES):
+                yield self._off_by_a_part(value)
+
+    def _others(self, value: torch.Tensor) -> Iterator[torch.Tensor]:
+        """Yield other values where a part makes no difference: to truth values, infinities, what is only compared."""
         if value.dtype == torch.bool:
             yield value ^ (torch.rand(value.shape, generator=self._generator) < 0.5)
             yield ~value
             return
-        for _ in range(_TRIES if value.is_floating_point() else 0):
-            yield self._off_by_a_part(value)
         for _ in range(_TRIES):
             order = torch.randperm(value.numel(), generator=self._generator)
-            # Where a part makes no difference, as to an infinity, or to what is only compared.
             yield value.flatten()[order].reshape(value.shape)
         if not value.is_floating_point():
             yield value + 1
@@ -237,8 +242,9 @@ def _noting(scores: dict[Any, float], node: Any, value: torch.Tensor) -> Any:
 
     def note(gradient: torch.Tensor) -> None:
         moved = torch.where(gradient == 0, 0, gradient * held)
-        norm = float(torch.linalg.vector_norm(moved, dtype=torch.float64))
-        scores[node] = norm if math.isfinite(norm) else 0.0
+        # All elements by random signs, or all by the same one: errors of one sign do not make up for each other.
+        size = max(float(torch.linalg.vector_norm(moved, dtype=torch.float64)), abs(float(moved.double().sum())))
+        scores[node] = size if math.isfinite(size) else 0.0
 
     return note
 
@@ -254,12 +260,14 @@ def has_to_show(graph: NetworkGraph, constant: bool) -> list[Any]:
         graph: the network's.
         constant: whether parameters and buffers are constants in the program, whose function they are a part of.
     """
-    given = [node for node, leaf in graph.leaves.items() if leaf.role == "input" or not constant]
-    given = [node for node in given if graph.leaves[node].role != "constant"]
+    given = [
+        node
+        for node, leaf in graph.leaves.items()
+        if leaf.role == "input" or (leaf.role != "constant" and not constant)
+    ]
     dependent = graph.dependent(given)
-    return [node for node in graph.nodes if node in dependent and tensors_of(node)]
+    return [node for node in graph.nodes if node in dependent and _has_elements(node)]
 
 
-def tensors_of(node: Any) -> list[Any]:
-    """Return the tensors that a node stands for, as its graph knows them."""
-    return tensors(node.meta.get("val"))
+def _has_elements(node: Any) -> bool:
+    return any(tensor.numel() for tensor in tensors(node.meta.get("val")))

@@ -78,7 +78,7 @@ def judge(answers: Sequence[Sequence[NDArray[Any]]], results: Sequence[Argument]
 def _compared(name: str, result: NDArray[Any], expected: ExpectedResult) -> tuple[Errors, int]:
     """Return the errors of a result, rounded to three digits, and how many of its elements were left out."""
     with np.errstate(invalid="ignore", over="ignore"):
-        differences = np.abs(result.astype(np.float64) - expected.values)
+        differences = np.array(np.abs(result.astype(np.float64) - expected.values))
     differences[result == expected.values] = 0
     # Integers, too, that double precision does not tell apart.
     differences[(result != expected.values) & (differences == 0)] = 1
