@@ -148,8 +148,9 @@ def test_what_is_extracted_runs_and_costs_what_its_networks_cost(extracted):
 
 def test_its_export_passes_the_checker(extracted, tmp_path):
     copy = shutil.copytree(extracted, tmp_path / extracted.name)
-    done = run_script("export", "mlir_rl", str(copy), "--no-measure", cwd=tmp_path)
+    done = run_script("export", "mlir_rl", str(copy), "--min-ns", "none", "--no-torch", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+    assert json.loads((copy / "mlir_rl/left_out.json").read_text()) == []
     checked = run_script("check_mlir_rl", str(copy / "mlir_rl"), cwd=tmp_path)
     assert checked.returncode == 0, checked.stdout + checked.stderr
     times = json.loads((copy / "mlir_rl/execution_times_eval.json").read_text())
