@@ -64,6 +64,48 @@ def test_the_networks_own_exceptions_are_not_about_shapes(use_torch_mlir, tmp_pa
     assert "(at planted_networks.py:" in message
 
 
+class Chooses(nn.Module):
+    def forward(self, x):
+        return torch.cond(x.sum() > 0, lambda x: x + 1, lambda x: x - 1, (x,))
+
+
+def quantized():
+    return torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(3, 2)), {nn.Linear})
+
+
+@CONVERTERS
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (
+            lambda: torch.jit.script(nn.Sequential(nn.Linear(3, 2))),
+            "The network is compiled TorchScript, which PyTorch does",
+        ),
+        (
+            lambda: torch.jit.trace(nn.Linear(3, 2), torch.ones(2, 3)),
+            "The network is compiled TorchScript, which PyTorch",
+        ),
+        (
+            lambda: nn.Sequential(nn.ReLU(), torch.jit.script(nn.Linear(3, 2))),
+            'The layer "1" of the network is compiled TorchScript, which PyTorch does not capture.',
+        ),
+        (quantized, 'The layer "0" of the network is quantized (torch.ao.nn.quantized.dynamic.modules'),
+        (Chooses, "mine has control flow within its graph, torch.cond"),
+        (lambda: NoSuch(), "PyTorch cannot take the network's graph apart: value argument of type"),
+    ],
+    ids=["script", "trace", "inner", "quantized", "cond", "refused"],
+)
+def test_networks_that_pytorch_does_not_capture(make, expected, use_torch_mlir, tmp_path):
+    assert refusal(tmp_path, make(), (2, 3), use_torch_mlir=use_torch_mlir).startswith(expected)
+
+
+class NoSuch(nn.Module):
+    def forward(self, x):
+        integers = x.to(torch.int64)
+        return torch.addcmul(integers, integers, integers, value=1.5)
+
+
 def test_pythons_own_code_is_not_the_networks(tmp_path):
     message = refusal(tmp_path, ByPosition(), [(2, 3)])
     assert "missing" in message

@@ -99,6 +99,7 @@ def test_a_result_that_is_given_twice(function, use_torch_mlir, tmp_path):
     assert len(row(tmp_path)["results"]) == 2
 
 
+@CONVERTERS
 @pytest.mark.parametrize(
     "model",
     [
@@ -109,8 +110,8 @@ def test_a_result_that_is_given_twice(function, use_torch_mlir, tmp_path):
     ],
     ids=["relu", "add", "view", "later"],
 )
-def test_inputs_changed_in_place_are_no_results(model, tmp_path):
-    NeuralNetworkToMLIR(tmp_path).convert_model(model, (2, 3), "mine", use_torch_mlir=True, check="execute")
+def test_inputs_changed_in_place_are_no_results(model, use_torch_mlir, tmp_path):
+    NeuralNetworkToMLIR(tmp_path).convert_model(model, (2, 3), "mine", use_torch_mlir, check="execute")
     found = row(tmp_path)
     assert [one["name"] for one in found["results"]] == ["output0"]
     assert found["error"] < 1e-6
@@ -123,25 +124,40 @@ def count(network, x):
 
 def always_training():
     layer = nn.BatchNorm1d(3)
-    layer.eval = lambda: layer
+    layer.train = lambda mode=True: layer
     return layer
 
 
 @CONVERTERS
 @pytest.mark.parametrize(
-    ("make", "changed"),
-    [(lambda: From(count, calls=torch.zeros(3)), "calls"), (always_training, "")],
-    ids=["counts", "training"],
+    ("make", "changed", "advice"),
+    [
+        (
+            lambda: From(count, calls=torch.zeros(3)),
+            "calls",
+            "It is in evaluation mode already, so that its own code does this: let it compute with a copy, as with "
+            "tensor.clone(), and return what is to be kept as a result.",
+        ),
+        (
+            always_training,
+            "running_mean",
+            "The network of class BatchNorm1d stays in training mode: put it into evaluation mode.",
+        ),
+        (
+            lambda: nn.Sequential(nn.Linear(3, 3), always_training()),
+            "1.running_mean",
+            'The layer "1" of class BatchNorm1d stays in training mode: put it into evaluation mode.',
+        ),
+    ],
+    ids=["counts", "training", "layer"],
 )
-def test_a_network_that_changes_its_buffers_is_refused(make, changed, use_torch_mlir, tmp_path):
+def test_a_network_that_changes_its_buffers_is_refused(make, changed, advice, use_torch_mlir, tmp_path):
     model = make()
     before = copy.deepcopy(model.state_dict())
     with pytest.raises(UserError) as caught:
         NeuralNetworkToMLIR(tmp_path).convert_model(model, (2, 3), "mine", use_torch_mlir)
-    assert str(caught.value).startswith(f'The network changes "{changed}')
-    assert str(caught.value).endswith(
-        "in its forward method, which a function on tensors cannot. Put it into evaluation mode with model.eval(), "
-        "and turn caches off."
+    assert str(caught.value) == (
+        f'The network changes "{changed}" in its forward method, which a function on tensors cannot. {advice}'
     )
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 

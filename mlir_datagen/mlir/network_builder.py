@@ -275,6 +275,8 @@ class NetworkBuilder(FunctionBuilder):
         dtype = value.type.dtype
         sides = zip(low, value.type.shape, high, strict=True)
         type_ = tensor(tuple(before + extent + after for before, extent, after in sides), dtype)
+        if 0 in value.type.shape:
+            return self.full(number, type_)
         scalar = self.constant(literal(number, dtype), dtype)
         indices = ", ".join([f"{self._fresh()}: index" for _ in low])
         text = (

@@ -39,7 +39,6 @@ PROGRAM_DTYPES = tuple(dict.fromkeys(MLIR_DTYPES.values()))
 _TORCH = f"{Path(torch.__file__).parent}{os.sep}"
 _PYTHON = f"{sysconfig.get_path('stdlib')}{os.sep}"
 _DATA_DEPENDENT = ("data-dependent", "data dependent", "DataDependent")
-_QUANTIZED = ("torch.ao.nn.quantized.", "torch.nn.quantized.", "torch.ao.nn.intrinsic.quantized.")
 _CONTROL_FLOW = ("cond", "while_loop", "map", "map_impl", "scan", "associative_scan")
 """Operators that call parts of a graph, as the data decide or in loops."""
 
@@ -59,11 +58,10 @@ def capture(
         state: parameters and buffers that the forward method takes after the inputs, all of them by position.
 
     Raises:
-        UserError: when the network refuses the inputs, replaces a parameter or a buffer, is of a kind that PyTorch
-            does not capture, or its control flow or shapes depend on values.
+        UserError: when the network refuses the inputs, replaces a parameter or a buffer, or its control flow or shapes
+            depend on values.
         MemoryError: when there is not enough memory.
     """
-    _refuse_uncapturable(module, name)
     arguments, keywords = _as_called(module, inputs)
     with quiet(), explained(name, inputs), giving_tensors(module):
         exported = torch.export.export(module, (*arguments, *(one.tensor for one in state)), keywords)
@@ -141,22 +139,6 @@ def explained(name: str, inputs: Mapping[str, torch.Tensor]) -> Iterator[None]:
         raise UserError(
             f"{name} cannot be run with these inputs ({shapes}): {_shortened(error)}{_place(error)}.{question}"
         ) from error
-
-
-def _refuse_uncapturable(module: torch.nn.Module, name: str) -> None:
-    """Refuse layers that are no Python code, or whose weights are no tensors: PyTorch says so in other words."""
-    for path, layer in module.named_modules():
-        what = f'The layer "{path}" of {name}' if path else name
-        if isinstance(layer, torch.jit.ScriptModule):
-            raise UserError(
-                f"{what} is compiled TorchScript, which PyTorch does not capture. Convert the torch.nn.Module that it "
-                "was made from, before torch.jit.script or torch.jit.trace."
-            )
-        if type(layer).__module__.startswith(_QUANTIZED):
-            raise UserError(
-                f"{what} is quantized ({type(layer).__module__}.{type(layer).__name__}), and its weights are no "
-                "tensors that PyTorch captures. Convert the network as it was before quantization."
-            )
 
 
 def _refuse_control_flow(exported: torch.export.ExportedProgram, name: str) -> None:

@@ -11,7 +11,7 @@ from mlir_datagen.errors import UserError, listed
 from mlir_datagen.nn.capture import PROGRAM_DTYPES, capture, quiet
 from mlir_datagen.nn.changes import unchanged
 from mlir_datagen.nn.signature import Converted
-from mlir_datagen.nn.state import as_numpy, is_uniform, state_tensors
+from mlir_datagen.nn.state import as_numpy, is_uniform, require_capturable, state_tensors
 
 
 def convert(
@@ -32,6 +32,7 @@ def convert(
         Rejection: at stage `emitted`, when torch-mlir cannot convert it.
         MemoryError: when there is not enough memory.
     """
+    require_capturable(module)
     with unchanged(module):
         converted = _convert_with(converter, module, inputs, name, constant)
     if not converted.results:

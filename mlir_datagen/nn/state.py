@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from mlir_datagen.errors import UserError
 from mlir_datagen.nn.signature import Argument
 
+_QUANTIZED = ("torch.ao.nn.quantized.", "torch.nn.quantized.", "torch.ao.nn.intrinsic.quantized.")
+"""Where PyTorch has layers that hold packed weights."""
+
 
 class StateTensor(NamedTuple):
     """A parameter or a buffer, persistent or not."""
@@ -39,12 +42,33 @@ def places(module: torch.nn.Module) -> dict[str, int]:
     }
 
 
-def require_values(module: torch.nn.Module) -> None:
-    """Refuse a network whose parameters and buffers are not there yet.
+def require_capturable(module: torch.nn.Module) -> None:
+    """Refuse a network with layers that are no Python code, or whose weights are no tensors.
 
     Raises:
-        UserError: with what makes them.
+        UserError: which names the layer, and what can be converted instead.
     """
+    for path, layer in module.named_modules():
+        what = f'The layer "{path}" of the network' if path else "The network"
+        if isinstance(layer, torch.jit.ScriptModule):
+            raise UserError(
+                f"{what} is compiled TorchScript, which PyTorch does not capture. Convert the torch.nn.Module that it "
+                "was made from, before torch.jit.script or torch.jit.trace."
+            )
+        if type(layer).__module__.startswith(_QUANTIZED):
+            raise UserError(
+                f"{what} is quantized ({type(layer).__module__}.{type(layer).__name__}), and its weights are no "
+                "tensors that PyTorch captures. Convert the network as it was before quantization."
+            )
+
+
+def require_values(module: torch.nn.Module) -> None:
+    """Refuse a network that is not capturable, or whose parameters and buffers are not there yet.
+
+    Raises:
+        UserError: with what makes them, or what can be converted instead.
+    """
+    require_capturable(module)
     for name, held in (*module.named_parameters(), *module.named_buffers()):
         if isinstance(held, torch.nn.parameter.UninitializedTensorMixin):
             raise UserError(

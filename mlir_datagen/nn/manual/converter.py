@@ -157,12 +157,11 @@ class _Conversion:
 
     def _without_elements(self, types: Any) -> Any:
         """Return the value or values of an operator whose results have no elements, which takes no work; else None."""
-        if isinstance(types, TensorType):
-            return self._builder.empty(types) if 0 in types.shape else None
-        if not isinstance(types, tuple) or not types:
+        several = types if isinstance(types, tuple) and not isinstance(types, TensorType) else (types,)
+        if not several or not all(isinstance(type_, TensorType) and 0 in type_.shape for type_ in several):
             return None
-        values = tuple(self._without_elements(type_) for type_ in types)
-        return None if None in values else values
+        values = tuple(self._builder.empty(type_) for type_ in several)
+        return values[0] if several[0] is types else values
 
     def _emit_layer(self, layer: LayerNodes) -> None:
         inside = set(layer.nodes)

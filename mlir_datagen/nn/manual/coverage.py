@@ -42,8 +42,8 @@ def coverage_page() -> str:
                 "Written by `python scripts/list_operators.py`, from the handlers that there are and PyTorch "
                 f"{torch.__version__.partition('+')[0]}.",
                 f"It converts tensors of {listed(ELEMENT_TYPES)}.",
-                f"Of the {len(core)} core operators, of which PyTorch makes all others, {len(core) - len(lacking)} "
-                f"have a handler or are taken apart into such. These {len(lacking)} are not converted:",
+                f"Of the {len(core)} core operators, of which all others are made, {len(core) - len(lacking)} have "
+                f"a handler or are taken apart into such. These {len(lacking)} are not converted:",
                 _paragraph(lacking),
                 f"There are {len(BUILT_IN)} handlers. Some refuse arguments that PyTorch takes, and say so:",
                 _paragraph(sorted(BUILT_IN)),
