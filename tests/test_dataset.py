@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 
 import datasets
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from helpers import golden_program, made_dataset, run_mlir_opt, run_script
+from helpers import config, golden_program, made_dataset, run_mlir_opt, run_script
 
+from mlir_datagen.dataset.arrow import optional_number_array
+from mlir_datagen.dataset.card import dataset_card
 from mlir_datagen.dataset.columns import PLACE_COLUMNS, PROGRAM_COLUMNS
+from mlir_datagen.dataset.writer import SplitWriter, Storage
 from mlir_datagen.ops import FAMILIES
+from mlir_datagen.pipeline import generate
 from mlir_datagen.version import GENERATOR_VERSION
 
 TINY_DIGEST = "aa3c29075208bfaba638cf1e221fa7a62a55552f5004c34ac96d2e51863a68fa"
@@ -171,3 +177,40 @@ def test_names_are_wide_enough_for_a_large_split(tmp_path):
     rows = index_of(made_dataset(done, tmp_path))
     assert (rows[0]["name"], rows[-1]["name"]) == ("elementwise_00000", "elementwise_10000")
     assert len({row["sha256"] for row in rows}) == 10001
+
+
+@pytest.mark.parametrize(("size", "first"), [(10_000, "matmul_0000"), (10_001, "matmul_00000")])
+def test_numbers_are_as_wide_as_the_last_one(size, first, tiny, tmp_path):
+    rows = pq.read_table(tiny / "train.parquet")
+    matmuls = rows.filter(pc.field("family") == "matmul")
+    with SplitWriter(tmp_path, "train", size, Storage(None, "index.parquet", with_text=True)) as writer:
+        assert writer.write(matmuls)[0] == first
+
+
+def test_a_disk_that_takes_a_little_at_a_time(monkeypatch, tmp_path):
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda file, data: write(file, bytes(data)[:7]))
+    path = generate(config(["matmul"], num_samples=3, split_ratios={"train": 1}, output_dir=str(tmp_path))).path
+    for row in pq.read_table(path / "train.parquet").to_pylist():
+        assert (path / row["file"]).read_text() == row["mlir"]
+
+
+@pytest.mark.parametrize(
+    ("programs", "category"),
+    [(1, "n<1K"), (999, "n<1K"), (1000, "1K<n<10K"), (10**6, "1M<n<10M"), (10**7, "n>10M")],
+)
+def test_the_card_says_how_large_a_dataset_is(programs, category):
+    card = dataset_card(config(["matmul"]), {"train": {"matmul": programs - 1}, "test": {"matmul": 1}}, {})
+    assert yaml.safe_load(card.split("---")[1])["size_categories"] == [category]
+
+
+def test_the_card_names_suites_that_lost_programs_alone():
+    against = {"suites/whole": {"kept": 9, "size": 9}, "suites/part": {"kept": 8, "size": 9}, "other": {}}
+    card = dataset_card(config(["matmul"]), {"train": {"matmul": 1}}, against)
+    assert "**suites/part is incomplete**: 8 of its 9 programs" in card
+    assert card.count("is incomplete") == 1
+
+
+def test_numbers_that_are_missing_here_and_there():
+    numbers = [None, 1.5, None, None, 0.0, 2.0, None, 3.0, None, 4.0]
+    assert optional_number_array(numbers).to_pylist() == numbers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 import sys
@@ -26,8 +27,9 @@ from planting import (
 
 from mlir_datagen.errors import Rejection, UserError
 from mlir_datagen.mlir.jit import CompiledProgram
-from mlir_datagen.mlir.lower import lower
+from mlir_datagen.mlir.lower import left_over, lower
 from mlir_datagen.mlir.parse import Contexts
+from mlir_datagen.ops import FAMILIES
 from mlir_datagen.pipeline import generate
 from mlir_datagen.proving.batch import job_of
 from mlir_datagen.proving.job import Failure, Proof
@@ -112,6 +114,26 @@ def test_lowering_rejects_what_no_pass_knows(monkeypatch, tmp_path):
     assert {(row["check"], row["error"]) for row in index_of(outcome.path)} == {("lower", None)}
 
 
+@pytest.mark.parametrize(
+    ("level", "measure", "stage"),
+    [
+        ("lower", False, "lowered"),
+        ("lower", True, "executed"),
+        ("parse", True, "executed"),
+        ("execute", False, "executed"),
+    ],
+)
+def test_a_program_that_ends_its_process_fails_the_last_stage_that_it_may_have_come_to(level, measure, stage):
+    assert job_of(*golden_program("matmul_mk_kn"), level, measure).last_stage == stage
+
+
+def test_what_is_left_over_is_named_and_not_the_casts_around_it():
+    names = ["builtin.module", "llvm.func", "builtin.unrealized_conversion_cast", "vector.print"]
+    assert left_over(names) == "vector.print is left over, which is not of the LLVM dialect"
+    assert left_over(names[:3]).startswith("builtin.unrealized_conversion_cast is left over")
+    assert left_over(names[:2]) is None
+
+
 def test_a_part_of_the_programs_is_checked_chosen_by_the_seed(tmp_path):
     def checked(folder, **changes):
         run = config(
@@ -166,6 +188,58 @@ def test_every_variant_matches_its_reference():
     assert programs["pooling_avg"][1].dilation_width == 2
     assert isinstance(from_zero, Failure)
     assert from_zero.stage == "matched"
+
+
+def test_the_tolerance_is_no_more_than_rounding_explains():
+    """Sums in single precision, one product after the other, have errors near it; a thousandth more is refused."""
+    generator = np.random.default_rng(0)
+    family, spec, _ = golden_program("matmul_mk_kn")
+    lhs, rhs = (generator.uniform(-1, 1, operand.shape).astype(np.float32) for operand in family.arguments(spec))
+    total = np.zeros((spec.m, spec.n), np.float32)
+    for k in range(spec.k):
+        total += lhs[:, k : k + 1] * rhs[k]
+    errors = difference(total, lhs.astype(np.float64) @ rhs)
+    assert errors.relative < tolerance(family, spec) < 50 * errors.relative
+    # It follows the square root of the number of products.
+    wide = spec._replace(k=100 * spec.k)
+    assert 8 < tolerance(family, wide) / tolerance(family, spec) < 10
+
+
+def test_a_difference_is_relative_to_the_largest_value():
+    assert difference(np.array([1.1e-9, 0.0]), np.array([1e-9, 0.0])) == (1e-10, 0.1)
+    assert difference(np.array([1000.0, 1.5]), np.array([1000.0, 1.0])) == (0.5, 5e-4)
+
+
+def _repeating(text):
+    return text.replace("ins(%lhs, %rhs", "ins(%lhs, %lhs")
+
+
+def _up_to_six(text):
+    return re.sub(
+        r"( +)(%\d) = arith.maximumf (.*)\n",
+        r"\1%six = arith.constant 6.0 : f32\n\1%low = arith.maximumf \3\n\1\2 = arith.minimumf %low, %six : f32\n",
+        text,
+    )
+
+
+def test_faults_that_few_numbers_or_ordinary_ones_would_hide():
+    """Results of a single element, which are right by chance half of the time; bounds far from zero; small errors."""
+    one = FAMILIES["elementwise"].spec_from_json({"kind": "max", "shape": [1]})
+    jobs = []
+    for name in ("matmul_mk_kn", "conv2d_nchw_fchw", "pooling_avg", "batch_matmul_bmk_bkn", "relu_generic_2d"):
+        family, spec, text = golden_program(name)
+        jobs.append((family, spec, fill_with(text, "1.0e-3")))
+    family, spec, text = golden_program("pooling_max")
+    jobs += [(family, spec, text.replace("0xFF800000", bound)) for bound in ("-1.0", "-6.5504e4")]
+    family, spec, text = golden_program("relu_generic_2d")
+    jobs.append((family, spec, _up_to_six(text)))
+    family = FAMILIES["elementwise"]
+    jobs += [(family, one, _repeating(family.program(one))), (family, one, family.program(one))]
+    *failures, right = execute([job_of(*job, "execute", measure=False) for job in jobs])
+    for (_, _, text), failure in zip(jobs, failures, strict=False):
+        assert isinstance(failure, Failure), text
+        assert failure.stage == "matched", (text, failure)
+    assert right.error == 0
 
 
 def test_where_a_maximum_starts_shows_on_negative_images_alone():

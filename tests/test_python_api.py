@@ -138,9 +138,9 @@ def test_a_symbolic_link_to_a_folder(tmp_path):
 
 
 def test_what_a_killed_call_left_does_not_matter(tmp_path):
-    (tmp_path / ".out.replaced").mkdir()
-    (tmp_path / ".out.replaced" / "matmul_0000.mlir").write_text("")
     for _ in range(2):
+        (tmp_path / ".out.replaced").mkdir()
+        (tmp_path / ".out.replaced" / "matmul_0000.mlir").write_text("")
         RandomMLIRGenerator().generate_dataset(2, tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 

@@ -37,6 +37,10 @@ def test_a_rejected_program_is_listed_and_the_next_one_takes_its_place(monkeypat
     assert funnel["attempted"] == 24 + len(rejects)
     assert funnel["rejected"] == {"emitted": 0, "verified": len(rejects), "unique": 0, "unseen": 0}
     assert funnel["kept"] == 24
+    rejected = {
+        family: sum(quota["rejected"] for quota in of.values()) for family, of in outcome.manifest["quotas"].items()
+    }
+    assert {family: number for family, number in rejected.items() if number} == {"matmul": len(rejects)}
     assert {split: sum(counts.values()) for split, counts in outcome.manifest["counts"].items()} == {
         "train": 20, "test": 4,
     }  # fmt: skip
@@ -95,6 +99,15 @@ def test_a_grid_that_runs_out_of_programs_that_are_kept_says_so(monkeypatch, tmp
     with pytest.raises(UserError, match=r"too few programs.* were rejected.*failed at the stage \"verified\""):
         generate(config(["matmul"], output_dir=str(tmp_path), num_samples=60))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_family_that_ran_out_is_said_to_have(tmp_path):
+    """There are 125 matmuls in all; what cannot be theirs goes to the others."""
+    run = config(["matmul", "conv2d"], num_samples=300, split_ratios={"train": 1}, output_dir=str(tmp_path))
+    quotas = generate(run).manifest["quotas"]
+    matmul, conv2d = quotas["matmul"]["train"], quotas["conv2d"]["train"]
+    assert (matmul["asked"], matmul["existing"], matmul["planned"], matmul["exhausted"]) == (150, 125, 125, True)
+    assert (conv2d["asked"], conv2d["planned"], conv2d["exhausted"]) == (150, 175, False)
 
 
 def test_a_defect_in_our_own_code_is_no_rejection(monkeypatch, tmp_path):

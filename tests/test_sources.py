@@ -1,18 +1,21 @@
 from __future__ import annotations
 
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers import config
+from helpers import config, planned_specs
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mlir_datagen.sources import walk as walk_module
 from mlir_datagen.sources.grid import Grid, SameAs
+from mlir_datagen.sources.mix import FamilyWalk
 from mlir_datagen.sources.permutation import Permutation
 from mlir_datagen.sources.random_ops import RandomOps
 from mlir_datagen.sources.split import Splitter, content_hash
+from mlir_datagen.sources.walk import Existing
 
 
 @given(st.integers(1, 3000), st.integers(0, 2**63), st.text(max_size=5))
@@ -98,3 +101,58 @@ def test_a_walk_through_a_large_grid_ends(monkeypatch):
     assert matmul.exhausted
     assert matmul.existing == (matmul.planned, "at least")
     assert matmul.planned + quotas["train", "elementwise"].planned == run.splits["train"]
+
+
+def test_windows_are_those_that_fit_each_written_once():
+    """Counted by moving a window along: whatever fits is a program, unless a stride or a dilation has no effect."""
+    axes = {"height": [3, 5, 6], "kernel_height": [1, 2, 3], "stride_height": [1, 2], "dilation_height": [1, 2]}
+    fixed = {"batch": [1], "channels": [1], "width": [4], "kernel_width": [1], "stride_width": [1]}
+    fitting = []
+    for height, kernel, stride, dilation in itertools.product(*axes.values()):
+        positions = [top for top in range(0, height, stride) if top + (kernel - 1) * dilation < height]
+        if positions and (dilation == 1 or kernel > 1) and (stride == 1 or len(positions) > 1):
+            fitting.append((height, kernel, stride, dilation))
+    run = config(
+        ["pooling"],
+        ops__pooling__kinds=["max"],
+        ops__pooling__grid={**axes, **fixed, "dilation_width": [1]},
+        num_samples=len(fitting),
+        split_ratios={"train": 1},
+    )
+    specs = [spec for _, spec in planned_specs(run)["train"]]
+    assert sorted(fitting) == sorted((s.height, s.kernel_height, s.stride_height, s.dilation_height) for s in specs)
+
+
+def test_a_program_that_just_meets_the_limits_is_one():
+    """Whatever the limits are, one of 2**64 operations is none: its cost would not fit into its column."""
+    grid = {f"ops__matmul__grid__{axis}": [2, 2**21] for axis in "mnk"}
+    unlimited = {"max_bytes": None, "max_flops": None}
+    counts = {}
+    for key, limit in (("max_bytes", 48), ("max_flops", 16), ("max_flops", None), ("max_flops", 10**30)):
+        run = config(["matmul"], **grid, split_ratios={"train": 1}, num_samples=1, limits={**unlimited, key: limit})
+        counts[key, limit] = RandomOps(run).plan({"train": 1}).quotas[0].existing
+    assert list(counts.values()) == [(1, "exact"), (1, "exact"), (7, "exact"), (7, "exact")]
+
+
+def test_a_constraint_may_hold_at_the_far_end_of_a_grid_alone():
+    run = config(["pooling"], ops__pooling__grid__height=[2, 9], ops__pooling__grid__kernel_height=[3])
+    assert {spec.height for _, spec in planned_specs(run)["train"]} == {9}
+
+
+def test_a_number_that_was_searched_for_is_a_lower_bound_beside_an_upper_one():
+    found = [Existing(5, "at least"), Existing(10**12, "at most"), Existing(2, "exact")]
+    walks = [SimpleNamespace(existing=lambda split, one=one: one) for one in found]
+    assert FamilyWalk(None, walks, 0).existing(0) == (7, "at least")
+    assert FamilyWalk(None, walks[1:], 0).existing(0) == (10**12 + 2, "at most")
+    assert FamilyWalk(None, walks[2:], 0).existing(0) == (2, "exact")
+
+
+def test_a_mix_begins_anew_after_programs_that_it_did_not_take():
+    """As when one generator is asked for other operations: ten matmuls are no part of a sequence of three and one."""
+    run = config(["matmul", "conv2d"], ops__matmul__weight=3)
+
+    def planned(size, taken):
+        return [quota.planned for quota in RandomOps(run).plan({"train": size}, taken).quotas]
+
+    for size in range(1, 5):
+        assert planned(size, {("train", "matmul"): 10}) == planned(size, None)

@@ -14,7 +14,7 @@ from torch_mlir import dialects, ir
 from torch_mlir.dialects import affine, arith, func, linalg, scf, tensor  # noqa: F401  (which extend classes)
 
 from mlir_datagen.errors import UserError
-from mlir_datagen.mlir.structure import attribute_names, structural_hash
+from mlir_datagen.mlir.structure import ProgramHasher, attribute_names, structural_hash
 from mlir_datagen.ops import FAMILIES
 
 CONTEXT = ir.Context()
@@ -335,3 +335,20 @@ def test_a_program_on_buffers_is_refused(type_):
     text = f"func.func @f(%a: {type_}) -> index {{\n%c = arith.constant 0 : index\n%d = memref.dim %a, %c : {type_}\nreturn %d : index\n}}"  # noqa: E501
     with pytest.raises(UserError, match="is a buffer; only operations on tensors are allowed"):
         hashed(text)
+
+
+def test_a_fill_that_is_both_where_a_result_starts_and_an_input_is_data():
+    """Such a program is no single operation with an initial value, so that it has one hash."""
+
+    def maximum(second):
+        return f"""func.func @f(%a: {TYPE}, %b: {TYPE}) -> {TYPE} {{
+  %zero = arith.constant 0.0 : f32
+  %empty = tensor.empty() : {TYPE}
+  %init = linalg.fill ins(%zero : f32) outs(%empty : {TYPE}) -> {TYPE}
+  %r = linalg.max ins(%a, {second} : {TYPE}, {TYPE}) outs(%init : {TYPE}) -> {TYPE}
+  return %r : {TYPE}
+}}"""
+
+    hasher = ProgramHasher()
+    assert len(hasher.hashes(maximum("%b"))) == 2
+    assert len(hasher.hashes(maximum("%init"))) == 1

@@ -87,8 +87,8 @@ class Pooling(OpFamily):
         return functional.conv2d(channels, weights, stride=stride, dilation=dilation).reshape(_output_shape(spec))
 
     def input_range(self, spec: PoolingSpec) -> tuple[float, float]:
-        """A maximum that starts from zero instead of -inf is right on any window with a positive element."""
-        return (-1.0, 0.0) if spec.kind == "max" else super().input_range(spec)
+        """A maximum that starts from a number instead of -inf is right on any window with a greater element."""
+        return (-1e30, 0.0) if spec.kind == "max" else super().input_range(spec)
 
     def emit(self, builder: FunctionBuilder, spec: PoolingSpec, *operands: Value) -> Value:
         window = builder.empty(tensor((spec.kernel_height, spec.kernel_width), spec.dtype))

@@ -48,8 +48,8 @@ class Relu(OpFamily):
         return torch.relu(*arguments)
 
     def input_range(self, spec: ReluSpec) -> tuple[float, float]:
-        """Both signs: on positive elements alone the identity is right."""
-        return -1.0, 1.0
+        """Both signs, as on positive elements the identity is right; and beyond 6, where a ReLU6 ends."""
+        return -10.0, 10.0
 
     def emit(self, builder: FunctionBuilder, spec: ReluSpec, *operands: Value) -> Value:
         (value,) = operands

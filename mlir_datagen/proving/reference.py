@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +15,11 @@ from mlir_datagen.ops.family import OpFamily, Spec
 from mlir_datagen.proving.job import Job
 
 _PAGE = 4096
+_LEAST_COMPARED = 64
+"""How many elements of a result are compared, over several draws of arguments where it has fewer.
+
+Few elements can be right by chance: the maximum of two numbers is the first one half of the time.
+"""
 UNIT_ROUNDOFF = {"f32": 2.0**-24}
 NUMPY_DTYPES = {
     "f64": "float64",
@@ -45,8 +51,15 @@ def aligned_array(shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
     return memory[start : start + size].view(type_).reshape(shape)
 
 
-def random_arguments(job: Job) -> list[NDArray[Any]]:
-    """Return arguments that follow from the program's text alone.
+def draws(job: Job) -> int:
+    """Return how many draws of arguments a program is run on: several where its result is compared, and small."""
+    if job.family is None or job.level != "execute":
+        return 1
+    return math.ceil(_LEAST_COMPARED / math.prod(job.shapes[job.arguments]))
+
+
+def random_arguments(job: Job, draw: int = 0) -> list[NDArray[Any]]:
+    """Return arguments that follow from the program's text and the draw's number alone.
 
     Floating-point ones are in the range that the family names. Integers are zero: they may be indices, which every
     extent allows.
@@ -56,7 +69,8 @@ def random_arguments(job: Job) -> list[NDArray[Any]]:
     if job.family is not None:
         family = FAMILIES[job.family]
         low, high = family.input_range(family.spec_of_json(job.spec))
-    generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(list(job.text.encode()))))
+    sequence = np.random.SeedSequence(list(job.text.encode()), spawn_key=(draw,) if draw else ())
+    generator = np.random.Generator(np.random.PCG64(sequence))
     arguments = []
     for shape, dtype in zip(job.shapes[: job.arguments], job.dtypes, strict=False):
         argument = aligned_array(shape, dtype)
@@ -128,6 +142,11 @@ def compare(job: Job, arguments: list[NDArray[Any]], results: list[NDArray[Any]]
     errors = difference(results[0], family.reference_result(spec, arguments))
     require(errors, tolerance(family, spec))
     return errors
+
+
+def worst(found: Sequence[Errors]) -> Errors:
+    """Return the largest errors of several comparisons."""
+    return Errors(max(errors.absolute for errors in found), max(errors.relative for errors in found))
 
 
 def require(errors: Errors, allowed: float) -> None:

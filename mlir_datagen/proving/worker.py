@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from mlir_datagen.errors import Rejection
-from mlir_datagen.mlir.jit import CompiledProgram
+from mlir_datagen.mlir.jit import BoundProgram, CompiledProgram
 from mlir_datagen.mlir.lower import lower
 from mlir_datagen.mlir.parse import Contexts
 from mlir_datagen.proving.clock import Timed, any_core, measure, measuring_core, open_lock, pin
 from mlir_datagen.proving.job import EagerJob, Failure, Job, Measurement, Proof
-from mlir_datagen.proving.reference import Errors, compare, empty_results, random_arguments
+from mlir_datagen.proving.reference import Errors, compare, draws, empty_results, random_arguments, worst
 from mlir_datagen.proving.settings import Cores, MeasureSettings
 from mlir_datagen.proving.yardstick import Yardstick
 
@@ -47,7 +47,6 @@ class Worker:
 
     def _prove(self, job: Job) -> Proof:
         busy: list[tuple[int, int]] = []
-        error: Errors | None = None
         measurement: Measurement | None = None
         with any_core(self._cores, self._lock):
             processor_time = time.process_time_ns()
@@ -59,13 +58,7 @@ class Worker:
             return Proof(job.level, None, None, tuple(busy))
         # Again, as the measuring core may be free now: without it, several workers share the others.
         with any_core(self._cores, self._lock):
-            arguments, results = random_arguments(job), empty_results(job)
-            bound = program.bind([*arguments, *results])
-            if job.level == "execute":
-                with _timed(busy):
-                    bound.run()
-                if job.family is not None:
-                    error = compare(job, arguments, results)
+            bound, error = _run(job, program, busy)
         if job.measure:
             measurement = self._measured(bound, compile_ns, busy)
         excused = None if error is None else 0
@@ -84,6 +77,20 @@ class Worker:
         assert self._yardstick is not None
         with measuring_core(self._cores, self._lock), _timed(busy):
             return measure(program, self._settings, compile_ns, self._yardstick.slowness)
+
+
+def _run(job: Job, program: CompiledProgram, busy: list[tuple[int, int]]) -> tuple[BoundProgram, Errors | None]:
+    """Bind a program to arguments; run it, and compare its result, where the job asks for that."""
+    errors: list[Errors] = []
+    for draw in range(draws(job)):
+        arguments, results = random_arguments(job, draw), empty_results(job)
+        bound = program.bind([*arguments, *results])
+        if job.level == "execute":
+            with _timed(busy):
+                bound.run()
+            if job.family is not None:
+                errors.append(compare(job, arguments, results))
+    return bound, worst(errors) if errors else None
 
 
 @contextmanager

@@ -1,0 +1,42 @@
+"""A sample of `benchmarks/mutants.py`: wrong programs of every family and of some networks, which the check finds."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+from helpers import REPOSITORY
+from mlir19 import libraries
+
+
+def mutants(*arguments):
+    script = REPOSITORY / "benchmarks" / "mutants.py"
+    return subprocess.run([sys.executable, str(script), *arguments], capture_output=True, text=True, timeout=900)
+
+
+def figures(printed, row):
+    """Return planted, differ, caught, missed, not claimed, not run of a row of the table."""
+    return [int(number) for number in re.search(rf"^{row}((?: +\d+)+)$", printed, re.MULTILINE)[1].split()]
+
+
+def test_wrong_programs_of_all_families_are_caught_and_right_ones_kept():
+    libraries()
+    done = mutants("--networks", "--count", "72", "--right", "48", "--seed", "1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    planted, differ, caught, missed, _, not_run = figures(done.stdout, "all")
+    assert (planted, missed, not_run) == (72, 0, 0)
+    assert caught == differ > 50
+    for kind in ("initial value", "stride", "off by one", "another operation", "maximum for minimum"):
+        assert figures(done.stdout, kind)[2] > 0, kind
+    assert "0 of 48 right programs rejected" in done.stdout
+
+
+def test_wrong_networks_are_caught_and_right_ones_kept():
+    done = mutants("--families", "--networks", "vgg", "recurrent", "gpt2", "--faults", "3", "--weights", "drawn")
+    assert done.returncode == 0, done.stdout + done.stderr
+    planted, differ, caught, missed, not_claimed, not_run = figures(done.stdout, "all")
+    assert planted == 18
+    assert caught == differ > 9
+    assert (missed, not_claimed, not_run) == (0, 0, 0)
+    assert "0 of 6 right programs rejected" in done.stdout
