@@ -30,6 +30,10 @@ class Rejection(Exception):
         self.stage = stage
         self.reason = reason
 
+    def __reduce__(self) -> tuple[type[Rejection], tuple[str, str]]:
+        """Come back whole from another process."""
+        return Rejection, (self.stage, self.reason)
+
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return ' Did you mean "..."?' for the closest known word, or an empty string when nothing is close."""

@@ -27,6 +27,7 @@ class Production:
         attempted: how many programs were tried.
         checked: how many were checked beyond the parser, and kept.
         rejected: those that were not kept.
+        remarks: what the person is told of programs that were.
         measured: the times, with the split and the name of each program.
         taken: how many points of each (split, family) were used.
     """
@@ -34,6 +35,7 @@ class Production:
     attempted: int = 0
     checked: int = 0
     rejected: list[Rejected] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
     measured: list[tuple[str, str, Measurement]] = field(default_factory=list)
     taken: Counter[tuple[str, str]] = field(default_factory=Counter)
 
@@ -118,6 +120,7 @@ def produce_listed(
             production.rejected.append(outcome)
             continue
         writer.write(listed_table(split, [outcome]), [outcome.name])
+        production.remarks += [outcome.remark] if outcome.remark else []
         production.checked += outcome.proof.level != "parse"
         if outcome.proof.measurement is not None:
             production.measured.append((split, outcome.name, outcome.proof.measurement))

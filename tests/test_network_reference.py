@@ -10,8 +10,7 @@ from torch import nn
 
 from mlir_datagen import NeuralNetworkToMLIR, UserError
 from mlir_datagen.config.compose import compose_config
-from mlir_datagen.nn.worker import NetworkJob
-from mlir_datagen.proving.job import Failure
+from mlir_datagen.nn.worker import NetworkJob, Refusal
 from mlir_datagen.sources.networks import _reached
 
 CONVERTERS = pytest.mark.parametrize("use_torch_mlir", [True, False])
@@ -87,11 +86,12 @@ def test_a_network_that_cannot_be_copied(tmp_path):
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_what_is_finite_in_pytorch_has_to_be_in_the_program(value, tmp_path, monkeypatch):
     from mlir_datagen.nn import comparison
+    from mlir_datagen.sources import given_network
 
     monkeypatch.setattr(comparison, "_results_in_double", lambda module, inputs: None)
     plain = comparison.reference
     monkeypatch.setattr(
-        comparison, "reference", lambda *given: plain(*given)._replace(values=[torch.ones(2, 3).numpy()])
+        given_network, "reference", lambda *given: plain(*given)._replace(values=[torch.ones(2, 3).numpy()])
     )
     with pytest.raises(UserError, match="failed at the stage 'matched': the result holds NaN or inf"):
         converted(Calls(lambda _, x: torch.full_like(x, value)), tmp_path)
@@ -103,10 +103,10 @@ def test_a_nan_is_never_right(tmp_path):
 
 
 def test_results_of_another_element_type_are_refused(tmp_path, monkeypatch):
-    from mlir_datagen.nn import comparison
+    from mlir_datagen.sources import given_network
 
-    plain = comparison.reference
-    monkeypatch.setattr(comparison, "reference", lambda *given: plain(*given)._replace(dtypes=["f64"]))
+    plain = given_network.reference
+    monkeypatch.setattr(given_network, "reference", lambda *given: plain(*given)._replace(dtypes=["f64"]))
     with pytest.raises(UserError, match=r"'matched': the results are f32 \[2, 3\] instead of f64 \[2, 3\]"):
         converted(nn.ReLU(), tmp_path)
 
@@ -120,11 +120,14 @@ def test_element_types_that_numpy_has_not(tmp_path):
         NeuralNetworkToMLIR(tmp_path).convert_model(model, inputs, "mine", True, weights="embedded")
 
 
-def test_a_program_that_cannot_be_linked_is_not_called(tmp_path, monkeypatch):
+def test_a_program_that_cannot_be_linked_is_not_called(monkeypatch):
     # As where the processor leaves the conversion of bf16 to the compiler's library.
     monkeypatch.setattr("mlir_datagen.mlir.jit.ExecutionEngine.raw_lookup", lambda engine, name: None)
-    with pytest.raises(UserError, match="failed at the stage 'executed': it cannot be compiled: it calls functions"):
-        converted(nn.ReLU(), tmp_path)
+    config = compose_config(["ops=[]", described("planted_networks.Returns")])
+    job = NetworkJob(config.models["mine"], 0, config.converter, ("planted_networks",), "execute", None)
+    failure = in_process(job)
+    assert failure.stage == "executed"
+    assert failure.reason.startswith("it cannot be compiled: it calls functions")
 
 
 @CONVERTERS
@@ -153,12 +156,12 @@ def test_a_failure_names_the_stage_that_was_reached(tmp_path, monkeypatch):
     def fails(*arguments):
         raise ZeroDivisionError("by zero\nand more")
 
-    monkeypatch.setattr("mlir_datagen.nn.comparison.run", fails)
+    monkeypatch.setattr("mlir_datagen.nn.network_program.NetworkProgram.run", fails)
     config = compose_config(["ops=[]", described("planted_networks.Returns")])
     job = NetworkJob(
         config.models["mine"], 0, config.converter, ("planted_networks",), "execute", None, tmp_path / "mine.stage"
     )
     assert _reached(job) == "emitted"
-    assert in_process(job) == Failure("executed", "ZeroDivisionError: by zero")
+    assert in_process(job) == Refusal("executed", "ZeroDivisionError: by zero")
     # So it is known, too, where a process was that did not live to tell.
     assert _reached(job) == "executed"

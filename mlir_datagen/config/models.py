@@ -8,7 +8,15 @@ from typing import Any
 
 from mlir_datagen.config.values import check_keys, choice, mapping, whole_number
 from mlir_datagen.errors import UserError, nearest
-from mlir_datagen.nn.model_spec import CONVERTERS, INPUT_DTYPES, WEIGHTS, ConverterSettings, InputSpec, ModelSpec
+from mlir_datagen.nn.model_spec import (
+    AUTO,
+    CONVERTERS,
+    INPUT_DTYPES,
+    WEIGHTS,
+    ConverterSettings,
+    InputSpec,
+    ModelSpec,
+)
 
 MODEL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _IMPORTABLE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
@@ -112,7 +120,7 @@ def parse_converter(raw: Mapping[str, Any]) -> ConverterSettings:
         if key not in raw:
             raise UserError(f"converter lacks {key}. Compare it with the files of conf/converter/.")
     return ConverterSettings(
-        kind=choice(raw["kind"], "converter.kind", CONVERTERS),
+        kind=choice(raw["kind"], "converter.kind", (*CONVERTERS, AUTO)),
         weights=choice(raw["weights"], "converter.weights", WEIGHTS),
         seconds=whole_number(raw["seconds"], "converter.seconds", minimum=1, example="converter.seconds=600"),
         memory_bytes=whole_number(

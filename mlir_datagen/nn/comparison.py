@@ -1,4 +1,4 @@
-"""Running a converted network, and comparing its results with PyTorch's."""
+"""Comparing what a converted network's program gives with what PyTorch does."""
 
 from __future__ import annotations
 
@@ -12,12 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from mlir_datagen.errors import Rejection, UserError, listed
-from mlir_datagen.mlir.cost import module_flops
-from mlir_datagen.mlir.jit import CompiledProgram
-from mlir_datagen.mlir.parse import Contexts
 from mlir_datagen.nn.building import is_about_memory
-from mlir_datagen.nn.capture import called, explained, mlir_dtype, quiet
-from mlir_datagen.nn.signature import Converted
+from mlir_datagen.nn.capture import called, explained, mlir_dtype
+from mlir_datagen.nn.quiet import quiet
+from mlir_datagen.nn.signature import Converted, result_types
 from mlir_datagen.nn.state import chosen
 from mlir_datagen.proving.reference import NUMPY_DTYPES, Errors, difference, require
 
@@ -26,9 +24,6 @@ TOLERANCE = 1e-4
 
 The deepest of the catalogue were seen to differ by 1e-5; a wrong operation differs by parts of one.
 """
-
-
-_WORTH_OPTIMIZING = 2_000_000_000
 
 
 class Reference(NamedTuple):
@@ -70,34 +65,22 @@ def reference(module: torch.nn.Module, inputs: Mapping[str, torch.Tensor], name:
     return Reference(values, dtypes)
 
 
-def run(
-    lowered: Any, converted: Converted, module: torch.nn.Module, inputs: Mapping[str, torch.Tensor], name: str
+def program_arguments(
+    converted: Converted, module: torch.nn.Module, inputs: Mapping[str, torch.Tensor], name: str
 ) -> list[NDArray[Any]]:
-    """Compile a converted network and run it on its own weights, in this process: on inputs that PyTorch accepts.
+    """Return what a converted network is run on, in the order of its arguments: inputs, and its own weights.
 
     Args:
-        lowered: the program's module as `lower` returned it; it is changed.
-        converted: the same before.
+        converted: the program.
         module: the network.
         inputs: by name.
         name: what the network is called in messages.
 
     Raises:
-        Rejection: at stage `executed`, when it cannot be compiled.
-        UserError: when it has a tensor of a dtype that numpy has not.
+        UserError: when it takes or gives a tensor of a dtype that numpy has not.
     """
     _refuse_without_numpy(name, [one.dtype for one in (*converted.arguments, *converted.results)])
-    # A copy: programs may write into their arguments' memory only by mistake, but then into ours.
-    arguments = [np.array(tensor.numpy(), order="C") for tensor in chosen(converted.arguments, module, inputs)]
-    results = [np.zeros(result.shape, NUMPY_DTYPES[result.dtype]) for result in converted.results]
-    for result in results:
-        if result.dtype.kind == "f":
-            # An element that the program does not write stays NaN, which never passes.
-            result.fill(np.nan)
-    # A small network would spend nearly all of its time being optimised.
-    optimization = 0 if module_flops(converted.text, Contexts().next()) < _WORTH_OPTIMIZING else 3
-    CompiledProgram(lowered, len(arguments) + len(results), optimization).bind([*arguments, *results]).run()
-    return results
+    return [tensor.numpy() for tensor in chosen(converted.arguments, module, inputs)]
 
 
 def compare(results: list[NDArray[Any]], converted: Converted, expected: Reference) -> Errors:
@@ -112,7 +95,7 @@ def compare(results: list[NDArray[Any]], converted: Converted, expected: Referen
         Rejection: at stage `matched`, when a result has another shape or element type, is not finite where PyTorch's
             is, or differs by more than rounding.
     """
-    found = [(one.dtype, one.shape) for one in converted.results]
+    found = result_types(converted)
     wanted = [(dtype, value.shape) for dtype, value in zip(expected.dtypes, expected.values, strict=True)]
     if found != wanted:
         raise Rejection("matched", f"the results are {_typed(found)} instead of {_typed(wanted)}")

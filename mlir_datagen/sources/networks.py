@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import multiprocessing
 import shlex
+import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from pathlib import Path
@@ -17,12 +18,10 @@ from pebble import ProcessExpired, ProcessPool
 from mlir_datagen.config import RunConfig
 from mlir_datagen.config.compose import choosing
 from mlir_datagen.dataset.weights import remove_weights, weights_file
-from mlir_datagen.errors import Rejection
-from mlir_datagen.mlir.cost import module_flops
-from mlir_datagen.mlir.parse import Contexts, Verifier
 from mlir_datagen.nn import worker
-from mlir_datagen.nn.model_spec import ConverterSettings, ModelSpec
-from mlir_datagen.nn.worker import NetworkJob, NetworkProof
+from mlir_datagen.nn.fallback import FIRST, SECOND, both_failed, said_of_second, written
+from mlir_datagen.nn.model_spec import AUTO, ConverterSettings, ModelSpec
+from mlir_datagen.nn.worker import NetworkJob, NetworkProof, Refusal
 from mlir_datagen.program import NETWORK, NETWORKS_SPLIT, Program, Rejected
 from mlir_datagen.proving.job import Failure, Proof
 from mlir_datagen.proving.sandbox import HiddenMain, prepare_workers, why_ended, without_interrupts
@@ -43,8 +42,6 @@ class Networks:
         self._config = config
         self._root = root
         self._limits = SandboxLimits(config.converter.seconds, config.converter.memory_bytes)
-        self._verifier = Verifier()
-        self._contexts = Contexts()
         self._done: dict[tuple[str, str], Program | Rejected] = {}
 
     def produce(self) -> Iterator[Program | Rejected]:
@@ -77,61 +74,85 @@ class Networks:
             return
         config = self._config
         with TemporaryDirectory(prefix="mlir_datagen_") as scratch, _NetworkPool(len(models)) as pool:
-            # Only a network that uses no processor time, and so escapes the limit on it, can take so long.
-            seconds = self._limits.seconds + _GRACE_SECONDS
-            futures: list[tuple[NetworkJob, Any]] = []
+            kind = FIRST if converter.kind == AUTO else converter.kind
+            scheduled = []
             for spec in models:
                 file = weights_file(self._root, spec.name) if save_weights else None
-                job = NetworkJob(
-                    spec, config.seed, converter, config.trust, level, file, Path(scratch) / f"{spec.name}.stage"
-                )
-                futures.append((job, pool.schedule(worker.convert_network, args=(job,), timeout=seconds)))
-            for job, future in futures:
-                outcome = self._outcome(job, future)
+                using = dataclasses.replace(converter, kind=kind)
+                note = Path(scratch) / f"{spec.name}.stage"
+                job = NetworkJob(spec, config.seed, using, config.trust, level, file, note)
+                scheduled.append((job, self._schedule(pool, job)))
+            for job, future in scheduled:
+                outcome = self._outcome(pool, job, self._proof(job, future), converter)
                 if save_weights and isinstance(outcome, Rejected):
                     # They were written before the check that failed.
                     remove_weights(self._root, job.spec.name)
                 yield job.spec, outcome
 
+    def _schedule(self, pool: Any, job: NetworkJob) -> Any:
+        # Only a network that uses no processor time, and so escapes the limit on it, can take so long.
+        return pool.schedule(worker.convert_network, args=(job,), timeout=self._limits.seconds + _GRACE_SECONDS)
+
     @staticmethod
     def _key(spec: ModelSpec, converter: ConverterSettings) -> tuple[str, str]:
         return spec.name, orjson.dumps([spec.to_saved(), converter.kind, converter.weights]).decode()
 
-    def _outcome(self, job: NetworkJob, future: Any) -> Program | Rejected:
-        spec, converter = job.spec, job.converter
-        try:
-            outcome: NetworkProof | Failure = future.result()
-        except ProcessExpired as expired:
-            outcome = Failure(_reached(job), why_ended(expired.exitcode, "converter", self._limits))
-        except FutureTimeoutError:
-            outcome = Failure(_reached(job), f"it did not end within {self._limits.seconds + _GRACE_SECONDS} s")
-        if isinstance(outcome, NetworkProof):
-            try:
-                self._verifier.verify(outcome.converted.text)
-            except Rejection as rejection:
-                outcome = Failure(rejection.stage, rejection.reason)
-        if isinstance(outcome, Failure):
-            written, command = _spec_json(spec, converter), self._command(spec, converter)
-            return Rejected(NETWORK, NETWORKS_SPLIT, written, outcome.stage, outcome.reason, command, spec.name)
-        return self._program(spec, converter, job.level, outcome)
+    def _outcome(
+        self, pool: Any, job: NetworkJob, proof: NetworkProof | Failure, converter: ConverterSettings
+    ) -> Program | Rejected:
+        """Return what became of a network; where it is to be tried again, after that.
 
-    def _program(self, spec: ModelSpec, converter: ConverterSettings, level: str, proof: NetworkProof) -> Program:
-        converted = proof.converted
+        Args:
+            pool: for another process.
+            job: what was done.
+            proof: how it ended.
+            converter: as the config or the suite has it.
+        """
+        first: Failure | None = None
+        if converter.kind == AUTO and isinstance(proof, Failure) and not isinstance(proof, Refusal):
+            using = dataclasses.replace(converter, kind=SECOND)
+            assert job.stage_file is not None
+            job = dataclasses.replace(job, converter=using, stage_file=job.stage_file.with_suffix(".second"))
+            first, proof = proof, self._proof(job, self._schedule(pool, job))
+            if isinstance(proof, Failure):
+                proof = both_failed(first, proof)
+        spec, command = job.spec, self._command(job.spec, converter)
+        if isinstance(proof, Failure):
+            saved = _spec_json(spec, converter.kind, converter.weights)
+            return Rejected(NETWORK, NETWORKS_SPLIT, saved, proof.stage, proof.reason, command, spec.name)
+        return self._program(job, proof, command, first)
+
+    def _proof(self, job: NetworkJob, future: Any) -> NetworkProof | Failure:
+        """Wait for a network's process, and return how it ended."""
+        try:
+            proof: NetworkProof | Failure = future.result()
+            return proof
+        except ProcessExpired as expired:
+            reason = why_ended(expired.exitcode, "converter", self._limits)
+            # Who killed it did not have this network in mind: with another converter it would be another program.
+            kind = Refusal if expired.exitcode == -signal.SIGKILL else Failure
+            return kind(_reached(job), reason)
+        except FutureTimeoutError:
+            return Failure(_reached(job), f"it did not end within {self._limits.seconds + _GRACE_SECONDS} s")
+
+    def _program(self, job: NetworkJob, proof: NetworkProof, command: str, first: Failure | None) -> Program:
+        spec, kind, converted = job.spec, job.converter.kind, proof.converted
         return Program(
             name=spec.name,
             source=NETWORK,
             family=NETWORK,
-            kind=converter.kind,
-            spec=_spec_json(spec, converter),
+            kind=kind,
+            spec=_spec_json(spec, kind, job.converter.weights, None if first is None else FIRST),
             seed=self._config.seed,
             text=converted.text,
             arguments=converted.arguments,
             results=converted.results,
             loops=(),
-            flops=module_flops(converted.text, self._contexts.next()),
-            proof=Proof(level, proof.relative_error, None, (), proof.absolute_error),
-            command=self._command(spec, converter),
+            flops=proof.flops,
+            proof=Proof(job.level, proof.relative_error, None, (), proof.absolute_error),
+            command=command,
             provenance=orjson.dumps({"model": spec.name, "class": spec.class_path}).decode(),
+            remark="" if first is None else said_of_second(spec.name, first),
         )
 
     def _command(self, spec: ModelSpec, converter: ConverterSettings) -> str:
@@ -152,8 +173,8 @@ class Networks:
         return f"python scripts/generate.py {shlex.join(f'{key}={value}' for key, value in settings.items())}"
 
 
-def _spec_json(spec: ModelSpec, converter: ConverterSettings) -> str:
-    how = {"kind": converter.kind, "weights": converter.weights}
+def _spec_json(spec: ModelSpec, kind: str, weights: str, instead_of: str | None = None) -> str:
+    how = written(kind, weights, instead_of)
     return orjson.dumps({"name": spec.name, "model": spec.to_saved(), "converter": how}).decode()
 
 
