@@ -22,11 +22,13 @@ import pyarrow.parquet as pq
 import small_networks
 import torch
 from network_faults import Fault, NotHere, faults_in, plant
+from torch.fx.node import map_aggregate
 
 from mlir_datagen import NeuralNetworkToMLIR, UserError
 from mlir_datagen.errors import Rejection
 from mlir_datagen.nn import conversion
-from mlir_datagen.nn.capture import input_names, quiet
+from mlir_datagen.nn.capture import input_names
+from mlir_datagen.nn.quiet import quiet
 
 ROUNDING = 1e-5
 """The largest difference, relative to the largest value of a result, that is not held to be one.

@@ -42,6 +42,10 @@ class Rejection(Exception):
         self.stage = stage
         self.reason = reason
 
+    def __reduce__(self) -> tuple[type[Rejection], tuple[str, str]]:
+        """Come back whole from another process."""
+        return Rejection, (self.stage, self.reason)
+
 
 class _ShortRepr(reprlib.Repr):
     """Python's spelling of a value, in time and length that do not depend on how large it is."""

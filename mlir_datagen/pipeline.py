@@ -62,12 +62,14 @@ class Outcome:
         manifest: its manifest.
         existed: whether it was finished before.
         rejected: what this run rejected.
+        remarks: what the person is told of programs that were kept.
     """
 
     path: Path
     manifest: dict[str, Any]
     existed: bool
     rejected: Sequence[Rejected] = ()
+    remarks: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -132,9 +134,9 @@ def generate(config: RunConfig, listener: Listener | None = None) -> Outcome:
         check_room(staging.path, needed)
         listener.on_start(plan.total + len(config.models))
         with writable(path):
-            manifest, rejected = _write_dataset(staging.path, config, source, plan, listener.on_written)
+            manifest, production = _write_dataset(staging.path, config, source, plan, listener.on_written)
         staging.publish()
-    return Outcome(path, manifest, existed=False, rejected=rejected)
+    return Outcome(path, manifest, existed=False, rejected=production.rejected, remarks=production.remarks)
 
 
 def generate_files(
@@ -198,7 +200,7 @@ def _planned(config: RunConfig) -> tuple[RandomOps | None, Plan]:
 
 def _write_dataset(
     root: Path, config: RunConfig, source: RandomOps | None, plan: Plan, progress: Progress
-) -> tuple[dict[str, Any], list[Rejected]]:
+) -> tuple[dict[str, Any], Production]:
     production = Production()
     unseen = Decontamination()
     keep_out_datasets(config.exclude, unseen)
@@ -227,7 +229,7 @@ def _write_dataset(
     if not any(counter.total() for counter in counts.values()):
         raise UserError(f"Not one program was kept, and nothing was left behind. {last_rejected(production)}")
     manifest = write_description(root, config, counts, plan.quotas, production, unseen)
-    return manifest, production.rejected
+    return manifest, production
 
 
 @contextmanager

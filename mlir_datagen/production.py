@@ -28,6 +28,7 @@ class Production:
         checked: how many were checked beyond the parser, and kept.
         matched: how many of them were compared with PyTorch, and all that they compute shows.
         rejected: those that were not kept.
+        remarks: what the person is told of programs that were.
         measured: the times, with the split and the name of each program.
         taken: how many points of each (split, family) were used.
     """
@@ -36,6 +37,7 @@ class Production:
     checked: int = 0
     matched: int = 0
     rejected: list[Rejected] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
     measured: list[tuple[str, str, Measurement]] = field(default_factory=list)
     taken: Counter[tuple[str, str]] = field(default_factory=Counter)
 
@@ -120,6 +122,7 @@ def produce_listed(
             production.rejected.append(outcome)
             continue
         writer.write(listed_table(split, [outcome]), [outcome.name])
+        production.remarks += [outcome.remark] if outcome.remark else []
         production.checked += outcome.proof.level != "parse"
         production.matched += outcome.proof.proven == "matched"
         if outcome.proof.measurement is not None:

@@ -122,6 +122,7 @@ class Program:
         provenance: JSON that says what it was made from.
         multiplicity: how often the network that it comes from has it; None where it is none's part.
         command: what makes it again, for when it is rejected.
+        remark: what the person is told of it, if anything.
     """
 
     name: str
@@ -139,6 +140,7 @@ class Program:
     provenance: str
     multiplicity: int | None = None
     command: str = ""
+    remark: str = ""
 
     @property
     def bytes_moved(self) -> int:

@@ -110,6 +110,8 @@ def _print_outcome(outcome: Outcome, seconds: float) -> None:
     print(tabulate(rows, headers=["split", "op", "asked for", "made", "rejected", ""]))
     funnel = manifest["funnel"]
     print(f"{funnel['kept']} programs kept of {funnel['attempted']} attempted")
+    for remark in outcome.remarks:
+        print(remark)
     for rejected in outcome.rejected:
         # Where programs are drawn, others take the place of those.
         if rejected.name:

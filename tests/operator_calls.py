@@ -8,6 +8,17 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from mlir_datagen.nn.network_program import NetworkProgram
+from mlir_datagen.nn.signature import result_types
+
+
+def answers_of(converted, calls):
+    """Return the results of a converted network for the arguments of each call."""
+    program = NetworkProgram()
+    program.verify(converted.text)
+    program.lower()
+    return [program.run(arguments, result_types(converted)) for arguments in calls]
+
 
 class Calls(nn.Module):
     """Returns what each of some functions gives for the same inputs."""

@@ -31,10 +31,22 @@ class Returns(nn.Module):
 
 
 class Scans(nn.Module):
-    """torch-mlir turns it into an operation of no upstream dialect."""
-
     def forward(self, x):
         return torch.cumsum(x, 1)
+
+
+class Sorts(nn.Module):
+    """torch-mlir turns it into an operation of no upstream dialect, and the manual converter has it not."""
+
+    def forward(self, x):
+        return torch.sort(x, 1)[0]
+
+
+class Bytes(nn.Module):
+    """torch-mlir crashes the process; the manual converter takes it."""
+
+    def forward(self, x):
+        return x.to(torch.int8) * 2
 
 
 class Spectrum(nn.Module):

@@ -10,14 +10,11 @@ import math
 import numpy as np
 import pytest
 import torch
-from operator_calls import Calls
+from operator_calls import Calls, answers_of
 from torch.nn import functional
 
 from mlir_datagen.errors import Rejection, UserError
-from mlir_datagen.mlir.lower import lower
-from mlir_datagen.mlir.parse import Contexts
 from mlir_datagen.nn.conversion import convert
-from mlir_datagen.nn.oracle.running import run
 from mlir_datagen.nn.state import chosen
 
 CONVERTERS = pytest.mark.parametrize("converter", ["torch_mlir", "manual"])
@@ -43,7 +40,7 @@ def results(module, inputs, converter, name="network"):
         expected = [np.array(tensor.numpy()) for tensor in module(*inputs)]
     converted = convert(module.eval(), named, name, converter, constant=False)
     arguments = [tensor.numpy() for tensor in chosen(converted.arguments, module, named)]
-    (found,) = run(lower(converted.text, Contexts().next()), converted, [arguments])
+    (found,) = answers_of(converted, [arguments])
     return found, expected
 
 

@@ -13,7 +13,7 @@ import torch
 import yaml
 from helpers import run_script
 from networks import PLANTED, SMALL, TRUSTED, generate, planted
-from planted_networks import Branches, GivesNothing, Scans, Selects, Small, Spectrum
+from planted_networks import Branches, GivesNothing, Scans, Selects, Small, Sorts, Spectrum
 from torch import nn
 
 from mlir_datagen import NeuralNetworkToMLIR, UserError
@@ -229,9 +229,10 @@ def test_dynamic_shapes(shape, tmp_path):
 
 
 def test_operators_that_cannot_be_converted(tmp_path):
-    assert refusal(tmp_path, Scans(), (2, 3), use_torch_mlir=True) == (
-        "mine failed at the stage 'emitted': torch-mlir gives tm_tensor.scan, which is not of a dialect of upstream "
-        "MLIR"
+    assert refusal(tmp_path, Sorts(), (2, 3), use_torch_mlir=True) == (
+        "mine failed at the stage 'emitted': torch-mlir gives tm_tensor.sort, which is not of a dialect of upstream "
+        f"MLIR, for the operator aten.sort.default ({planted_networks.__file__}:"
+        f"{line_of('return torch.sort')}: return torch.sort(x, 1)[0])"
     )
     message = refusal(tmp_path, Spectrum(), (2, 3), use_torch_mlir=True)
     assert message.startswith("mine failed at the stage 'emitted': torch-mlir: failed to legalize operation 'torch.")
@@ -258,7 +259,7 @@ def test_not_enough_memory(tmp_path, monkeypatch):
     def no_memory(*arguments, **settings):
         raise MemoryError
 
-    monkeypatch.setattr("mlir_datagen.nn.conversion.convert", no_memory)
+    monkeypatch.setattr("mlir_datagen.sources.given_network.convert", no_memory)
     assert refusal(tmp_path, Scans(), (2, 3)) == advice
     setting = described("planted_networks.Scans", "{name: x, shape: [1073741824, 1073741824]}")
     assert failure(setting) == "it needs more memory than converter.memory_bytes, 17179869184"

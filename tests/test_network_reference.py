@@ -11,10 +11,11 @@ from torch import nn
 
 from mlir_datagen import NeuralNetworkToMLIR, UserError
 from mlir_datagen.config.compose import compose_config
-from mlir_datagen.nn.oracle import reference, running
+from mlir_datagen.nn.isolated import IsolatedProgram
 from mlir_datagen.nn.oracle.expected import Expected
-from mlir_datagen.nn.worker import NetworkJob
-from mlir_datagen.proving.job import Failure
+from mlir_datagen.nn.oracle.reference import expected_results
+from mlir_datagen.nn.worker import NetworkJob, Refusal
+from mlir_datagen.sources import given_network
 from mlir_datagen.sources.networks import _reached
 
 CONVERTERS = pytest.mark.parametrize("use_torch_mlir", [True, False])
@@ -89,7 +90,7 @@ def test_a_network_that_cannot_be_copied(tmp_path):
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_what_is_finite_in_pytorch_has_to_be_in_the_program(value, tmp_path, monkeypatch):
-    monkeypatch.setattr(running, "run", lambda *given: [[np.full((2, 3), value, np.float32)]])
+    monkeypatch.setattr(IsolatedProgram, "run", lambda *given: [np.full((2, 3), value, np.float32)])
     with pytest.raises(UserError, match="stage 'matched': the result holds NaN or inf where PyTorch's has "):
         converted(nn.ReLU(), tmp_path)
 
@@ -101,14 +102,12 @@ def test_a_nan_is_never_right(tmp_path):
 
 
 def test_results_of_another_element_type_are_refused(tmp_path, monkeypatch):
-    plain = reference.expected_results
-
     def other(*given):
-        (case,) = plain(*given).cases
+        (case,) = expected_results(*given).cases
         results = tuple(result._replace(dtype="f64") for result in case.results)
         return Expected((case._replace(results=results),), ())
 
-    monkeypatch.setattr(reference, "expected_results", other)
+    monkeypatch.setattr(given_network, "expected_results", other)
     with pytest.raises(UserError, match=r"'matched': the results are f32 \[2, 3\] instead of f64 \[2, 3\]"):
         converted(nn.ReLU(), tmp_path)
 
@@ -119,11 +118,14 @@ def test_element_types_that_numpy_has_not(tmp_path):
         NeuralNetworkToMLIR(tmp_path).convert_model(model, inputs, "mine", True, weights="embedded")
 
 
-def test_a_program_that_cannot_be_linked_is_not_called(tmp_path, monkeypatch):
+def test_a_program_that_cannot_be_linked_is_not_called(monkeypatch):
     # As where the processor leaves the conversion of bf16 to the compiler's library.
     monkeypatch.setattr("mlir_datagen.mlir.jit.ExecutionEngine.raw_lookup", lambda engine, name: None)
-    with pytest.raises(UserError, match="failed at the stage 'executed': it cannot be compiled: it calls functions"):
-        converted(nn.ReLU(), tmp_path)
+    config = compose_config(["ops=[]", described("planted_networks.Returns")])
+    job = NetworkJob(config.models["mine"], 0, config.converter, ("planted_networks",), "execute", None)
+    failure = in_process(job)
+    assert failure.stage == "executed"
+    assert failure.reason.startswith("it cannot be compiled: it calls functions")
 
 
 @CONVERTERS
@@ -152,12 +154,12 @@ def test_a_failure_names_the_stage_that_was_reached(tmp_path, monkeypatch):
     def fails(*arguments):
         raise ZeroDivisionError("by zero\nand more")
 
-    monkeypatch.setattr(running, "run", fails)
+    monkeypatch.setattr("mlir_datagen.nn.network_program.NetworkProgram.run", fails)
     config = compose_config(["ops=[]", described("planted_networks.Returns")])
     job = NetworkJob(
         config.models["mine"], 0, config.converter, ("planted_networks",), "execute", None, tmp_path / "mine.stage"
     )
     assert _reached(job) == "emitted"
-    assert in_process(job) == Failure("executed", "ZeroDivisionError: by zero")
+    assert in_process(job) == Refusal("executed", "ZeroDivisionError: by zero")
     # So it is known, too, where a process was that did not live to tell.
     assert _reached(job) == "executed"

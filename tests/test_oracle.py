@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import copy
 import warnings
+from itertools import chain
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
-from operator_calls import Calls
+from operator_calls import Calls, answers_of
 from planted_networks import Cancels
 from torch import nn
 from torch.nn import functional
 
 from mlir_datagen import NeuralNetworkToMLIR
 from mlir_datagen.errors import Rejection
-from mlir_datagen.mlir.lower import lower
-from mlir_datagen.mlir.parse import Contexts
 from mlir_datagen.nn.capture import input_names
 from mlir_datagen.nn.conversion import convert
 from mlir_datagen.nn.oracle.reference import expected_results
-from mlir_datagen.nn.oracle.running import run
 from mlir_datagen.nn.oracle.verdict import judge
 from mlir_datagen.nn.state import splat
 from mlir_datagen.nn.torchvision_import import import_torchvision
@@ -54,7 +52,7 @@ class Held:
     def verdict(self, planted=None):
         """Return the verdict on its program, or on that of another network in its place."""
         program = self.program if planted is None else self.converted(planted)
-        answers = run(lower(program.text, Contexts().next()), program, [case.arguments for case in self.expected.cases])
+        answers = answers_of(program, [case.arguments for case in self.expected.cases])
         return judge(answers, program.results, self.expected)
 
     def assert_matched(self, error=1e-5):
@@ -205,7 +203,7 @@ def faint(models):
     blocks = [[nn.Conv2d(3 if each == 0 else 8, 8, 3, 2), nn.BatchNorm2d(8), nn.ReLU()] for each in range(3)]
     for convolution, _, _ in blocks:
         nn.init.normal_(convolution.weight, std=1e-3)
-    return nn.Sequential(*sum(blocks, []), nn.Flatten(), nn.Linear(72, 5)), nn.ReLU
+    return nn.Sequential(*chain.from_iterable(blocks), nn.Flatten(), nn.Linear(72, 5)), nn.ReLU
 
 
 @pytest.mark.parametrize(
@@ -377,7 +375,7 @@ def test_a_right_network_is_matched_without_a_warning_and_is_not_changed(tmp_pat
 def test_an_element_that_the_program_does_not_write_is_found():
     held = Held(Calls(lambda x: x * 2, lambda x: (x * 4).int()), torch.rand(2, 3))
     arguments = held.expected.cases[0].arguments
-    (answer,) = run(lower(held.program.text, Contexts().next()), held.program, [arguments])
+    (answer,) = answers_of(held.program, [arguments])
     judge([answer], held.program.results, held.expected)
     for index, unwritten in enumerate([np.nan, np.iinfo(np.int32).max]):
         planted = [result.copy() for result in answer]

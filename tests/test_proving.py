@@ -90,8 +90,8 @@ def test_a_hang_a_crash_and_too_much_memory_cost_one_program_each(monkeypatch, t
     rejects = rejects_by_defect(outcome, planted)
     assert {reject["stage"] for reject in rejects.values()} == {"executed"}
     assert "longer than sandbox.seconds, 2 s" in rejects["hang"]["reason"]
-    assert "it crashed its process (SIGSEGV)" in rejects["crash"]["reason"]
-    assert "more memory than sandbox.memory_bytes, 1073741824" in rejects["memory"]["reason"]
+    # The second had no memory, which nobody can tell from a signal: nothing is guessed.
+    assert {rejects[defect]["reason"] for defect in ("crash", "memory")} == {"it crashed its process (SIGSEGV)"}
 
 
 def test_lowering_rejects_what_no_pass_knows(monkeypatch, tmp_path):

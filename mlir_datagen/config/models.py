@@ -16,7 +16,15 @@ from mlir_datagen.config.values import (
     whole_number,
 )
 from mlir_datagen.errors import UserError, nearest, shown
-from mlir_datagen.nn.model_spec import CONVERTERS, INPUT_DTYPES, WEIGHTS, ConverterSettings, InputSpec, ModelSpec
+from mlir_datagen.nn.model_spec import (
+    AUTO,
+    CONVERTERS,
+    INPUT_DTYPES,
+    WEIGHTS,
+    ConverterSettings,
+    InputSpec,
+    ModelSpec,
+)
 
 MODEL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _IMPORTABLE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
@@ -126,7 +134,7 @@ def parse_converter(raw: Mapping[str, Any]) -> ConverterSettings:
         if key not in raw:
             raise UserError(f"converter lacks {key}. Compare it with the files of conf/converter/.")
     return ConverterSettings(
-        kind=choice(raw["kind"], "converter.kind", CONVERTERS),
+        kind=choice(raw["kind"], "converter.kind", (*CONVERTERS, AUTO)),
         weights=choice(raw["weights"], "converter.weights", WEIGHTS),
         seconds=processor_seconds(raw["seconds"], "converter.seconds"),
         memory_bytes=memory_bytes(raw["memory_bytes"], "converter.memory_bytes"),

@@ -11,6 +11,8 @@ from tabulate import tabulate
 from mlir_datagen.config import RunConfig
 from mlir_datagen.dataset.columns import PLACE_COLUMNS, PROGRAM_COLUMNS
 from mlir_datagen.dataset.places import index_name, split_folder
+from mlir_datagen.nn.fallback import FIRST, SECOND
+from mlir_datagen.nn.model_spec import AUTO
 from mlir_datagen.version import GENERATOR_VERSION
 
 CARD = "README.md"
@@ -134,8 +136,10 @@ def _networks(config: RunConfig) -> str:
         "embedded": "Their weights are constants in the text.",
         "splat": "Their weights are constants of one value each.",
     }[config.converter.weights]
+    kind = config.converter.kind
+    by = f"`{FIRST}`, or by `{SECOND}` where that failed" if kind == AUTO else f"`{kind}`"
     return (
-        f"\nThe networks {', '.join(config.models)} were converted by `{config.converter.kind}`, with random weights "
+        f"\nThe networks {', '.join(config.models)} were converted by {by}, with random weights "
         f"from the seed. {weights}\n"
     )
 

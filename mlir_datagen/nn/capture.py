@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import inspect
-import io
-import logging
 import os
 import sysconfig
 import traceback
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from mlir_datagen.errors import UserError, listed
+from mlir_datagen.errors import UserError, listed, nearest
 from mlir_datagen.nn.building import first_line, is_about_memory
 from mlir_datagen.nn.changes import change_refused, changed_state, giving_tensors
 from mlir_datagen.nn.manual.errors import source_line
+from mlir_datagen.nn.quiet import quiet
 from mlir_datagen.nn.signature import Argument
 from mlir_datagen.nn.state import StateTensor
 
@@ -94,20 +92,6 @@ def changed_inputs(
         if place not in places:
             raise change_refused(module, names.get(place, place))
     return [names[place] for place in changed]
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep what PyTorch says to its own developers from the user."""
-    disabled = logging.root.manager.disable
-    logging.disable(logging.ERROR)
-    try:
-        # It prints the graph so far of a capture that fails.
-        with torch.no_grad(), warnings.catch_warnings(), redirect_stderr(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(disabled)
 
 
 @contextmanager
@@ -227,6 +211,26 @@ def input_names(module: torch.nn.Module, count: int) -> list[str]:
             "given."
         )
     return names[:count]
+
+
+def inputs_by_name(module: torch.nn.Module, given: Sequence[Any]) -> list[str]:
+    """Return names of a forward method's arguments in its own order; those that only its `**` takes come last.
+
+    Raises:
+        UserError: when it has no argument of one of these names, or takes its inputs by position.
+    """
+    parameters = inspect.signature(module.forward).parameters.values()
+    forward = f"{type(module).__name__}.forward"
+    if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters):
+        raise UserError(f"{forward} takes any number of inputs by position: give a list of shapes, and no names.")
+    names = [parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD]
+    others = [name for name in given if name not in names]
+    takes_others = len(names) < len(parameters) and all(isinstance(name, str) for name in others)
+    if not given or (others and not takes_others):
+        named = f"input_shape names {others[0]!r}" if others else "input_shape is empty"
+        similar = nearest(str(others[0]), names) if others else ""
+        raise UserError(f"{named}, and {forward} takes {listed(names)}.{similar}")
+    return [*(name for name in names if name in given), *others]
 
 
 def _shortened(error: Exception) -> str:

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from mlir_datagen.errors import UserError, listed
-from mlir_datagen.nn.capture import PROGRAM_DTYPES, capture, quiet
+from mlir_datagen.nn.capture import PROGRAM_DTYPES, capture
 from mlir_datagen.nn.changes import unchanged
+from mlir_datagen.nn.quiet import quiet
 from mlir_datagen.nn.signature import Converted
 from mlir_datagen.nn.state import as_numpy, is_uniform, require_capturable, state_tensors
 
+if TYPE_CHECKING:
+    from mlir_datagen.nn.through_torch_mlir import Lower
+
 
 def convert(
-    module: torch.nn.Module, inputs: Mapping[str, torch.Tensor], name: str, converter: str, constant: bool
+    module: torch.nn.Module,
+    inputs: Mapping[str, torch.Tensor],
+    name: str,
+    converter: str,
+    constant: bool,
+    lower: Lower | None = None,
 ) -> Converted:
     """Convert a network to linalg operations on tensors.
 
@@ -25,6 +34,7 @@ def convert(
         name: of the function.
         converter: one of `CONVERTERS`.
         constant: whether parameters and buffers become constants in the text, and not arguments.
+        lower: runs torch-mlir's passes, which may crash their process; left out, they run in this one.
 
     Raises:
         UserError: when the network cannot be captured, returns no tensor, or has an operator that the converter does
@@ -34,7 +44,7 @@ def convert(
     """
     require_capturable(module)
     with unchanged(module):
-        converted = _convert_with(converter, module, inputs, name, constant)
+        converted = _convert_with(converter, module, inputs, name, constant, lower)
     if not converted.results:
         raise UserError(f"{name} returns no tensor, so that its program would compute nothing.")
     if foreign := [result.dtype for result in converted.results if result.dtype not in PROGRAM_DTYPES]:
@@ -46,12 +56,19 @@ def convert(
 
 
 def _convert_with(
-    converter: str, module: torch.nn.Module, inputs: Mapping[str, torch.Tensor], name: str, constant: bool
+    converter: str,
+    module: torch.nn.Module,
+    inputs: Mapping[str, torch.Tensor],
+    name: str,
+    constant: bool,
+    lower: Lower | None,
 ) -> Converted:
+    # Each is imported only where it is used: the manual converter works without torch-mlir.
     if converter == "torch_mlir":
+        from mlir_datagen.mlir.torch_lowering import lower_torch
         from mlir_datagen.nn.through_torch_mlir import convert_through_torch_mlir
 
-        return convert_through_torch_mlir(module, inputs, name, constant)
+        return convert_through_torch_mlir(module, inputs, name, constant, lower or lower_torch)
     from mlir_datagen.nn.manual import convert_manual
 
     literals = {one.name: _dense_literal(one.tensor) for one in state_tensors(module)} if constant else {}

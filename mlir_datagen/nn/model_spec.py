@@ -112,7 +112,7 @@ class ConverterSettings:
     """How networks become MLIR.
 
     Attributes:
-        kind: one of `CONVERTERS`.
+        kind: one of `CONVERTERS`, or `AUTO`.
         weights: where parameters and buffers go, one of `WEIGHTS`.
         seconds: of processor time that converting and checking one network may take.
         memory_bytes: the memory that it may take.
@@ -125,5 +125,10 @@ class ConverterSettings:
 
 
 CONVERTERS = ("torch_mlir", "manual")
+AUTO = "auto"
+"""torch-mlir, and the manual converter where that fails."""
+DEFAULT_SECONDS = 900
+DEFAULT_MEMORY_BYTES = 1 << 34
+"""The limits that the files of `conf/converter/` have."""
 WEIGHTS = ("arguments", "embedded", "splat")
 """Function arguments; constants in the text; constants that have one value each."""

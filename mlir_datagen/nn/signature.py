@@ -35,3 +35,8 @@ class Converted(NamedTuple):
     text: str
     arguments: tuple[Argument, ...]
     results: tuple[Argument, ...]
+
+
+def result_types(converted: Converted) -> list[tuple[str, tuple[int, ...]]]:
+    """Return element type and shape of each result."""
+    return [(one.dtype, one.shape) for one in converted.results]

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import torch
 
 from mlir_datagen.errors import Rejection
-from mlir_datagen.mlir.fx_import import (
-    copy_repeated_results,
-    function_results,
-    import_network,
-    module_text,
-    remove_unused_arguments,
-    replace_arguments,
-)
-from mlir_datagen.nn.capture import called, capture, changed_inputs, described, quiet
+from mlir_datagen.mlir.fx_import import Imported, import_network
+from mlir_datagen.mlir.torch_lowering import Linalg, NotLowered
+from mlir_datagen.nn.capture import called, capture, changed_inputs, described
 from mlir_datagen.nn.changes import giving_tensors
+from mlir_datagen.nn.manual.errors import source_line
+from mlir_datagen.nn.manual.registry import operator_handler
+from mlir_datagen.nn.quiet import quiet
 from mlir_datagen.nn.rewriting import rewritten
 from mlir_datagen.nn.signature import Argument, Converted
 from mlir_datagen.nn.state import StateTensor, as_numpy, places, state_tensors
+
+Lower = Callable[[str, int, Mapping[int, Any]], Linalg]
+"""Lowers a graph as `mlir.torch_lowering.lower_torch` does, in this process or in another."""
 
 
 class _Lifted(torch.nn.Module):
@@ -62,7 +62,7 @@ class _Called(torch.nn.Module):
 
 
 def convert_through_torch_mlir(
-    module: torch.nn.Module, inputs: Mapping[str, torch.Tensor], name: str, constant: bool
+    module: torch.nn.Module, inputs: Mapping[str, torch.Tensor], name: str, constant: bool, lower: Lower
 ) -> Converted:
     """Convert a network.
 
@@ -71,33 +71,34 @@ def convert_through_torch_mlir(
         inputs: example inputs, by name and in order.
         name: of the function.
         constant: whether parameters and buffers become constants.
+        lower: runs torch-mlir's passes, which may crash their process.
 
     Raises:
         UserError: when the network cannot be captured, or changes its own parameters or buffers.
         Rejection: at stage `emitted`, when torch-mlir cannot convert it.
     """
     state = state_tensors(module)
-    program = _imported(module, inputs, state, name)
+    imported = _imported(module, inputs, state, name)
     taken = [*(StateTensor("input", input_, tensor) for input_, tensor in inputs.items()), *state]
-    if constant:
-        offset = len(inputs)
-        replace_arguments(program, {offset + index: as_numpy(one.tensor) for index, one in enumerate(state)})
-    kept = remove_unused_arguments(program, first=len(inputs))
-    copy_repeated_results(program)
-    results = function_results(program)
+    first = len(inputs)
+    constants = {first + index: as_numpy(one.tensor) for index, one in enumerate(state)} if constant else {}
+    try:
+        lowered = lower(imported.text, first, constants)
+    except NotLowered as error:
+        raise Rejection("emitted", _explained(error, imported)) from error
     return Converted(
-        text=module_text(program),
-        arguments=tuple(described(*taken[index]) for index in kept),
+        text=lowered.text,
+        arguments=tuple(described(*taken[index]) for index in lowered.kept),
         results=tuple(
-            Argument("output", f"output{index}", dtype, shape) for index, (dtype, shape) in enumerate(results)
+            Argument("output", f"output{index}", dtype, shape) for index, (dtype, shape) in enumerate(lowered.results)
         ),
     )
 
 
 def _imported(
     module: torch.nn.Module, inputs: Mapping[str, torch.Tensor], state: Sequence[StateTensor], name: str
-) -> Any:
-    """Return the network as a module of linalg operations whose results are those of its forward method."""
+) -> Imported:
+    """Return the network in torch-mlir's dialect, with the results of its forward method."""
     copied: Collection[str] = ()
     for _ in range(2):
         exported = capture(_Lifted(module, list(inputs), copied).eval(), inputs, name, state)
@@ -108,3 +109,16 @@ def _imported(
             if not copied:
                 return import_network(exported, name)
     raise Rejection("emitted", "torch-mlir gives other results than the forward method")
+
+
+def _explained(error: NotLowered, imported: Imported) -> str:
+    """Say why a network was not lowered, for which of its operators, and whether the manual converter has that one."""
+    node = None if error.node is None else imported.nodes.get(error.node)
+    if node is None or node.op != "call_function":
+        return error.reason
+    # In which of its modules is not known, since the network is no part of what was captured.
+    line = source_line(node)
+    said = f"{error.reason}, for the operator {node.target}{line and f' ({line})'}"
+    if operator_handler(str(node.target)) is None:
+        return said
+    return f"{said}, which the manual converter has (converter=manual; in Python, use_torch_mlir=False)"

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlir_datagen.errors import Rejection, UserError
 from mlir_datagen.nn.model_spec import ConverterSettings, ModelSpec
-from mlir_datagen.nn.oracle.verdict import Verdict
-from mlir_datagen.nn.signature import Converted
+from mlir_datagen.nn.oracle.verdict import Verdict, judge
+from mlir_datagen.nn.signature import Converted, result_types
 from mlir_datagen.proving.job import Failure
 from mlir_datagen.proving.sandbox import too_much_memory
 from mlir_datagen.proving.settings import SandboxLimits
@@ -48,10 +46,21 @@ class NetworkJob:
 
 @dataclass(frozen=True)
 class NetworkProof:
-    """A converted network, and what was found of it if it was run."""
+    """A converted and verified network.
+
+    Attributes:
+        converted: the network.
+        flops: arithmetic operations of all its linalg operations.
+        verdict: what was found of it, if it was run.
+    """
 
     converted: Converted
+    flops: int
     verdict: Verdict | None = None
+
+
+class Refusal(Failure):
+    """PyTorch or the network's own code refuses it, so that another converter would fail too."""
 
 
 class _Stages:
@@ -74,40 +83,32 @@ def convert_network(job: NetworkJob) -> NetworkProof | Failure:
     # What transformers remarks on unusual sizes.
     logging.disable(logging.WARNING)
     stages = _Stages(job.stage_file)
-    with tempfile.TemporaryDirectory(prefix="mlir_datagen_", dir=job.stage_file and job.stage_file.parent) as scratch:
-        # torch-mlir writes its reports under fixed names.
-        os.environ["TMPDIR"] = tempfile.tempdir = scratch
-        try:
-            return _convert(job, stages)
-        except Rejection as rejection:
-            return Failure(rejection.stage, rejection.reason)
-        except UserError as error:
-            return Failure(stages.reached, str(error))
-        except BaseException as error:
-            # The network's own code raises what it likes, SystemExit included, and the others have to go on.
-            return Failure(stages.reached, _reason(error, limits))
-        finally:
-            tempfile.tempdir = None
+    try:
+        return _convert(job, stages)
+    except Rejection as rejection:
+        return Failure(rejection.stage, rejection.reason)
+    except UserError as error:
+        return Refusal(stages.reached, str(error))
+    except BaseException as error:
+        # The network's own code raises what it likes, SystemExit included, and the others have to go on.
+        return _failure(error, stages.reached, limits)
 
 
-def _reason(error: BaseException, limits: SandboxLimits) -> str:
+def _failure(error: BaseException, stage: str, limits: SandboxLimits) -> Failure:
     from mlir_datagen.nn.building import first_line, is_about_memory
 
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and is_about_memory(error)):
-        return too_much_memory("converter", limits)
-    return f"{type(error).__name__}: {first_line(error)}"
+        return Failure(stage, too_much_memory("converter", limits))
+    return Refusal(stage, f"{type(error).__name__}: {first_line(error)}")
 
 
 def _convert(job: NetworkJob, stages: _Stages) -> NetworkProof:
     import torch
 
-    from mlir_datagen.mlir.lower import lower
-    from mlir_datagen.mlir.parse import Contexts
     from mlir_datagen.nn.building import build_model, example_inputs
     from mlir_datagen.nn.conversion import convert
+    from mlir_datagen.nn.network_program import NetworkProgram
     from mlir_datagen.nn.oracle.reference import expected_results
-    from mlir_datagen.nn.oracle.running import run
-    from mlir_datagen.nn.oracle.verdict import judge
     from mlir_datagen.nn.state import splat
 
     # One thread, so that the processor time is that of the work, and sums have one order.
@@ -116,20 +117,22 @@ def _convert(job: NetworkJob, stages: _Stages) -> NetworkProof:
     inputs = example_inputs(job.spec, job.seed)
     if job.converter.weights == "splat":
         splat(module)
+    program = NetworkProgram()
     constant = job.converter.weights != "arguments"
-    converted = convert(module, inputs, job.spec.name, job.converter.kind, constant)
+    converted = convert(module, inputs, job.spec.name, job.converter.kind, constant, program.lower_torch)
+    flops = program.verify(converted.text)
     if job.weights_file is not None:
         from mlir_datagen.dataset.weights import save_weights
 
         save_weights(job.weights_file, module, converted)
     if job.level not in ("lower", "execute"):
-        return NetworkProof(converted)
+        return NetworkProof(converted, flops)
     # First, since a program may crash on inputs that PyTorch refuses.
     expected = expected_results(module, inputs, job.spec.name, converted) if job.level == "execute" else None
     stages.enter("lowered")
-    lowered = lower(converted.text, Contexts().next())
+    program.lower()
     if expected is None:
-        return NetworkProof(converted)
+        return NetworkProof(converted, flops)
     stages.enter("executed")
-    answers = run(lowered, converted, [case.arguments for case in expected.cases])
-    return NetworkProof(converted, judge(answers, converted.results, expected))
+    answers = [program.run(case.arguments, result_types(converted)) for case in expected.cases]
+    return NetworkProof(converted, flops, judge(answers, converted.results, expected))

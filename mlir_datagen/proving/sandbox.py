@@ -23,10 +23,8 @@ FAULTS = frozenset(
 """What ends a process that does what it must not."""
 
 _MEANINGS: dict[int, str] = {
-    signal.SIGXCPU: "it ran for longer than {key}.seconds, {seconds} s of processor time",
-    signal.SIGSEGV: (
-        "it crashed its process (SIGSEGV), as asking for more memory than {key}.memory_bytes, {memory_bytes}, may"
-    ),
+    signal.SIGXCPU: "it ran for longer than {key}seconds, {seconds} s of processor time",
+    signal.SIGKILL: "its process was killed (SIGKILL), as by the system when memory runs out, or by somebody",
 }
 
 
@@ -51,8 +49,8 @@ def limit_memory(extra: int) -> None:
 
 
 def too_much_memory(key: str, limits: SandboxLimits) -> str:
-    """Say that the limit on memory was met; `key` names the part of the config that has it."""
-    return f"it needs more memory than {key}.memory_bytes, {limits.memory_bytes}"
+    """Say that the limit on memory was met; `key` names the part of the config that has it, if one does."""
+    return f"it needs more memory than {_prefix(key)}memory_bytes, {limits.memory_bytes}"
 
 
 def let_own_faults_alone_end_this_process() -> None:
@@ -79,11 +77,15 @@ def is_own_doing(exit_code: int, seconds: float, limits: SandboxLimits) -> bool:
 
 
 def why_ended(exit_code: int, key: str, limits: SandboxLimits) -> str:
-    """Say why a worker process ended, from its exit code."""
+    """Say why a worker process ended, from its exit code; `key` names the part of the config that has its limits."""
     if exit_code >= 0:
         return f"it ended its process with exit code {exit_code}"
     meaning = _MEANINGS.get(-exit_code, f"it crashed its process ({signal_name(-exit_code)})")
-    return meaning.format(key=key, seconds=limits.seconds, memory_bytes=limits.memory_bytes)
+    return meaning.format(key=_prefix(key), seconds=limits.seconds)
+
+
+def _prefix(key: str) -> str:
+    return f"{key}." if key else ""
 
 
 def signal_name(number: int) -> str:

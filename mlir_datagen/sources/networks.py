@@ -13,12 +13,10 @@ from mlir_datagen.config import RunConfig
 from mlir_datagen.config.compose import choosing
 from mlir_datagen.dataset.scratch import scratch_folder
 from mlir_datagen.dataset.weights import remove_weights, weights_file
-from mlir_datagen.errors import Rejection
-from mlir_datagen.mlir.cost import module_flops
-from mlir_datagen.mlir.parse import Contexts, Verifier
 from mlir_datagen.nn import worker
-from mlir_datagen.nn.model_spec import ConverterSettings, ModelSpec
-from mlir_datagen.nn.worker import NetworkJob, NetworkProof
+from mlir_datagen.nn.fallback import FIRST, SECOND, both_failed, said_of_second, written
+from mlir_datagen.nn.model_spec import AUTO, ConverterSettings, ModelSpec
+from mlir_datagen.nn.worker import NetworkJob, NetworkProof, Refusal
 from mlir_datagen.program import NETWORK, NETWORKS_SPLIT, Program, Rejected
 from mlir_datagen.proving.fork_server import SERVER
 from mlir_datagen.proving.job import Failure, Proof
@@ -40,8 +38,6 @@ class Networks:
         self._config = config
         self._root = root
         self._limits = SandboxLimits(config.converter.seconds, config.converter.memory_bytes)
-        self._verifier = Verifier()
-        self._contexts = Contexts()
         self._done: dict[tuple[str, str], Program | Rejected] = {}
 
     def produce(self) -> Iterator[Program | Rejected]:
@@ -73,16 +69,17 @@ class Networks:
         if not models:
             return
         config = self._config
+        kind = FIRST if converter.kind == AUTO else converter.kind
+        using = dataclasses.replace(converter, kind=kind)
         with scratch_folder() as scratch, self._pool(len(models)) as pool:
             jobs = []
             for spec in models:
                 file = weights_file(self._root, spec.name) if save_weights else None
                 jobs.append(
-                    NetworkJob(spec, config.seed, converter, config.trust, level, file, scratch / f"{spec.name}.stage")
+                    NetworkJob(spec, config.seed, using, config.trust, level, file, scratch / f"{spec.name}.stage")
                 )
-            outcomes = pool.run(worker.convert_network, jobs, lambda job, reason: Failure(_reached(job), reason))
-            for job, proof in zip(jobs, outcomes, strict=True):
-                outcome = self._outcome(job, proof)
+            for job, proof in zip(jobs, self._proofs(pool, jobs), strict=True):
+                outcome = self._outcome(pool, job, proof, converter)
                 if save_weights and isinstance(outcome, Rejected):
                     # They were written before the check that failed.
                     remove_weights(self._root, job.spec.name)
@@ -96,38 +93,56 @@ class Networks:
         return Pool(workers, self._limits, "converter", _IDLE_SECONDS, reused=False)
 
     @staticmethod
+    def _proofs(pool: Pool, jobs: Sequence[NetworkJob]) -> Iterator[NetworkProof | Failure]:
+        return pool.run(worker.convert_network, jobs, lambda job, reason: Failure(_reached(job), reason))
+
+    @staticmethod
     def _key(spec: ModelSpec, converter: ConverterSettings) -> tuple[str, str]:
         return spec.name, orjson.dumps([spec.to_saved(), converter.kind, converter.weights]).decode()
 
-    def _outcome(self, job: NetworkJob, outcome: NetworkProof | Failure) -> Program | Rejected:
-        spec, converter = job.spec, job.converter
-        if isinstance(outcome, NetworkProof):
-            try:
-                self._verifier.verify(outcome.converted.text)
-            except Rejection as rejection:
-                outcome = Failure(rejection.stage, rejection.reason)
-        if isinstance(outcome, Failure):
-            written, command = network_spec(spec, converter), self._command(spec, converter)
-            return Rejected(NETWORK, NETWORKS_SPLIT, written, outcome.stage, outcome.reason, command, spec.name)
-        return self._program(spec, converter, job.level, outcome)
+    def _outcome(
+        self, pool: Pool, job: NetworkJob, proof: NetworkProof | Failure, converter: ConverterSettings
+    ) -> Program | Rejected:
+        """Return what became of a network; where it is to be tried again, after that.
 
-    def _program(self, spec: ModelSpec, converter: ConverterSettings, level: str, proof: NetworkProof) -> Program:
-        converted = proof.converted
+        Args:
+            pool: for another process.
+            job: what was done.
+            proof: how it ended.
+            converter: as the config or the suite has it.
+        """
+        first: Failure | None = None
+        if converter.kind == AUTO and isinstance(proof, Failure) and not isinstance(proof, Refusal):
+            using = dataclasses.replace(converter, kind=SECOND)
+            assert job.stage_file is not None
+            job = dataclasses.replace(job, converter=using, stage_file=job.stage_file.with_suffix(".second"))
+            first, proof = proof, next(self._proofs(pool, [job]))
+            if isinstance(proof, Failure):
+                proof = both_failed(first, proof)
+        spec, command = job.spec, self._command(job.spec, converter)
+        if isinstance(proof, Failure):
+            saved = network_spec(spec, converter)
+            return Rejected(NETWORK, NETWORKS_SPLIT, saved, proof.stage, proof.reason, command, spec.name)
+        return self._program(job, proof, command, first)
+
+    def _program(self, job: NetworkJob, proof: NetworkProof, command: str, first: Failure | None) -> Program:
+        spec, kind, converted = job.spec, job.converter.kind, proof.converted
         return Program(
             name=spec.name,
             source=NETWORK,
             family=NETWORK,
-            kind=converter.kind,
-            spec=network_spec(spec, converter),
+            kind=kind,
+            spec=network_spec(spec, job.converter, None if first is None else FIRST),
             seed=self._config.seed,
             text=converted.text,
             arguments=converted.arguments,
             results=converted.results,
             loops=(),
-            flops=module_flops(converted.text, self._contexts.next()),
-            proof=Proof(level, None, None, ()) if proof.verdict is None else proof.verdict.proof(),
-            command=self._command(spec, converter),
+            flops=proof.flops,
+            proof=Proof(job.level, None, None, ()) if proof.verdict is None else proof.verdict.proof(),
+            command=command,
             provenance=orjson.dumps({"model": spec.name, "class": spec.class_path}).decode(),
+            remark="" if first is None else said_of_second(spec.name, first),
         )
 
     def _command(self, spec: ModelSpec, converter: ConverterSettings) -> str:
@@ -148,9 +163,15 @@ class Networks:
         return f"python scripts/generate.py {shlex.join(f'{key}={value}' for key, value in settings.items())}"
 
 
-def network_spec(spec: ModelSpec, converter: ConverterSettings) -> str:
-    """Return the JSON from which a network can be converted again: the column `spec`."""
-    how = {"kind": converter.kind, "weights": converter.weights}
+def network_spec(spec: ModelSpec, converter: ConverterSettings, instead_of: str | None = None) -> str:
+    """Return the JSON from which a network can be converted again: the column `spec`.
+
+    Args:
+        spec: the network.
+        converter: the one that made it.
+        instead_of: the converter that failed before, if one did.
+    """
+    how = written(converter.kind, converter.weights, instead_of)
     return orjson.dumps({"name": spec.name, "model": spec.to_saved(), "converter": how}).decode()
 
 

@@ -18,11 +18,12 @@ import orjson
 from mlir_datagen.config import RunConfig
 from mlir_datagen.dataset.columns import listed_table
 from mlir_datagen.dataset.reader import StoredProgram
-from mlir_datagen.errors import UserError
+from mlir_datagen.errors import UserError, listed, shown
 from mlir_datagen.mlir.cost import main_operation, module_flops
 from mlir_datagen.mlir.parse import Contexts
 from mlir_datagen.mlir.types import ELEMENT_BYTES
-from mlir_datagen.nn.model_spec import ConverterSettings, ModelSpec
+from mlir_datagen.nn.fallback import FIRST, SECOND
+from mlir_datagen.nn.model_spec import AUTO, CONVERTERS, ConverterSettings, ModelSpec
 from mlir_datagen.nn.signature import Argument
 from mlir_datagen.program import EXTRACTED, NETWORK, NETWORKS_SPLIT, PARSED, Program, Rejected
 from mlir_datagen.proving.batch import check_level
@@ -85,19 +86,24 @@ class Listing:
             return {**made[program.name], "check": self._level(split, program)}
         origin = self._origin(split)
         if origin.extract.window is None:
-            return self._network(split, origin, program)
+            return self._network(split, origin, program, row["kind"])
         return self._extracted(split, origin, program, row)
 
-    def keep_network(self, program: StoredProgram) -> None:
-        """Take in a network of the dataset, whose text was seen to be valid: programs are taken out of it."""
+    def keep_network(self, program: StoredProgram, kind: str) -> None:
+        """Take in a network of the dataset, whose text was seen to be valid: programs are taken out of it.
+
+        Args:
+            program: the network.
+            kind: the converter that is said to have made it.
+        """
         config = self._config
         self._networks.append(
             Program(
                 name=program.name,
                 source=NETWORK,
                 family=NETWORK,
-                kind=config.converter.kind,
-                spec=network_spec(config.models[program.name], config.converter),
+                kind=kind,
+                spec=_network_spec(config.models[program.name], config.converter, kind),
                 seed=config.seed,
                 text=program.text,
                 arguments=program.arguments,
@@ -159,7 +165,7 @@ class Listing:
         is_own = own == origin.models[program.name] and origin.converter == config.converter
         return config.check.level if is_own else "parse"
 
-    def _network(self, split: str, origin: _Origin, program: StoredProgram) -> Row:
+    def _network(self, split: str, origin: _Origin, program: StoredProgram, kind: str) -> Row:
         model = origin.models.get(program.name)
         if model is None:
             raise UserError("the config has no such network")
@@ -167,9 +173,9 @@ class Listing:
         return {
             "source": NETWORK,
             "family": NETWORK,
-            "kind": origin.converter.kind,
+            "kind": _used(origin.converter, kind),
             "dtype": program.results[0].dtype if program.results else None,
-            "spec": network_spec(model, origin.converter),
+            "spec": _network_spec(model, origin.converter, kind),
             "arguments": _network_arguments(model, program.arguments),
             "results": [
                 {**_plain(one), "role": "output", "name": f"output{index}"} for index, one in enumerate(program.results)
@@ -195,7 +201,7 @@ class Listing:
             "family": family,
             "kind": "op" if origin.extract.window == 1 else "block",
             "dtype": program.results[0].dtype if program.results else None,
-            "spec": orjson.dumps(_extracted_spec(origin, places)).decode(),
+            "spec": orjson.dumps(_extracted_spec(origin, places, row["spec"])).decode(),
             "arguments": [
                 {**_plain(one), "role": "input", "name": f"arg{index}"} for index, one in enumerate(program.arguments)
             ],
@@ -233,11 +239,37 @@ def _are_positions(positions: Any, window: int | None) -> bool:
     return is_list and all(isinstance(one, int) and one >= 0 for one in positions)
 
 
-def _extracted_spec(origin: _Origin, places: Any) -> dict[str, Any]:
-    """Return the spec of an extracted program: of the first place in its provenance."""
+def _used(converter: ConverterSettings, said: str) -> str:
+    """Return which converter made a network; where the config leaves that open, it is the one that is said to have.
+
+    Raises:
+        UserError: when there is no such converter.
+    """
+    if converter.kind != AUTO:
+        return converter.kind
+    if said not in CONVERTERS:
+        raise UserError(f"it was made by {shown(said)}, and the converters are {listed(CONVERTERS)}")
+    return said
+
+
+def _network_spec(model: ModelSpec, converter: ConverterSettings, said: str) -> str:
+    used = dataclasses.replace(converter, kind=_used(converter, said))
+    return network_spec(model, used, FIRST if converter.kind == AUTO and used.kind == SECOND else None)
+
+
+def _extracted_spec(origin: _Origin, places: Any, said: str) -> dict[str, Any]:
+    """Return the spec of an extracted program: of the first place in its provenance.
+
+    Raises:
+        UserError: when it is not of its form.
+    """
     list(_multiplicities(places, origin))
     first = places[0]
-    network = orjson.loads(network_spec(origin.models[first["model"]], origin.converter))
+    try:
+        kind = orjson.loads(said)["network"]["converter"]["kind"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise UserError("its spec is none") from error
+    network = orjson.loads(_network_spec(origin.models[first["model"]], origin.converter, kind))
     return {"network": network, "window": origin.extract.window, "operations": first["operations"]}
 
 

@@ -176,7 +176,7 @@ class RowChecks:
         is_compared = expected["source"] == SOURCE or split == NETWORKS_SPLIT or expected["source"] == NETWORK
         yield from _error_problems(row, is_compared)
         if split == NETWORKS_SPLIT:
-            self._listing.keep_network(program)
+            self._listing.keep_network(program, row["kind"])
 
     def totals(self) -> Iterator[str]:
         """Say which splits lack programs that are made."""

@@ -9,6 +9,9 @@ from typing import Any
 
 from mlir_datagen.errors import UserError, listed
 
+_WRAPPERS = tuple(str(Path(__file__).parents[1] / name) for name in ("capture.py", "through_torch_mlir.py"))
+"""Files of this package that call a network."""
+
 _READING = ("aten._local_scalar_dense.default", "aten.item.default")
 """Operators that give a number for a tensor of one element."""
 
@@ -60,10 +63,10 @@ def module_path(node: Any) -> str:
 
 
 def source_line(node: Any) -> str:
-    """Return file, line and code of the last frame outside PyTorch that a node comes from; empty if unknown."""
+    """Return file, line and code of the last frame of the network's own that a node comes from; empty if unknown."""
     import torch
 
-    own = str(Path(torch.__file__).parent)
+    own = (str(Path(torch.__file__).parent), *_WRAPPERS)
     frames = re.findall(r'File "(.+?)", line (\d+), in .*\n\s*(.*)', node.meta.get("stack_trace") or "")
     outside = [frame for frame in frames if not frame[0].startswith(own)]
     if not outside:

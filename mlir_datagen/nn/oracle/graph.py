@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 import torch
 from torch.export.graph_signature import InputKind, OutputKind
 
-from mlir_datagen.nn.capture import capture, quiet
+from mlir_datagen.nn.capture import capture
 from mlir_datagen.nn.manual.errors import module_path
 from mlir_datagen.nn.manual.graph import GETITEM, needed_nodes
+from mlir_datagen.nn.quiet import quiet
 
 Compute = Callable[[Any, Any, Any], Any]
 """Gives a node's value from the values of its arguments and keyword arguments."""

@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 
 from mlir_datagen.errors import Rejection
 from mlir_datagen.nn.building import is_about_memory
-from mlir_datagen.nn.capture import called, explained, mlir_dtype, quiet
+from mlir_datagen.nn.capture import called, explained, mlir_dtype
 from mlir_datagen.nn.changes import unchanged
 from mlir_datagen.nn.oracle.expected import Case, Expected, ExpectedResult
 from mlir_datagen.nn.oracle.graph import NetworkGraph
 from mlir_datagen.nn.oracle.redraw import redrawn
 from mlir_datagen.nn.oracle.rounding import Allowance, allowances, movement
 from mlir_datagen.nn.oracle.sensitivity import Sensitivity, has_to_show
+from mlir_datagen.nn.quiet import quiet
 from mlir_datagen.nn.results import tensors_of
 from mlir_datagen.nn.signature import Argument, Converted
 from mlir_datagen.nn.state import places, state_tensors
