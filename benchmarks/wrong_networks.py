@@ -29,6 +29,7 @@ from mlir_datagen.errors import Rejection
 from mlir_datagen.nn import conversion
 from mlir_datagen.nn.capture import input_names
 from mlir_datagen.nn.quiet import quiet
+from mlir_datagen.sources import given_network
 
 ROUNDING = 1e-5
 """The largest difference, relative to the largest value of a result, that is not held to be one.
@@ -146,7 +147,7 @@ def _checked(job: Job, module: torch.nn.Module, fault: Fault | None) -> tuple[st
             convert = lambda *_, **__: wrong  # noqa: E731
         with tempfile.TemporaryDirectory() as folder:
             # Only the emission is wrong: what the check itself captures is the network.
-            with mock.patch.object(conversion, "convert", convert):
+            with mock.patch.object(given_network, "convert", convert):
                 NeuralNetworkToMLIR(folder).convert_model(
                     module, tensors, job.network, job.converter == "torch_mlir", check="execute"
                 )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
+import _cli  # isort: split
 
-import _cli
+import sys
 
 from mlir_datagen.nn.manual.coverage import coverage_page
 

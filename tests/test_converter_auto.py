@@ -10,7 +10,7 @@ import torch
 import yaml
 from helpers import REPOSITORY, made_dataset, run_script
 from networks import SMALL, TRUSTED, generate, index_rows, planted, rejects
-from planted_networks import Branches, Bytes, Small, Sorts
+from planted_networks import Branches, Bytes, Scatters, Small
 from torch import nn
 
 from mlir_datagen import NeuralNetworkToMLIR, UserError
@@ -97,20 +97,20 @@ def test_a_crash_of_the_program_names_stage_and_signal(tmp_path):
 
 def test_an_operator_that_the_manual_converter_has_is_said_so(tmp_path, monkeypatch):
     monkeypatch.setattr("mlir_datagen.nn.through_torch_mlir.operator_handler", lambda name: name)
-    said = refusal(tmp_path, nn.Sequential(nn.ReLU(), Sorts()), (2, 3), use_torch_mlir=True)
-    assert "for the operator aten.sort.default (" in said
+    said = refusal(tmp_path, nn.Sequential(nn.ReLU(), Scatters()), (2, 3), use_torch_mlir=True)
+    assert "for the operator aten.scatter.src (" in said
     assert said.endswith(
-        "return torch.sort(x, 1)[0]), which the manual converter has (converter=manual; in Python, "
-        "use_torch_mlir=False)"
+        "return x.scatter(1, x.argmax(1, keepdim=True), x)), which the manual converter has (converter=manual; in "
+        "Python, use_torch_mlir=False)"
     )
 
 
 def test_where_both_fail_both_are_said(tmp_path):
-    said = refusal(tmp_path, Sorts(), (2, 3))
+    said = refusal(tmp_path, Scatters(), (2, 3))
     assert said.startswith(
         "mine was not converted. torch-mlir failed at the stage emitted: torch-mlir gives tm_tensor."
     )
-    assert " The manual converter has no handler for the operator aten.sort.default, which" in said
+    assert " The manual converter has no handler for the operator aten.scatter.src, which" in said
     failure = Failure("matched", "the result holds NaN")
     assert both_failed(failure, failure) == Failure("matched", "the result holds NaN (with both converters)")
     other = Failure("executed", "it crashed")
@@ -125,7 +125,7 @@ def test_what_pytorch_refuses_is_tried_once(tmp_path, monkeypatch):
     def no_second(*given):
         raise AssertionError
 
-    monkeypatch.setattr("mlir_datagen.nn.conversion._convert_manually", no_second)
+    monkeypatch.setattr("mlir_datagen.nn.manual.convert_manual", no_second)
     assert refusal(tmp_path, Branches(), (2, 3)).startswith("mine has control flow that depends on the values of its")
 
 
@@ -151,7 +151,7 @@ def test_the_limits_are_those_of_the_command_line():
 def dataset(tmp_path_factory):
     """What a run printed whose networks torch-mlir converts, crashes on, and fails on with the manual converter."""
     folder = tmp_path_factory.mktemp("auto")
-    chosen = [SMALL, planted("bytes"), planted("sorts"), planted("branches"), TRUSTED]
+    chosen = [SMALL, planted("bytes"), planted("scatters"), planted("branches"), TRUSTED]
     done = generate(folder, *chosen, "ops=[]", "converter=auto", "check=execute", "save_weights=true")
     return done, made_dataset(done, folder)
 
@@ -172,14 +172,16 @@ def test_a_run_says_which_converter_it_was(dataset):
 def test_a_run_says_why_both_failed(dataset):
     _, folder = dataset
     found = rejects(folder)
-    assert set(found) == {"branches", "sorts"}
-    reason = found["sorts"]["reason"]
-    assert reason.startswith("torch-mlir failed at the stage emitted: torch-mlir gives tm_tensor.sort, which is not of")
+    assert set(found) == {"branches", "scatters"}
+    reason = found["scatters"]["reason"]
+    assert reason.startswith(
+        "torch-mlir failed at the stage emitted: torch-mlir gives tm_tensor.scatter, which is not of"
+    )
     assert "; the manual converter failed at the stage emitted: The manual converter has no handler for the" in reason
-    assert "converter=auto" in found["sorts"]["command"]
+    assert "converter=auto" in found["scatters"]["command"]
     # PyTorch refuses it, so that there is nothing to try.
     assert found["branches"]["reason"].startswith("branches has control flow that depends on the values of its inputs")
-    assert json.loads(found["sorts"]["spec"])["converter"]["kind"] == "auto"
+    assert json.loads(found["scatters"]["spec"])["converter"]["kind"] == "auto"
 
 
 def test_a_dataset_of_both_converters_is_verified(dataset):

@@ -36,8 +36,9 @@ def test_it_is_called_as_often_as_asked(monkeypatch):
     program = EagerProgram(EagerJob(job_of(family, spec, text, "parse", measure=True)))
     calls = []
     monkeypatch.setattr(program, "_call", lambda: calls.append(torch.is_grad_enabled()))
-    program.run(3)
-    assert calls == [False] * 3
+    samples = program.sample(2, 3)
+    assert calls == [False] * 6
+    assert samples.shape == (2, 2)
 
 
 def test_a_network_is_built_from_its_spec_and_called_on_its_inputs():

@@ -86,6 +86,9 @@ def test_a_changed_column(column, split, dataset):
             assert row[column] is None
         if column == "loops":
             row[column].append({"bound": 1, "iterator": "parallel"})
+        elif column == "unshown":
+            assert row[column] is None
+            row[column] = ["input x"]
         else:
             row[column] = different("" if column == "provenance" and row[column] is None else row[column])
 
@@ -292,6 +295,10 @@ def test_a_named_pipe(place, dataset):
         ({"error": None, "check": "execute"}, "has no error, and its check is 'execute'"),
         ({"error": -1.0, "check": "execute"}, "has error -1.0"),
         ({"check": "lower"}, "has check 'lower' where"),
+        ({"proven": "executed", "check": "execute"}, "has proven 'executed' where 'matched' follows"),
+        ({"proven": "matched", "check": "parse"}, "has proven 'matched' where 'parsed' follows"),
+        ({"excused": 1, "check": "execute"}, "has excused 1, and its check is 'execute'"),
+        ({"unshown": ["x"], "check": "execute"}, "has unshown ['x'], and its check is 'execute'"),
     ],
 )
 def test_changed_proofs(forged, message, proven, tmp_path):

@@ -13,7 +13,7 @@ import torch
 import yaml
 from helpers import run_script
 from networks import PLANTED, SMALL, TRUSTED, generate, planted
-from planted_networks import Branches, GivesNothing, Scans, Selects, Small, Sorts, Spectrum
+from planted_networks import Branches, GivesNothing, Scans, Scatters, Selects, Small, Spectrum
 from torch import nn
 
 from mlir_datagen import NeuralNetworkToMLIR, UserError
@@ -229,10 +229,10 @@ def test_dynamic_shapes(shape, tmp_path):
 
 
 def test_operators_that_cannot_be_converted(tmp_path):
-    assert refusal(tmp_path, Sorts(), (2, 3), use_torch_mlir=True) == (
-        "mine failed at the stage 'emitted': torch-mlir gives tm_tensor.sort, which is not of a dialect of upstream "
-        f"MLIR, for the operator aten.sort.default ({planted_networks.__file__}:"
-        f"{line_of('return torch.sort')}: return torch.sort(x, 1)[0])"
+    assert refusal(tmp_path, Scatters(), (2, 3), use_torch_mlir=True) == (
+        "mine failed at the stage 'emitted': torch-mlir gives tm_tensor.scatter, which is not of a dialect of upstream "
+        f"MLIR, for the operator aten.scatter.src ({planted_networks.__file__}:"
+        f"{line_of('return x.scatter')}: return x.scatter(1, x.argmax(1, keepdim=True), x))"
     )
     message = refusal(tmp_path, Spectrum(), (2, 3), use_torch_mlir=True)
     assert message.startswith("mine failed at the stage 'emitted': torch-mlir: failed to legalize operation 'torch.")

@@ -74,11 +74,14 @@ class Counts(nn.Module):
         return x * self.calls
 
 
-def test_a_buffer_that_is_replaced_is_left_as_it_was(tmp_path):
+@CONVERTERS
+def test_a_buffer_that_is_replaced_is_refused_and_left_as_it_was(use_torch_mlir, tmp_path):
     model = Counts()
     calls = model.calls
-    assert converted(model, tmp_path, use_torch_mlir=True)["error"] < 1e-6
+    with pytest.raises(UserError, match='The network changes "calls" in its forward method'):
+        converted(model, tmp_path, use_torch_mlir=use_torch_mlir)
     assert model.calls is calls
+    assert calls.tolist() == [0, 0, 0]
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")

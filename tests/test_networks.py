@@ -59,7 +59,7 @@ def executed(tmp_path_factory):
 def with_rejects(tmp_path_factory):
     """What a run of networks printed that fail in one way each, and its dataset."""
     folder = tmp_path_factory.mktemp("rejects")
-    failing = ["sorts", "spectrum", "branches", "selects", "gives_nothing", "differs", "hungry", "slow", "crashes"]
+    failing = ["scatters", "spectrum", "branches", "selects", "gives_nothing", "differs", "hungry", "slow", "crashes"]
     done = generate(
         folder,
         *(planted(name) for name in failing),
@@ -284,9 +284,9 @@ def test_a_network_that_fails_is_a_reject_and_the_others_are_kept(with_rejects):
     }.items():
         assert reasons[name][1] == expected
     expected = (
-        "torch-mlir gives tm_tensor.sort, which is not of a dialect of upstream MLIR, for the operator aten.sort."
+        "torch-mlir gives tm_tensor.scatter, which is not of a dialect of upstream MLIR, for the operator aten.scatter."
     )
-    assert reasons["sorts"][1].startswith(expected)
+    assert reasons["scatters"][1].startswith(expected)
     assert reasons["spectrum"][1].startswith("torch-mlir: failed to legalize operation 'torch.")
 
 
@@ -296,18 +296,18 @@ def test_rejected_networks_are_counted_and_leave_nothing(with_rejects):
     assert (funnel["attempted"], funnel["kept"]) == (14, 2)
     assert (funnel["rejected"]["emitted"], funnel["rejected"]["matched"]) == (11, 1)
     assert sorted(path.stem for path in (dataset / "weights").iterdir()) == ["returns", "small"]
-    assert "sorts was rejected at the stage emitted: torch-mlir gives tm_tensor.sort" in done.stdout
+    assert "scatters was rejected at the stage emitted: torch-mlir gives tm_tensor.scatter" in done.stdout
     # What PyTorch, MLIR and transformers say to their own developers stays away.
     assert done.stderr == ""
 
 
 def test_the_command_of_a_reject_repeats_it(with_rejects, tmp_path):
     _, dataset = with_rejects
-    python, script, *arguments = shlex.split(rejects(dataset)["sorts"]["command"])
+    python, script, *arguments = shlex.split(rejects(dataset)["scatters"]["command"])
     assert (python, script) == ("python", "scripts/generate.py")
     done = generate(tmp_path, *arguments)
     assert done.returncode == 2
-    assert "torch-mlir gives tm_tensor.sort" in " ".join(done.stderr.split())
+    assert "torch-mlir gives tm_tensor.scatter" in " ".join(done.stderr.split())
 
 
 def test_a_dataset_with_rejects_is_verified_and_comes_back_byte_for_byte(with_rejects):

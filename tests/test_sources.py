@@ -128,7 +128,7 @@ def test_a_program_that_just_meets_the_limits_is_one():
     grid = {f"ops__matmul__grid__{axis}": [2, 2**21] for axis in "mnk"}
     unlimited = {"max_bytes": None, "max_flops": None}
     counts = {}
-    for key, limit in (("max_bytes", 48), ("max_flops", 16), ("max_flops", None), ("max_flops", 10**30)):
+    for key, limit in (("max_bytes", 48), ("max_flops", 16), ("max_flops", None), ("max_flops", 2**63 - 1)):
         run = config(["matmul"], **grid, split_ratios={"train": 1}, num_samples=1, limits={**unlimited, key: limit})
         counts[key, limit] = RandomOps(run).plan({"train": 1}).quotas[0].existing
     assert list(counts.values()) == [(1, "exact"), (1, "exact"), (7, "exact"), (7, "exact")]

@@ -117,6 +117,8 @@ def _unverified(dataset: Dataset, config: RunConfig, has_rejects: bool) -> str:
     unverified = ["the versions in the environment"]
     if config.check.level == "execute":
         unverified.append("the columns error and absolute_error")
+        if config.models:
+            unverified.append("the columns excused and unshown of networks")
     if MEASUREMENTS_KEY in dataset.manifest:
         unverified.append("the measured times and the machine")
     if has_rejects:

@@ -34,7 +34,7 @@ from mlir_datagen.sources.suites import listed_programs
 
 Row = dict[str, Any]
 
-_PROVEN = ("check", "error", "absolute_error")
+_PROVEN = ("check", "proven", "error", "absolute_error", "excused", "unshown")
 """Columns that proving fills, after a program is made."""
 
 

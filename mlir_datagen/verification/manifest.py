@@ -82,6 +82,7 @@ def manifest_problems(
             "level": config.check.level,
             "fraction": config.check.fraction,
             "checked_beyond_parsing": summary.checked,
+            "matched": summary.matched,
         },
     }
     if against:

@@ -17,7 +17,7 @@ from mlir_datagen.errors import Rejection, UserError, said, shown
 from mlir_datagen.mlir.parse import Contexts, Verifier, function_types
 from mlir_datagen.ops import FAMILIES
 from mlir_datagen.program import NETWORK, NETWORKS_SPLIT, Rejected, parse_spec, spec_json
-from mlir_datagen.proving.job import Failure
+from mlir_datagen.proving.job import Failure, Proof
 from mlir_datagen.sources.random_ops import RandomOps
 from mlir_datagen.sources.split import Splitter
 from mlir_datagen.sources.suite_spec import SUITES
@@ -73,6 +73,7 @@ class RowChecks:
         self.summary.families[split][program.family] += 1
         self.summary.digests[split].append(program.sha256)
         self.summary.checked += row.get("check") != "parse"
+        self.summary.matched += row.get("proven") == "matched"
         yield from self._text_problems(split, program)
         file = None if self._config.storage == "parquet" else program_file(split, program.name)
         place = {"split": split, "index": index, "file": file, "mlir": program.text}
@@ -135,7 +136,7 @@ class RowChecks:
             yield "is not the program of its spec"
         expected = drawn_row(self._config, family, spec, program.sha256)
         yield from _differences({**expected, "name": f"{family.name}_{index:0{self._width}d}"}, row)
-        yield from _error_problems(row, is_compared=True)
+        yield from _proof_problems(row, is_compared=True, is_network=False)
 
     def _foreign_problems(self, split: str, program: StoredProgram) -> Iterator[str]:
         """Say what is wrong with a program that another generator version drew."""
@@ -174,7 +175,7 @@ class RowChecks:
             yield f"is not the program of its place: {must}"
         yield from _differences(expected, row)
         is_compared = expected["source"] == SOURCE or split == NETWORKS_SPLIT or expected["source"] == NETWORK
-        yield from _error_problems(row, is_compared)
+        yield from _proof_problems(row, is_compared, is_network=expected["source"] == NETWORK)
         if split == NETWORKS_SPLIT:
             self._listing.keep_network(program, row["kind"])
 
@@ -210,8 +211,8 @@ def _where(found: Any, value: Any) -> str:
     return f"{shown(found)} where {shown(value)} follows"
 
 
-def _error_problems(row: dict[str, Any], is_compared: bool) -> Iterator[str]:
-    """Say where there is an error and nothing to compare with, or none where there is."""
+def _proof_problems(row: dict[str, Any], is_compared: bool, is_network: bool) -> Iterator[str]:
+    """Say where the columns of what is proven contradict each other, or what can be proven of such a program."""
     must_have = is_compared and row["check"] == "execute"
     for column in _ERRORS:
         error = row[column]
@@ -219,3 +220,20 @@ def _error_problems(row: dict[str, Any], is_compared: bool) -> Iterator[str]:
             yield f"has {'no ' if error is None else ''}{column}, and its check is {shown(row['check'])}"
         elif error is not None and not 0 <= error < math.inf:
             yield f"has {column} {shown(error)}, which is none"
+    excused, unshown = row["excused"], row["unshown"]
+    if not _is_count(excused) if must_have and is_network else excused != (0 if must_have else None):
+        yield f"has excused {shown(excused)}, and its check is {shown(row['check'])}"
+    if not _are_names(unshown) if must_have and is_network else unshown is not None:
+        yield f"has unshown {shown(unshown)}, and its check is {shown(row['check'])}"
+        unshown = None
+    follows = Proof(row["check"], row["error"], None, (), unshown=tuple(unshown) if unshown else None).proven
+    if row["proven"] != follows:
+        yield f"has proven {shown(row['proven'])} where {shown(follows)} follows"
+
+
+def _is_count(value: Any) -> bool:
+    return value is not None and value >= 0
+
+
+def _are_names(value: Any) -> bool:
+    return value is not None and all(value) and len(set(value)) == len(value)

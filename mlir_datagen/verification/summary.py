@@ -15,9 +15,11 @@ class Summary:
         families: how many programs of each family, by split.
         digests: the sha256 of each text, in order, by split; only of suites, whose digest needs them.
         checked: how many were checked beyond the parser.
+        matched: how many are said to give the results of their reference.
     """
 
     names: dict[str, list[str]] = field(default_factory=dict)
     families: dict[str, Counter[str]] = field(default_factory=dict)
     digests: dict[str, list[str]] = field(default_factory=dict)
     checked: int = 0
+    matched: int = 0
