@@ -142,7 +142,7 @@ class Networks:
             proof=Proof(job.level, None, None, ()) if proof.verdict is None else proof.verdict.proof(),
             command=command,
             provenance=orjson.dumps({"model": spec.name, "class": spec.class_path}).decode(),
-            remark="" if first is None else said_of_second(spec.name, first),
+            remark="\n".join(_remarks(spec.name, first, proof)),
         )
 
     def _command(self, spec: ModelSpec, converter: ConverterSettings) -> str:
@@ -161,6 +161,13 @@ class Networks:
         if config.trust:
             settings["trust"] = f"[{','.join(config.trust)}]"
         return f"python scripts/generate.py {shlex.join(f'{key}={value}' for key, value in settings.items())}"
+
+
+def _remarks(name: str, first: Failure | None, proof: NetworkProof) -> Iterator[str]:
+    if first is not None:
+        yield said_of_second(name, first)
+    if proof.verdict is not None and proof.verdict.unshown:
+        yield proof.verdict.warning(name)
 
 
 def network_spec(spec: ModelSpec, converter: ConverterSettings, instead_of: str | None = None) -> str:
