@@ -40,9 +40,13 @@ def run(main: Callable[[], None], when_stopped: str = _NOTHING_LEFT) -> int:
         with _stopped_by_an_exception():
             _open_output()
             _require_working_folder()
-            main()
-            if sys.stdout is not None:
-                sys.stdout.flush()
+            try:
+                main()
+            except SystemExit:
+                # As after --help: later, nobody would catch what goes wrong.
+                _flush()
+                raise
+            _flush()
     except UserError as error:
         return _refuse(error)
     except CONFIG_ERRORS as error:
@@ -95,6 +99,11 @@ def _open_output() -> None:
     if output is not None and sys.stdout is output:
         raw = io.BufferedWriter(_Output(output.fileno(), "w", closefd=False))
         sys.stdout = io.TextIOWrapper(raw, output.encoding, "surrogateescape", line_buffering=output.isatty())
+
+
+def _flush() -> None:
+    if sys.stdout is not None:
+        sys.stdout.flush()
 
 
 def _drop_output() -> None:

@@ -85,6 +85,16 @@ def test_standard_output_on_a_full_device(settings, tmp_path):
 
 
 @pytest.mark.parametrize("script", ["generate", "verify"])
+def test_help_on_a_full_device(script, tmp_path):
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, str(SCRIPTS / f"{script}.py"), "--help"]
+        done = subprocess.run(command, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 2, done.stderr
+    assert " ".join(done.stderr.split()).startswith("Error: Standard output cannot be written: No space left on")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("script", ["generate", "verify"])
 def test_a_working_folder_that_is_gone(script, tmp_path):
     (tmp_path / "gone").mkdir()
     command = f'rmdir "$PWD"; exec {sys.executable} {SCRIPTS / script}.py experiment=tiny'
