@@ -47,6 +47,7 @@ def refused(done, *parts):
         (["output_dir=null"], ["output_dir is None", "output_dir=outputs"]),
         (["output_dir="], ["output_dir is ''"]),
         (["output_dir=[a,b]"], ["output_dir is ['a', 'b']"]),
+        (["output_dir=a,b"], ["output_dir has several values, 'a,b'", "Type -m", "output_dir='…'"]),
         (["name=" + 300 * "a"], ["64 at most"]),
         (["ops=null"], ["nothing to generate"]),
         (["check=run"], ['no "run" in the group check', "execute, lower, parse"]),

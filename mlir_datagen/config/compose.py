@@ -23,7 +23,7 @@ from mlir_datagen.config.models import parse_model
 from mlir_datagen.config.overrides import FIRST, GROUPS, LISTS, hydra_overrides, unreadable
 from mlir_datagen.config.run import RunConfig, parse_config
 from mlir_datagen.config.saved import load_saved_config
-from mlir_datagen.errors import UserError, listed, nearest, said
+from mlir_datagen.errors import UserError, listed, nearest, said, shown
 from mlir_datagen.nn.catalogue import TORCHVISION_CLASSIFIERS, torchvision_model
 from mlir_datagen.nn.model_spec import ModelSpec
 
@@ -155,6 +155,12 @@ def explain(error: Exception) -> UserError:
             return _unknown_option(group, option)
     if isinstance(error, OverrideParseException):
         return unreadable(error.override, _first_line(error))
+    if several := re.search(r"Ambiguous value for argument '([^=]+)=(.*)'", str(error)):
+        key, value = several.groups()
+        return UserError(
+            f"{key} has several values, {shown(value)}. Type -m before the settings to make a dataset with each, "
+            f"'{key}=[…]' for a list, or \"{key}='…'\" for text that has a comma in it."
+        )
     key = _unknown_key(error)
     if key is None:
         return UserError(f"The config cannot be composed: {_first_line(error)}")
