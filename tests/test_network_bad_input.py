@@ -228,6 +228,15 @@ def test_dynamic_shapes(shape, tmp_path):
     )
 
 
+@pytest.mark.parametrize(
+    "given", [{"x": {"a": (2, 3)}}, [{"a": torch.ones(2, 3)}], [{"a": (2, 3)}], [[(2, 3), (2, 3)]]], ids=str
+)
+def test_an_input_that_is_no_tensor(given, tmp_path):
+    said = refusal(tmp_path, Scans(), given)
+    assert "for one input, which must have a shape, such as (1, 3, 224, 224), or an example tensor" in said
+    assert "Dynamic" not in said
+
+
 def test_operators_that_cannot_be_converted(tmp_path):
     assert refusal(tmp_path, Scatters(), (2, 3), use_torch_mlir=True) == (
         "mine failed at the stage 'emitted': torch-mlir gives tm_tensor.scatter, which is not of a dialect of upstream "

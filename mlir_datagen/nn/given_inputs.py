@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from mlir_datagen.config.values import choice
-from mlir_datagen.errors import UserError, listed, nearest
+from mlir_datagen.errors import UserError, listed, nearest, said, shown
 from mlir_datagen.nn.building import DTYPES
 from mlir_datagen.nn.capture import input_names, inputs_by_name
 from mlir_datagen.nn.model_spec import INPUT_DTYPES
@@ -74,6 +74,13 @@ def _tensor(one: Any, kind: Any, generator: torch.Generator) -> torch.Tensor:
 
 
 def _static_shape(shape: Any) -> tuple[int, ...]:
+    inner = shape if isinstance(shape, (list, tuple)) else [shape]
+    if any(isinstance(one, (Mapping, list, tuple, torch.Tensor)) for one in inner):
+        raise UserError(
+            f"input_shape has {said(shown(shape))} for one input, which must have a shape, such as (1, 3, 224, 224), "
+            "or an example tensor. A network that takes a mapping or a list of tensors as one input goes into a module "
+            "whose forward method takes the tensors and puts them together."
+        )
     try:
         extents = tuple(operator.index(extent) for extent in shape)
     except TypeError:
