@@ -20,6 +20,7 @@ from mlir_datagen.config.compose import compose_config
 from mlir_datagen.config.saved import load_saved_config
 from mlir_datagen.dataset.exported import RECORD
 from mlir_datagen.dataset.finished import config_text
+from mlir_datagen.dataset.measurements import record_measurements
 from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.errors import UserError
 from mlir_datagen.mlir.bounds import DEEPEST, LONGEST_RUN, nesting_problem
@@ -28,6 +29,7 @@ from mlir_datagen.verification import verify_dataset
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"{new}: &{new} [{','.join(9 * [f'*{old}'])}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True)
 )
+MACHINE = {"machine": {"cpu": "one"}}
 BOMBED_KEYS = ["name", "exclude", "seed", "schema_version", "splits", "trust", "ops"]
 
 
@@ -148,6 +150,25 @@ def test_other_files_that_are_pipes(file, tiny, tmp_path):
     done = run_script("export", "mlir_rl", "--no-measure", str(folder), cwd=tmp_path)
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("file", ["README.md", "SHA256SUMS"])
+def test_times_are_not_recorded_beside_pipes(file, tiny, tmp_path):
+    folder = shutil.copytree(tiny, tmp_path / "dataset")
+    (folder / file).unlink()
+    os.mkfifo(folder / file)
+    with pytest.raises(UserError, match="it is not a regular file"):
+        record_measurements(folder, json.loads((folder / "manifest.json").read_text()), [], MACHINE, 0)
+
+
+def test_times_are_not_written_through_links(tiny, tmp_path):
+    folder = shutil.copytree(tiny, tmp_path / "dataset")
+    partial = ["README.md.partial", "SHA256SUMS.partial", "manifest.json.partial", "measurements.partial"]
+    for name in partial:
+        (tmp_path / name).write_text("mine")
+        (folder / name).symlink_to(tmp_path / name)
+    record_measurements(folder, json.loads((folder / "manifest.json").read_text()), [], MACHINE, 0)
+    assert {(tmp_path / name).read_text() for name in partial} == {"mine"}
 
 
 def test_a_record_of_an_export_that_is_a_pipe(tiny, tmp_path):

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mlir_datagen import foreign
 from mlir_datagen.dataset.arrow import PARQUET_ERRORS, number_array, open_parquet, string_array, truth_array
 from mlir_datagen.dataset.card import CARD, with_times
 from mlir_datagen.dataset.disk_errors import recordable
@@ -61,6 +62,7 @@ def write_measurements(
     columns = [_ARRAYS[type_]([row[name] for row in rows]) for name, type_ in _COLUMNS.items()]
     path = folder / MEASUREMENTS
     partial = path.with_suffix(".partial")
+    partial.unlink(missing_ok=True)
     pq.write_table(pa.Table.from_arrays(columns, names=list(_COLUMNS)), partial, compression="zstd")
     partial.rename(path)
     return {
@@ -114,10 +116,10 @@ def record_measurements(
     with recordable(folder):
         described = manifest[MEASUREMENTS_KEY] = write_measurements(folder, measured, settings, failed)
         files = manifest["files"]
-        before, card = files[CARD], with_times((folder / CARD).read_text(), described)
+        before, card = files[CARD], with_times(foreign.read_text(folder / CARD), described)
         _replace(folder / CARD, card)
         files[CARD] = file_sha256(folder / CARD)
-        checksums = (folder / CHECKSUMS).read_text()
+        checksums = foreign.read_text(folder / CHECKSUMS, foreign.LARGEST_LIST)
         _replace(folder / CHECKSUMS, checksums.replace(f"{before}  {CARD}\n", f"{files[CARD]}  {CARD}\n"))
         files[CHECKSUMS] = file_sha256(folder / CHECKSUMS)
         _replace(folder / MANIFEST, json.dumps(manifest, indent=2) + "\n")
@@ -125,5 +127,7 @@ def record_measurements(
 
 def _replace(path: Path, text: str) -> None:
     partial = path.with_name(f"{path.name}.partial")
+    # What is there may be a link to somewhere else.
+    partial.unlink(missing_ok=True)
     partial.write_text(text)
     partial.rename(path)
