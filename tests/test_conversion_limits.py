@@ -127,3 +127,9 @@ def test_what_needs_no_rewriting_is_as_torch_mlir_gives_it(function):
         fx.export_and_import(Calls(function).eval(), image, output_type="linalg-on-tensors", func_name="network")
     )
     assert text_of(function, image, "torch_mlir") == plain
+
+
+@pytest.mark.parametrize("converter", ["manual", "torch_mlir"])
+def test_a_refusal_ends_where_its_own_words_do(converter):
+    with pytest.raises(UserError, match=r"make the base a float, as with x\.float\(\)\.$"):
+        convert(Calls(lambda x: x**-1).eval(), {"x": torch.arange(1, 5)}, "network", converter, constant=False)

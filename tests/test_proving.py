@@ -34,7 +34,7 @@ from mlir_datagen.pipeline import generate
 from mlir_datagen.proving.batch import job_of
 from mlir_datagen.proving.job import Failure, Proof
 from mlir_datagen.proving.prover import Prover
-from mlir_datagen.proving.reference import difference, tolerance
+from mlir_datagen.proving.reference import compare, difference, tolerance
 from mlir_datagen.proving.settings import CheckSettings
 
 
@@ -203,6 +203,17 @@ def test_the_tolerance_is_no_more_than_rounding_explains():
     # It follows the square root of the number of products.
     wide = spec._replace(k=100 * spec.k)
     assert 8 < tolerance(family, wide) / tolerance(family, spec) < 10
+
+
+def test_where_terms_cancel_rounding_is_relative_to_what_is_added_up():
+    family, spec, _ = golden_program("matmul_mk_kn")
+    spec = spec._replace(m=1, n=1, k=3)
+    job = job_of(family, spec, family.program(spec), "execute", measure=False)
+    arguments = [np.array([[1000.0, 1.0, -1000.0]], np.float32), np.array([[1.0], [1e-3], [1.0]], np.float32)]
+    right = np.array([[1e-3]], np.float32)
+    assert compare(job, arguments, [right + np.float32(6e-5)]).relative > 10 * tolerance(family, spec)
+    with pytest.raises(Rejection, match=r"differs from the reference by 1\.0e-02; rounding explains"):
+        compare(job, arguments, [right + np.float32(1e-2)])
 
 
 def test_a_difference_is_relative_to_the_largest_value():

@@ -117,3 +117,19 @@ def test_values_in_messages_are_short():
     assert said("a \n b") == "a b"
     assert len(said("x" * 10**6)) < 500
     assert len(str(UserError("x" * 10**6))) < LONGEST_MESSAGE + 10
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ("hydra=null", "'hydra=null' chooses nothing: hydra is a group of Hydra's own, and takes a name"),
+        ("hydra/launcher=null", "hydra/launcher is a group of Hydra's own, and takes a name, such as hydra/launcher="),
+        ("hydra/job_logging=3", "hydra/job_logging is a group of Hydra's own"),
+        ("hydra.verbose=7", "'hydra.verbose=7' is no level of messages: type hydra.verbose=true"),
+    ],
+)
+def test_settings_of_hydra_itself_that_it_stops_at(setting, expected, tmp_path):
+    done = run_script("generate", setting, "dry_run=true", cwd=tmp_path)
+    assert done.returncode == 2
+    assert expected in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr

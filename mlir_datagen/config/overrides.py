@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, Override
+from hydra.core.override_parser.types import ChoiceSweep, Override, QuotedString
 from hydra.errors import HydraException
 
 from mlir_datagen.errors import UserError, said, shown
@@ -61,6 +61,7 @@ def hydra_overrides(words: Iterable[str], unknown: Unknown) -> list[str]:
             taken.append(word)
             continue
         read = _readable(word, setting[1], setting[2])
+        _require_for_hydra(word, read)
         if _is_group(read.key_or_group):
             taken = _with_choice(taken, word, read, unknown)
         elif whole := _WHOLE.fullmatch(word):
@@ -92,6 +93,23 @@ def _readable(word: str, key: str, value: str) -> Override:
         if not _FOLDER.fullmatch(key) and _GRAMMAR & set(value):
             raise
         return _parse(f"{key}={_quoted(value)}")
+
+
+def _require_for_hydra(word: str, read: Override) -> None:
+    """Refuse a setting of Hydra's own that it would stop at with a traceback.
+
+    Raises:
+        UserError: for a choice from one of its groups that is no name, or a level of its messages that there is not.
+    """
+    group, value = read.key_or_group.partition("@")[0], None if read.value_type is None else read.value()
+    is_choice = (group == "hydra" or group.startswith("hydra/")) and not read.is_delete()
+    if is_choice and not isinstance(value, (str, list, QuotedString, ChoiceSweep)):
+        raise UserError(
+            f"The setting {shown(word)} chooses nothing: {group} is a group of Hydra's own, and takes a name, such as "
+            "hydra/launcher=basic. Leave it out."
+        )
+    if group == "hydra.verbose" and not isinstance(value, (bool, str, list, QuotedString)):
+        raise UserError(f"The setting {shown(word)} is no level of messages: type hydra.verbose=true, or leave it out.")
 
 
 def _parse(word: str) -> Override:

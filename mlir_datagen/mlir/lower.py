@@ -10,7 +10,7 @@ from torch_mlir._mlir_libs import _torchMlir  # noqa: F401  (registers refback-m
 from mlir_datagen.errors import Rejection
 from mlir_datagen.mlir.facts import walk
 from mlir_datagen.mlir.parse import first_diagnostic
-from mlir_datagen.mlir.pipelines import BASELINE_PIPELINE
+from mlir_datagen.mlir.pipelines import BASELINE_PIPELINES
 
 
 def lower(text: str, context: ir.Context) -> ir.Module:
@@ -21,12 +21,39 @@ def lower(text: str, context: ir.Context) -> ir.Module:
     """
     try:
         module = ir.Module.parse(text, context)
-        passmanager.PassManager.parse(f"builtin.module({BASELINE_PIPELINE})", context).run(module.operation)
+        to_loops, to_llvm = BASELINE_PIPELINES
+        passmanager.PassManager.parse(f"builtin.module({to_loops})", context).run(module.operation)
+        _call_expm1(module)
+        passmanager.PassManager.parse(f"builtin.module({to_llvm})", context).run(module.operation)
     except ir.MLIRError as error:
         raise Rejection("lowered", first_diagnostic(error)) from error
     if problem := left_over(operation.name for operation in walk(module.operation)):
         raise Rejection("lowered", problem)
     return module
+
+
+def _call_expm1(module: ir.Module) -> None:
+    """Have the C library compute exp(x) - 1 where a program has it as one operation.
+
+    The pass that lowers it subtracts 1 from the exponential, and so loses all digits near 0.
+    """
+    found = [operation for operation in walk(module.operation) if operation.name == "math.expm1"]
+    declared: dict[str, None] = {}
+    for operation in found:
+        (given,) = operation.operands
+        function = {"f32": "expm1f", "f64": "expm1"}.get(str(given.type))
+        if function is None:
+            continue
+        declared.setdefault(f"func.func private @{function}({given.type}) -> {given.type}")
+        callee = ir.FlatSymbolRefAttr.get(function, module.context)
+        with ir.Location.unknown(module.context), ir.InsertionPoint(operation):
+            call = ir.Operation.create(
+                "func.call", results=[given.type], operands=[given], attributes={"callee": callee}
+            )
+        operation.result.replace_all_uses_with(call.result)
+        operation.erase()
+    for declaration in declared:
+        module.body.append(ir.Operation.parse(declaration, context=module.context))
 
 
 def left_over(names: Iterable[str]) -> str | None:

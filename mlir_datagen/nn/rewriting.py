@@ -22,8 +22,11 @@ def decomposed_by(exported: torch.export.ExportedProgram, table: Mapping[Any, An
     """
     try:
         return exported.run_decompositions(dict(table))
-    except (MemoryError, UserError):
+    except MemoryError:
         raise
+    except UserError as error:
+        # PyTorch adds to it what it was executing.
+        raise UserError(str(error).partition("\n\nWhile executing")[0]) from error
     except Exception as error:
         if is_about_memory(error):
             raise MemoryError(first_line(error)) from error

@@ -48,12 +48,19 @@ WRAPS = _names("remainder fmod frac")
 """Operators whose floating-point results jump somewhere, and are continuous elsewhere."""
 
 
+_WITHOUT_ORDER = _names("topk sort argsort kthvalue median mode")
+"""Operators that do not promise which of several equal elements they take."""
+
 _SUMS = _names("""
     linear mm bmm matmul mv dot addmm addmv addbmm baddbmm einsum conv1d conv2d conv3d convolution conv_transpose1d
     conv_transpose2d conv_transpose3d sum mean cumsum avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d
     adaptive_avg_pool2d adaptive_avg_pool3d
 """)
 """Operators that are sums, of products too."""
+
+_WHOLE = _SUMS - _names("mean avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d")
+_WHOLE |= _names("add sub rsub mul square")
+"""Operators that make whole numbers of whole numbers."""
 
 _PRODUCTS = ("linear", "mm", "bmm", "matmul", "mv", "dot")
 _ADDING_PRODUCTS = ("addmm", "addmv", "addbmm", "baddbmm")
@@ -73,10 +80,24 @@ def rounds(node: Any) -> bool:
     return operator_name(node) not in EXACT and not _is_by_steps(node)
 
 
+def is_of_whole_numbers(node: Any, arguments: Any, value: Any) -> bool:
+    """Tell whether a node's results are exact since all are whole numbers that its type has: a count, a position."""
+    return operator_name(node) in _WHOLE and all(
+        bool(((tensor == tensor.round()) & (tensor.abs() * unit(tensor.dtype) < 0.5)).all())
+        for tensor in (*tensors(arguments), *tensors(value))
+        if tensor.is_floating_point()
+    )
+
+
 def is_composite(node: Any) -> bool:
     """Tell whether a node is several steps, whose order is the program's own affair: a GELU, a normalization."""
     name = operator_name(node)
     return name not in EXACT and name not in PRIMITIVE and name not in _SUMS and not _is_by_steps(node)
+
+
+def orders_equals(node: Any) -> bool:
+    """Tell whether a node takes one of several equal elements, and PyTorch does not promise which."""
+    return operator_name(node) in _WITHOUT_ORDER and node.target._overloadname != "stable"
 
 
 def may_jump(node: Any, arguments: Any, value: Any) -> bool:

@@ -16,7 +16,16 @@ from typing import Any, NamedTuple
 import torch
 
 from mlir_datagen.nn.oracle.graph import NetworkGraph, call, tensors
-from mlir_datagen.nn.oracle.operators import is_composite, may_jump, rounding, rounds, unit, without_jumps
+from mlir_datagen.nn.oracle.operators import (
+    is_composite,
+    is_of_whole_numbers,
+    may_jump,
+    orders_equals,
+    rounding,
+    rounds,
+    unit,
+    without_jumps,
+)
 
 RUNS = 4
 """How often the graph is run with moved values."""
@@ -130,7 +139,7 @@ class _Noisy:
         if may_jump(node, arguments, value):
             self._note(node, arguments)
             return without_jumps(node, value, self._before[node])
-        if rounds(node):
+        if rounds(node) and not is_of_whole_numbers(node, arguments, value):
             return _mapped(lambda tensor: self._moved(tensor, rounding(node, arguments, tensor)), value)
         return value
 
@@ -175,9 +184,10 @@ class _Deciding:
         self._off = {}
         for node, each in moved.items():
             arguments = tensors(torch.fx.node.map_arg(node.args, lambda source: values[source]))
-            if any(bool(one.any()) for one in each):
+            least = 2.0 if orders_equals(node) else 0.0
+            if least or any(bool(one.any()) for one in each):
                 self._off[node] = [
-                    tolerance(one, tensor) if bool(one.any()) else None
+                    tolerance(one, tensor) if bool(one.any()) else _units(least, tensor)
                     for one, tensor in zip(each, arguments, strict=True)
                 ]
 
@@ -201,6 +211,15 @@ class _Deciding:
         else:
             signs = torch.randint(2, tensor.shape, generator=self._generator).double() * 2 - 1
         return (tensor.double() + signs * off).to(tensor.dtype)
+
+
+def _units(number: float, value: torch.Tensor) -> torch.Tensor | None:
+    """Return so many units of rounding of each element, in double precision; None for none, and for integers."""
+    if not number or not value.is_floating_point():
+        return None
+    finite = torch.finfo(value.dtype)
+    sizes = value.detach().double().abs().nan_to_num(nan=0, posinf=0)
+    return number * unit(value.dtype) * sizes.clamp(min=finite.smallest_normal)
 
 
 def _mapped(change: Any, nested: Any, with_integers: bool = False) -> Any:

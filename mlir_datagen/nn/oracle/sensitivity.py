@@ -229,12 +229,16 @@ def _differentiable(node: Any, arguments: Any, keywords: Any) -> Any:
 
 
 def _scale(value: torch.Tensor, allowed: torch.Tensor) -> torch.Tensor:
-    """Return the units in which a result's elements move: what is allowed, or a unit of rounding where nothing is."""
+    """Return the units in which a result's elements move: what is allowed, or hardly anything where nothing is.
+
+    That is a unit of rounding of the smallest element: a mask's huge numbers must not hide the others.
+    """
     if not value.is_floating_point():
         # One is enough: they have to be equal.
         return torch.full(value.shape, 1 / (2 * _CLEARLY), dtype=torch.float64)
-    least = unit(value.dtype) * (root_mean_square(value) or 1.0)
-    return allowed.clamp(min=least)
+    sizes = value.detach().double().abs()
+    smallest = sizes[(sizes > 0) & sizes.isfinite()]
+    return allowed.clamp(min=unit(value.dtype) * (float(smallest.min()) if smallest.numel() else 1.0))
 
 
 def _noting(scores: dict[Any, float], node: Any, value: torch.Tensor) -> Any:
