@@ -29,8 +29,12 @@ _ABSENT_NS, _ABSENT_SHARE = 1_000, 0.01
 """How long a thread may be without its core and not count as disturbed: nanoseconds, or a part of the window."""
 _SLOWED = 1.1
 """How many times as long the yardstick may take as at its fastest."""
-_PAUSES_SECONDS = (0.02, 0.1)
-"""Before a program is timed again because the machine was slow."""
+_SPREAD = 1.1
+"""How many times the least time the median may be; beyond it, others take a part of the memory's bandwidth."""
+_UNSTEADY = 1.25
+"""From how many times the least time on a median is marked: it says more of what else went on than of the program."""
+_PAUSES_SECONDS = (0.02, 0.1, 0.3)
+"""Before a program is timed again because the machine was slow, or the program not always as fast."""
 _MOST_REPEATED_NS = 500_000_000
 """Programs that were timed for longer are not timed again."""
 _COARSEST_SECONDS = 1e-6
@@ -124,11 +128,11 @@ def measure(program: Timed, settings: MeasureSettings, compile_ns: int, yardstic
     session = _Session(program, settings.runs, calls, once * calls)
     best = session.attempt(yardstick)
     for pause in _PAUSES_SECONDS:
-        if best.slowness <= _SLOWED or session.spent_ns > _MOST_REPEATED_NS:
+        if best.is_quiet or session.spent_ns > _MOST_REPEATED_NS:
             break
         time.sleep(pause)
-        best = min(best, session.attempt(yardstick), key=lambda attempt: attempt.slowness)
-    return best.measurement(calls, settings.runs, compile_ns)
+        best = min(best, session.attempt(yardstick), key=lambda attempt: attempt.rank)
+    return best.measurement(calls, compile_ns)
 
 
 class Timed(Protocol):
@@ -145,27 +149,54 @@ class _Attempt(NamedTuple):
         samples: wall time and processor time of each window, in nanoseconds.
         undisturbed: which of them had the core to themselves.
         slowness: how slow the machine was, before or after.
+        needed: how many undisturbed windows there must be.
     """
 
     samples: NDArray[np.int64]
     undisturbed: NDArray[np.bool_]
     slowness: float
+    needed: int
 
-    def measurement(self, calls: int, needed: int, compile_ns: int) -> Measurement:
-        kept = self.samples[self.undisturbed]
-        wall, processor = (kept if len(kept) else self.samples).T / calls
+    @property
+    def is_disturbed(self) -> bool:
+        """Whether too few windows were undisturbed, the machine was slow, or times differ by much."""
+        return int(self.undisturbed.sum()) < self.needed or self.slowness > _SLOWED or self._spread > _UNSTEADY
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether timing again would hardly give another time."""
+        return not self.is_disturbed and self._spread <= _SPREAD
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        """Orders attempts: those that were not disturbed first, and of these the fastest."""
+        return self.is_disturbed, float(np.median(self._times))
+
+    @property
+    def _spread(self) -> float:
+        return float(np.median(self._times) / max(self._times.min(), 1))
+
+    @property
+    def _kept(self) -> NDArray[np.int64]:
+        return self.samples[self.undisturbed] if self.undisturbed.any() else self.samples
+
+    @property
+    def _times(self) -> NDArray[np.int64]:
         # Where the thread never had the core for itself, the time that it had it is the nearest to undisturbed.
-        times = wall if len(kept) else processor
+        return self._kept[:, 0 if self.undisturbed.any() else 1]
+
+    def measurement(self, calls: int, compile_ns: int) -> Measurement:
+        times = self._times / calls
         first, median, third = np.percentile(times, [25, 50, 75])
         return Measurement(
             median_ns=float(median),
             min_ns=float(times.min()),
             iqr_ns=float(third - first),
             runs=len(times),
-            set_aside=len(self.samples) - len(kept),
+            set_aside=len(self.samples) - int(self.undisturbed.sum()),
             calls_per_run=calls,
-            cpu_ns=float(np.median(processor)),
-            disturbed=len(kept) < needed or self.slowness > _SLOWED,
+            cpu_ns=float(np.median(self._kept[:, 1]) / calls),
+            disturbed=self.is_disturbed,
             compile_ns=compile_ns,
         )
 
@@ -181,7 +212,7 @@ class _Session:
     """
 
     def __init__(self, program: Timed, needed: int, calls: int, window_ns: int) -> None:
-        self._program, self._calls = program, calls
+        self._program, self._calls, self._needed = program, calls, needed
         self._wanted = max(needed, min(_MOST_WINDOWS, math.ceil(_ENOUGH_NS / max(window_ns, 1))))
         self._at_once = max(1, _SLICE_NS // max(window_ns, 1))
         self.spent_ns = 0
@@ -195,7 +226,7 @@ class _Session:
             samples = np.concatenate([samples, self._program.sample(min(self._at_once, self._wanted), self._calls)])
             undisturbed = _are_undisturbed(samples)
         self.spent_ns += int(samples[:, 0].sum())
-        return _Attempt(samples, undisturbed, max(before, yardstick()))
+        return _Attempt(samples, undisturbed, max(before, yardstick()), self._needed)
 
 
 def _are_undisturbed(samples: NDArray[np.int64]) -> NDArray[np.bool_]:
