@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import repeat
 
 import numpy as np
@@ -103,7 +104,7 @@ def test_what_was_timed_while_the_machine_was_slow_is_timed_again(monkeypatch):
         ((1.0, 1.09), 1, False),
         ((1.0, 1.5, 1.0, 1.0), 2, False),
         ((1.5, 1.0, 1.4, 1.0, 1.0, 1.05), 3, False),
-        ((1.5, 1.0, 1.4, 1.0, 1.3, 1.0), 3, True),
+        ((1.5, 1.0, 1.4, 1.0, 1.3, 1.0, 1.0, 1.2), 4, True),
     ):
         pauses.clear()
         program = Scripted(1e6)
@@ -111,15 +112,59 @@ def test_what_was_timed_while_the_machine_was_slow_is_timed_again(monkeypatch):
         assert len(pauses) == attempts - 1
         assert len(program.windows) == 2 + 10 * attempts
     # The best of the attempts is the one that counts.
-    speeds = iter([*repeat(1e6, 2), *repeat(3e6, 10), *repeat(2e6, 10), *repeat(2.5e6, 10)])
+    speeds = iter([*repeat(1e6, 2), *repeat(3e6, 10), *repeat(2e6, 10), *repeat(2.5e6, 10), *repeat(2.6e6, 10)])
 
     class Slowed(Scripted):
         def sample(self, windows, calls):
             times = [next(speeds) for _ in range(windows)]
             return np.array([(time_, time_ + CLOCKS_NS) for time_ in times], np.int64)
 
-    result = timed(Slowed(0), told(2.0, 2.0, 1.2, 1.3, 1.5, 1.4))
+    result = timed(Slowed(0), told(2.0, 2.0, 1.2, 1.3, 1.5, 1.4, 1.2, 1.0))
     assert (result.median_ns, result.disturbed) == (2e6, True)
+
+
+def test_what_is_not_always_as_fast_is_timed_again_and_marked_if_it_stays_so(monkeypatch):
+    monkeypatch.setattr(clock.time, "sleep", lambda seconds: None)
+
+    class Unsteady(Scripted):
+        """As fast as it can be in one window of each attempt, and so much slower in the others."""
+
+        def __init__(self, *factors):
+            super().__init__(1e6)
+            self.factors = factors
+
+        def sample(self, windows, calls):
+            samples = super().sample(windows, calls).astype(np.float64)
+            first = len(self.windows) - windows
+            for place in range(windows):
+                attempt, window = divmod(first + place - 2, 10)
+                if first >= 2 and window > 0:
+                    samples[place] *= self.factors[min(attempt, len(self.factors) - 1)]
+            return samples.astype(np.int64)
+
+    for factors, windows, median, disturbed in (
+        ((1.05,), 12, 1.05e6, False),
+        ((1.5, 1.0), 22, 1e6, False),
+        ((1.2, 1.5, 1.15), 42, 1.15e6, False),
+        ((1.5, 1.4), 42, 1.4e6, True),
+    ):
+        program = Unsteady(*factors)
+        result = timed(program)
+        assert (len(program.windows), result.median_ns, result.disturbed) == (windows, median, disturbed)
+
+
+def test_the_core_is_anothers_while_a_program_waits(monkeypatch):
+    told_of = []
+
+    @contextmanager
+    def core():
+        told_of.append("taken")
+        yield
+        told_of.append("left")
+
+    monkeypatch.setattr(clock.time, "sleep", lambda seconds: told_of.append("waits"))
+    measure(Scripted(1e6), MeasureSettings("baseline", 5, 1.0, 1e9), 7, told(1.0, 1.5, 1.0, 1.0), core)
+    assert told_of == ["taken", "left", "waits", "taken", "left"]
 
 
 def test_a_long_program_is_not_timed_again():

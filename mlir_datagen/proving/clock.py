@@ -8,7 +8,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -105,7 +105,13 @@ def require_clocks() -> None:
             )
 
 
-def measure(program: Timed, settings: MeasureSettings, compile_ns: int, yardstick: Callable[[], float]) -> Measurement:
+def measure(
+    program: Timed,
+    settings: MeasureSettings,
+    compile_ns: int,
+    yardstick: Callable[[], float],
+    core: Callable[[], AbstractContextManager[object]] = nullcontext,
+) -> Measurement:
     """Time a program: the median of undisturbed windows of calls, after a warm-up.
 
     Args:
@@ -113,10 +119,25 @@ def measure(program: Timed, settings: MeasureSettings, compile_ns: int, yardstic
         settings: how many windows at least, and how long a call may take.
         compile_ns: what compiling it took; it is passed on.
         yardstick: says how many times as long as at its fastest the machine takes now.
+        core: the context in which this thread has a core for itself; others may have it while nothing is timed.
 
     Raises:
         Rejection: at stage `measured`, when one call takes too long.
     """
+    with core():
+        session = _session(program, settings)
+        best = session.attempt(yardstick)
+    for pause in _PAUSES_SECONDS:
+        if best.is_quiet or session.spent_ns > _MOST_REPEATED_NS:
+            break
+        time.sleep(pause)
+        with core():
+            best = min(best, session.attempt(yardstick), key=lambda attempt: attempt.rank)
+    return best.measurement(session.calls, compile_ns)
+
+
+def _session(program: Timed, settings: MeasureSettings) -> _Session:
+    """Warm a program up, and find out how often it is called in a window."""
     once = int(program.sample(2, 1)[:, 1].min())
     if once > settings.max_seconds * 1e9:
         raise Rejection("measured", f"one call takes longer than measure.max_seconds, {settings.max_seconds} s")
@@ -125,14 +146,7 @@ def measure(program: Timed, settings: MeasureSettings, compile_ns: int, yardstic
         # A first guess from one call is wrong for the shortest programs, so it is corrected as windows get longer.
         calls = min(8 * calls, math.ceil(_SHORTEST_WINDOW_NS / max(once, 1)))
         once = max(1, int(program.sample(1, calls)[0, 0]) // calls)
-    session = _Session(program, settings.runs, calls, once * calls)
-    best = session.attempt(yardstick)
-    for pause in _PAUSES_SECONDS:
-        if best.is_quiet or session.spent_ns > _MOST_REPEATED_NS:
-            break
-        time.sleep(pause)
-        best = min(best, session.attempt(yardstick), key=lambda attempt: attempt.rank)
-    return best.measurement(calls, compile_ns)
+    return _Session(program, settings.runs, calls, once * calls)
 
 
 class Timed(Protocol):
@@ -164,8 +178,8 @@ class _Attempt(NamedTuple):
 
     @property
     def is_quiet(self) -> bool:
-        """Whether timing again would hardly give another time."""
-        return not self.is_disturbed and self._spread <= _SPREAD
+        """Whether timing again would hardly give another time; where others have the core, they will have it again."""
+        return self.slowness <= _SLOWED and self._spread <= _SPREAD
 
     @property
     def rank(self) -> tuple[bool, float]:
@@ -209,10 +223,14 @@ class _Session:
         needed: how many undisturbed windows there must be at least.
         calls: how many calls a window has.
         window_ns: how long a window takes, about.
+
+    Attributes:
+        calls: how many calls a window has.
+        spent_ns: how long the windows took so far.
     """
 
     def __init__(self, program: Timed, needed: int, calls: int, window_ns: int) -> None:
-        self._program, self._calls, self._needed = program, calls, needed
+        self._program, self.calls, self._needed = program, calls, needed
         self._wanted = max(needed, min(_MOST_WINDOWS, math.ceil(_ENOUGH_NS / max(window_ns, 1))))
         self._at_once = max(1, _SLICE_NS // max(window_ns, 1))
         self.spent_ns = 0
@@ -223,7 +241,7 @@ class _Session:
         samples = np.empty((0, 2), np.int64)
         undisturbed = np.empty(0, np.bool_)
         while (kept := int(undisturbed.sum())) < self._wanted and len(samples) - kept <= self._wanted + kept:
-            samples = np.concatenate([samples, self._program.sample(min(self._at_once, self._wanted), self._calls)])
+            samples = np.concatenate([samples, self._program.sample(min(self._at_once, self._wanted), self.calls)])
             undisturbed = _are_undisturbed(samples)
         self.spent_ns += int(samples[:, 0].sum())
         return _Attempt(samples, undisturbed, max(before, yardstick()), self._needed)

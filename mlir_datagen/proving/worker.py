@@ -75,8 +75,13 @@ class Worker:
 
     def _measured(self, program: Timed, compile_ns: int, busy: list[tuple[int, int]]) -> Measurement:
         assert self._yardstick is not None
-        with measuring_core(self._cores, self._lock), _timed(busy):
-            return measure(program, self._settings, compile_ns, self._yardstick.slowness)
+
+        @contextmanager
+        def core() -> Iterator[None]:
+            with measuring_core(self._cores, self._lock), _timed(busy):
+                yield
+
+        return measure(program, self._settings, compile_ns, self._yardstick.slowness, core)
 
 
 def _run(job: Job, program: CompiledProgram, busy: list[tuple[int, int]]) -> tuple[BoundProgram, Errors | None]:
