@@ -37,6 +37,7 @@ from mlir_datagen.export import EXPORTERS
 from mlir_datagen.export.base import export_dataset
 from mlir_datagen.export.mlir_rl.checker import check_folder
 from mlir_datagen.export.mlir_rl.training import CODE_FILES, LEFT_OUT
+from mlir_datagen.mlir.element_types import literal
 from mlir_datagen.mlir.mlir_rl_lowering import MLIR_RL_PASSES
 from mlir_datagen.pipeline import Listener, generate
 
@@ -149,9 +150,8 @@ def with_entry(text: str, calls: int = 1) -> str:
     lines = []
     for place, type_ in enumerate(types):
         element = type_.removesuffix(">").rpartition("x")[2].removeprefix("tensor<")
-        zero = "0.0" if element.startswith("f") else "0"
         lines += [
-            f"%zero{place} = arith.constant {zero} : {element}",
+            f"%zero{place} = arith.constant {literal(0, element)} : {element}",
             f"%empty{place} = tensor.empty() : {type_}",
             f"%argument{place} = linalg.fill ins(%zero{place} : {element}) outs(%empty{place} : {type_}) -> {type_}",
         ]

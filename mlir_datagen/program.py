@@ -13,10 +13,10 @@ import orjson
 from numpy.typing import NDArray
 
 from mlir_datagen.errors import UserError, listed, nearest, shown
-from mlir_datagen.mlir.types import BYTES_PER_ELEMENT, ELEMENT_BYTES
+from mlir_datagen.mlir.element_types import ELEMENT_TYPES
 from mlir_datagen.nn.signature import Argument
 from mlir_datagen.ops import FAMILIES
-from mlir_datagen.ops.family import Loop, Operand, OpFamily, Spec, Variant, flatten
+from mlir_datagen.ops.family import FAMILY_DTYPES, Loop, Operand, OpFamily, Spec, Variant, flatten
 from mlir_datagen.proving.job import Failure, Proof
 
 STAGES = ("emitted", "verified", "unique", "unseen", "lowered", "executed", "matched", "measured")
@@ -88,8 +88,8 @@ def spec_problem(family: OpFamily, spec: Spec) -> str | None:
     ):
         return "its dimensions must be whole numbers of at least 1"
     kind, dtype = (words[0] if len(words) > 1 else family.kinds[0]), words[-1]
-    if kind not in family.kinds or dtype not in BYTES_PER_ELEMENT:
-        return f"its kind must be one of {listed(family.kinds)}, and its dtype one of {listed(BYTES_PER_ELEMENT)}"
+    if kind not in family.kinds or dtype not in FAMILY_DTYPES:
+        return f"its kind must be one of {listed(family.kinds)}, and its dtype one of {listed(FAMILY_DTYPES)}"
     ranks = {variant.rank for variant in family.variants}
     if ranks != {None} and len(dimensions) not in ranks:
         return f"it must have {listed(map(str, family.ranks))} dimensions"
@@ -146,7 +146,7 @@ class Program:
     def bytes_moved(self) -> int:
         """The size of arguments and results in bytes."""
         operands = (*self.arguments, *self.results)
-        return sum(math.prod(operand.shape) * ELEMENT_BYTES[operand.dtype] for operand in operands)
+        return sum(math.prod(operand.shape) * ELEMENT_TYPES[operand.dtype].size for operand in operands)
 
 
 def signature(role: str, operands: Iterable[Operand]) -> tuple[Argument, ...]:

@@ -9,12 +9,11 @@ import numpy as np
 import torch
 from helpers import run_mlir_opt
 
+from mlir_datagen.mlir.element_types import ELEMENT_TYPES
 from mlir_datagen.mlir.jit import CompiledProgram
 from mlir_datagen.mlir.lower import lower
 from mlir_datagen.mlir.parse import Contexts
 from mlir_datagen.nn.manual import convert_manual
-
-DTYPES = {"f32": np.float32, "f64": np.float64, "i64": np.int64, "i32": np.int32, "i1": np.bool_}
 
 
 def convert(module, *inputs, literals=None, **named):
@@ -45,7 +44,7 @@ def run(module, converted, *inputs, **named):
     ]
     assert [tuple(tensor.shape) for tensor in tensors] == [each.shape for each in converted.arguments]
     arrays = [np.ascontiguousarray(tensor.detach().numpy()) for tensor in tensors]
-    results = [np.full(each.shape, 1, DTYPES[each.dtype]) for each in converted.results]
+    results = [np.full(each.shape, 1, ELEMENT_TYPES[each.dtype].numpy) for each in converted.results]
     for result in results:
         if result.dtype.kind == "f":
             # An element that is not written stays NaN, which equals nothing.

@@ -14,6 +14,7 @@ from torch_mlir import ir
 
 from mlir_datagen.errors import UserError
 from mlir_datagen.mlir.cost import flops, linalg_operations, loops, module_flops
+from mlir_datagen.mlir.element_types import ELEMENT_TYPES
 from mlir_datagen.mlir.extraction import extract
 from mlir_datagen.mlir.jit import CompiledProgram
 from mlir_datagen.mlir.lower import lower
@@ -22,7 +23,6 @@ from mlir_datagen.mlir.structure import structural_hash
 CONTEXT = ir.Context()
 NETWORKS = ("residual", "biased", "transformer")
 WAYS = ((1, 1), (1, 2), (2, 1), (5, 3))
-TYPES = {"f32": np.float32, "f64": np.float64, "i64": np.int64, "i32": np.int32, "i1": np.bool_}
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +43,7 @@ def run(program, arguments):
     """Run a program in process; return its results."""
     module = lower(program.text, CONTEXT)
     compiled = CompiledProgram(module, len(program.arguments) + len(program.results))
-    results = [np.zeros(result.shape, TYPES[result.dtype]) for result in program.results]
+    results = [np.zeros(result.shape, ELEMENT_TYPES[result.dtype].numpy) for result in program.results]
     assert [argument.shape for argument in arguments] == [argument.shape for argument in program.arguments]
     compiled.bind([*arguments, *results]).run()
     return results
@@ -54,7 +54,7 @@ def some_arguments(program):
     generator = np.random.default_rng(0)
     return [
         np.asarray(generator.random(argument.shape) if argument.dtype[0] == "f" else np.zeros(argument.shape)).astype(
-            TYPES[argument.dtype]
+            ELEMENT_TYPES[argument.dtype].numpy
         )
         for argument in program.arguments
     ]

@@ -9,13 +9,12 @@ import pytest
 from mlir19 import lowered
 
 from mlir_datagen.export.mlir_rl.contract import program_problems
+from mlir_datagen.mlir.element_types import ELEMENT_TYPES
 from mlir_datagen.mlir.jit import CompiledProgram
 from mlir_datagen.mlir.lower import lower
 from mlir_datagen.mlir.mlir_rl_form import CHANNELS_LAST, CONSTANT_INDEX, TRUTH_VALUES
 from mlir_datagen.mlir.parse import Contexts, function_types
 from mlir_datagen.mlir.timed_main import Timer
-
-DTYPES = {"f32": np.float32, "f64": np.float64, "i32": np.int32, "i64": np.int64, "i1": np.bool_}
 
 MAPS = """
 #id = affine_map<(d0, d1) -> (d0, d1)>
@@ -169,7 +168,7 @@ REWRITTEN = {
 def computed(text, arguments):
     """Return the results of a program, as numbers."""
     _, results = function_types(text, Contexts().next())
-    arrays = [np.zeros(shape, DTYPES[dtype]) for dtype, shape in results]
+    arrays = [np.zeros(shape, ELEMENT_TYPES[dtype].numpy) for dtype, shape in results]
     # A program may write into its arguments.
     operands = [*(argument.copy() for argument in arguments), *arrays]
     CompiledProgram(lower(text, Contexts().next()), len(operands)).bind(operands).run()
@@ -187,7 +186,7 @@ def test_what_is_rewritten_computes_the_same(name):
     given = [
         generator.integers(0, 2, shape).astype(np.bool_)
         if dtype == "i1"
-        else generator.standard_normal(shape).astype(DTYPES[dtype])
+        else generator.standard_normal(shape).astype(ELEMENT_TYPES[dtype].numpy)
         for dtype, shape in types
     ]
     # Any number but 0 is true.

@@ -121,6 +121,18 @@ def test_element_types_that_numpy_has_not(tmp_path):
         NeuralNetworkToMLIR(tmp_path).convert_model(model, inputs, "mine", True, weights="embedded")
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_networks_in_half_precision_are_compared(dtype, tmp_path):
+    model, inputs = nn.Linear(3, 2).to(dtype), [torch.linspace(0.5, 1, 6).reshape(2, 3).to(dtype)]
+    with torch.no_grad():
+        model.weight.copy_(torch.linspace(0.3, 1, 6).reshape(2, 3))
+        model.bias.fill_(0.5)
+    NeuralNetworkToMLIR(tmp_path).convert_model(model, inputs, "mine", True, check="execute")
+    (row,) = pq.read_table(next(tmp_path.glob("*.parquet"))).to_pylist()
+    assert (row["proven"], row["check"]) == ("matched", "execute")
+    assert row["error"] < 0.02
+
+
 def test_a_program_that_cannot_be_linked_is_not_called(monkeypatch):
     # As where the processor leaves the conversion of bf16 to the compiler's library.
     monkeypatch.setattr("mlir_datagen.mlir.jit.ExecutionEngine.raw_lookup", lambda engine, name: None)

@@ -29,6 +29,7 @@ from networks import (
 from safetensors.numpy import load_file
 
 from mlir_datagen.config.compose import choosing, compose_config
+from mlir_datagen.mlir.element_types import of_torch
 from mlir_datagen.mlir.jit import CompiledProgram
 from mlir_datagen.mlir.lower import lower
 from mlir_datagen.mlir.parse import Contexts
@@ -165,7 +166,7 @@ def test_the_signature_is_that_of_the_model(converter, executed, models):
                 continue
             tensor = tensors[argument["name"]]
             assert argument["shape"] == list(tensor.shape)
-            assert argument["dtype"] == {torch.float32: "f32", torch.int64: "i64", torch.bool: "i1"}[tensor.dtype]
+            assert argument["dtype"] == of_torch(tensor.dtype)
     assert rows["bert_base"]["arguments"][:2] == [
         {"role": "input", "name": "input_ids", "dtype": "i64", "shape": [1, 8]},
         {"role": "input", "name": "attention_mask", "dtype": "i64", "shape": [1, 8]},

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from mlir_datagen.mlir.element_types import literal
 from mlir_datagen.mlir.types import TensorType
 
 
@@ -37,10 +38,12 @@ class FunctionBuilder:
         self._next += 1
         return name
 
-    def constant(self, literal: str, dtype: str) -> str:
+    def constant(self, number: float, dtype: str) -> str:
         """Emit a scalar constant; return its SSA name."""
         name = self._fresh()
-        self._lines.append(f"    {name} = arith.constant {literal} : {dtype}")
+        text = literal(number, dtype)
+        # MLIR knows what true and false are.
+        self._lines.append(f"    {name} = arith.constant {text if dtype == 'i1' else f'{text} : {dtype}'}")
         return name
 
     def empty(self, type_: TensorType) -> Value:
@@ -49,9 +52,9 @@ class FunctionBuilder:
         self._lines.append(f"    {name} = tensor.empty() : {type_.text}")
         return Value(name, type_)
 
-    def filled(self, literal: str, type_: TensorType) -> Value:
-        """Emit a tensor with every element set to the literal: what a reduction starts from."""
-        return self.fill(self.constant(literal, type_.dtype), self.empty(type_))
+    def filled(self, number: float, type_: TensorType) -> Value:
+        """Emit a tensor with every element set to the number: what a reduction starts from."""
+        return self.fill(self.constant(number, type_.dtype), self.empty(type_))
 
     def fill(self, scalar: str, init: Value) -> Value:
         """Emit `linalg.fill` of a scalar, given by its SSA name."""
@@ -74,15 +77,15 @@ class FunctionBuilder:
         )
         return Value(name, init.type)
 
-    def divide_by_constant(self, dividend: Value, divisor: str) -> Value:
+    def divide_by_constant(self, dividend: Value, divisor: float) -> Value:
         """Emit an elementwise division by a scalar."""
         return self.combine_with_constant("arith.divf", dividend, divisor)
 
-    def combine_with_constant(self, operation: str, value: Value, literal: str) -> Value:
+    def combine_with_constant(self, operation: str, value: Value, number: float) -> Value:
         """Emit an operation of each element and a scalar as `linalg.generic` (no named operation takes a scalar)."""
         type_ = value.type
         rank = len(type_.shape)
-        scalar = self.constant(literal, type_.dtype)
+        scalar = self.constant(number, type_.dtype)
         init = self.empty(type_)
         dims = ", ".join([f"d{axis}" for axis in range(rank)])
         identity = f"affine_map<({dims}) -> ({dims})>"

@@ -55,7 +55,7 @@ class BoundProgram:
 
     def __init__(self, program: CompiledProgram, call: Any, arrays: Sequence[NDArray[Any]]) -> None:
         self._windows, self._calls, self._samples = ctypes.c_int64(0), ctypes.c_int64(1), ctypes.c_void_p()
-        descriptors = [runtime.get_ranked_memref_descriptor(np.ascontiguousarray(array)) for array in arrays]
+        descriptors = [runtime.get_ranked_memref_descriptor(_plain(array)) for array in arrays]
         pointers = [ctypes.c_void_p(ctypes.addressof(descriptor)) for descriptor in descriptors]
         # The packed interface takes the address of each argument.
         arguments = (self._windows, self._calls, self._samples, *pointers)
@@ -139,6 +139,11 @@ llvm.func @{_SAMPLE}(%windows: i64, %calls: i64, %samples: !llvm.ptr, {parameter
     for operation in parsed.body.operations:
         if ir.StringAttr(operation.attributes["sym_name"]).value not in taken:
             ir.InsertionPoint(module.body).insert(operation.operation.clone())
+
+
+def _plain(array: NDArray[Any]) -> NDArray[Any]:
+    """Return an array as integers on the same memory: the bindings do not take every element type that numpy has."""
+    return np.ascontiguousarray(array).view(f"u{array.itemsize}")
 
 
 def _write_elapsed(clock: str, place: str) -> str:

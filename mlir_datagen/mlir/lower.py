@@ -41,9 +41,9 @@ def _call_expm1(module: ir.Module) -> None:
     declared: dict[str, None] = {}
     for operation in found:
         (given,) = operation.operands
-        function = {"f32": "expm1f", "f64": "expm1"}.get(str(given.type))
-        if function is None:
+        if str(given.type) not in ("f32", "f64"):
             continue
+        function = "expm1f" if str(given.type) == "f32" else "expm1"
         declared.setdefault(f"func.func private @{function}({given.type}) -> {given.type}")
         callee = ir.FlatSymbolRefAttr.get(function, module.context)
         with ir.Location.unknown(module.context), ir.InsertionPoint(operation):

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from mlir_datagen.mlir.builder import FunctionBuilder, Value
-from mlir_datagen.mlir.element_types import dense, highest, is_float, literal, lowest
+from mlir_datagen.mlir.element_types import ELEMENT_TYPES, dense, highest, is_float, literal, lowest
 from mlir_datagen.mlir.reassociation import collapse_then_expand
 from mlir_datagen.mlir.types import TensorType, tensor
 
@@ -109,14 +109,11 @@ class NetworkBuilder(FunctionBuilder):
         self._names.add(unique)
         return Value(f"%{unique}", type_)
 
-    def constant(self, literal: str, dtype: str) -> str:
-        key = (literal, dtype)
+    def constant(self, number: float, dtype: str) -> str:
+        key = (literal(number, dtype), dtype)
         if key not in self._scalars:
-            name = self._fresh()
-            typed = literal if dtype == "i1" else f"{literal} : {dtype}"
-            self._lines.append(f"    {name} = arith.constant {typed}")
-            self._note(name, ())
-            self._scalars[key] = name
+            self._scalars[key] = super().constant(number, dtype)
+            self._note(self._scalars[key], ())
         return self._scalars[key]
 
     def full(self, number: float, type_: TensorType) -> Value:
@@ -128,7 +125,7 @@ class NetworkBuilder(FunctionBuilder):
             return self.dense(f"dense<{literal(number, type_.dtype)}>", type_)
         key = ("full", literal(number, type_.dtype), type_.text)
         if key not in self._known:
-            self._known[key] = self.filled(literal(number, type_.dtype), type_)
+            self._known[key] = self.filled(number, type_)
         return self._known[key]
 
     def dense(self, attribute: str, type_: TensorType) -> Value:
@@ -226,7 +223,7 @@ class NetworkBuilder(FunctionBuilder):
         reduced = sorted({axis % rank for axis in axes})
         start = {"sum": 0.0, "product": 1.0, "max": lowest(dtype), "min": highest(dtype)}[kind]
         kept = tensor(tuple(n for axis, n in enumerate(value.type.shape) if axis not in reduced), dtype)
-        init = self.filled(literal(start, dtype), kept)
+        init = self.filled(start, kept)
         combiner = _COMBINERS[kind][_column(dtype)]
         result = self._moved(f"reduce {{ {combiner} }}", value, init, f"dimensions = {reduced}")
         if not keep:
@@ -277,7 +274,7 @@ class NetworkBuilder(FunctionBuilder):
         type_ = tensor(tuple(before + extent + after for before, extent, after in sides), dtype)
         if 0 in value.type.shape:
             return self.full(number, type_)
-        scalar = self.constant(literal(number, dtype), dtype)
+        scalar = self.constant(number, dtype)
         indices = ", ".join([f"{self._fresh()}: index" for _ in low])
         text = (
             f"tensor.pad {value.name} low{list(low)} high{list(high)} {{\n    ^bb0({indices}):\n"
@@ -330,7 +327,7 @@ class NetworkBuilder(FunctionBuilder):
         scalar = self._fresh()
         scalars.append(scalar)
         if coordinate.wraps:
-            zero, size = self.constant("0", dtype), self.constant(str(extent), dtype)
+            zero, size = self.constant(0, dtype), self.constant(extent, dtype)
             negative, moved, scalar_in = self._fresh(), self._fresh(), scalar
             scalar = self._fresh()
             body.append(f"      {negative} = arith.cmpi slt, {scalar_in}, {zero} : {dtype}\n")
@@ -339,9 +336,9 @@ class NetworkBuilder(FunctionBuilder):
         body.append(f"      {position} = arith.index_cast {scalar} : {dtype} to index\n")
         return position
 
-    def divide_by_constant(self, dividend: Value, divisor: str) -> Value:
+    def divide_by_constant(self, dividend: Value, divisor: float) -> Value:
         """Emit `linalg.div` by a filled tensor, so that averages are named operations too."""
-        divisors = self.full(float(divisor), dividend.type)
+        divisors = self.full(divisor, dividend.type)
         return self.structured("linalg.div", (dividend, divisors), self.empty(dividend.type))
 
     def copy(self, value: Value) -> Value:
@@ -374,12 +371,13 @@ def _column(dtype: str) -> int:
 
 def _conversion(source: str, dtype: str) -> str:
     """Return the scalar operation that converts between two element types, neither of them a conversion to i1."""
+    is_wider = ELEMENT_TYPES[dtype].bits > ELEMENT_TYPES[source].bits
     if is_float(source):
         if is_float(dtype):
-            return "arith.extf" if int(dtype[1:]) > int(source[1:]) else "arith.truncf"
+            return "arith.extf" if is_wider else "arith.truncf"
         return "arith.fptosi"
     if is_float(dtype):
         return "arith.uitofp" if source == "i1" else "arith.sitofp"
-    if int(dtype[1:]) < int(source[1:]):
+    if not is_wider:
         return "arith.trunci"
     return "arith.extui" if source == "i1" else "arith.extsi"

@@ -177,7 +177,7 @@ def _elements(values: NDArray[Any], type_: ir.RankedTensorType) -> ir.Attribute:
         scalar = type_.element_type
         element = (
             ir.FloatAttr.get(scalar, float(values.flat[0]))
-            if values.dtype.kind == "f"
+            if isinstance(scalar, ir.FloatType)
             else ir.IntegerAttr.get(scalar, int(values.flat[0]))
         )
         return ir.DenseElementsAttr.get_splat(type_, element)

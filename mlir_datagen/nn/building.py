@@ -11,19 +11,13 @@ from typing import Any
 import torch
 
 from mlir_datagen.errors import UserError, nearest
+from mlir_datagen.mlir.element_types import torch_dtype
 from mlir_datagen.nn.model_spec import TRUSTED, InputSpec, ModelSpec, require_trusted
 from mlir_datagen.nn.torchvision_import import import_torchvision
 
 _LIBRARIES = ("torchvision", "transformers")
 _MEMORY = ("can't allocate memory", "not enough memory", "std::bad_alloc")
 
-DTYPES = {
-    "f32": torch.float32,
-    "f64": torch.float64,
-    "i64": torch.int64,
-    "i32": torch.int32,
-    "i1": torch.bool,
-}
 _SEEDS = 1 << 63
 
 
@@ -87,12 +81,16 @@ def is_about_memory(error: BaseException) -> bool:
 
 
 def _random_input(spec: ModelSpec, input_: InputSpec, generator: torch.Generator) -> torch.Tensor:
-    shape, dtype = spec.shape(input_), DTYPES[input_.dtype]
+    shape, dtype = spec.shape(input_), torch_dtype(input_.dtype)
     if input_.value is not None:
         return torch.full(shape, input_.value, dtype=dtype)
+    return random_tensor(shape, dtype, generator, 2 if input_.below is None else spec.extent(input_.below))
+
+
+def random_tensor(shape: Sequence[int], dtype: torch.dtype, generator: torch.Generator, below: int = 2) -> torch.Tensor:
+    """Return a random input of a network: from -1 to 1, or integers from 0 on, which may be indices, below a number."""
     if dtype.is_floating_point:
         return torch.rand(shape, generator=generator, dtype=dtype) * 2 - 1
-    below = 2 if input_.below is None else spec.extent(input_.below)
     return torch.randint(below, shape, generator=generator).to(dtype)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from mlir_datagen.errors import UserError, listed, nearest
+from mlir_datagen.mlir.element_types import of_torch
 from mlir_datagen.nn.building import first_line, is_about_memory
 from mlir_datagen.nn.changes import change_refused, changed_state, giving_tensors
 from mlir_datagen.nn.manual.errors import source_line
@@ -21,19 +22,8 @@ from mlir_datagen.nn.quiet import quiet
 from mlir_datagen.nn.signature import Argument
 from mlir_datagen.nn.state import StateTensor
 
-MLIR_DTYPES = {
-    torch.float32: "f32",
-    torch.float64: "f64",
-    torch.float16: "f16",
-    torch.bfloat16: "bf16",
-    torch.int64: "i64",
-    torch.int32: "i32",
-    torch.int16: "i16",
-    torch.int8: "i8",
-    torch.uint8: "i8",
-    torch.bool: "i1",
-}
-PROGRAM_DTYPES = tuple(dict.fromkeys(MLIR_DTYPES.values()))
+PROGRAM_DTYPES = ("f32", "f64", "f16", "bf16", "i64", "i32", "i16", "i8", "i1")
+"""Element types that programs of networks may have."""
 _TORCH = f"{Path(torch.__file__).parent}{os.sep}"
 _PYTHON = f"{sysconfig.get_path('stdlib')}{os.sep}"
 _DATA_DEPENDENT = ("data-dependent", "data dependent", "DataDependent")
@@ -116,8 +106,7 @@ def explained(name: str, inputs: Mapping[str, torch.Tensor]) -> Iterator[None]:
                 "which a function on tensors cannot. Let it compute with a copy, as with tensor.clone()."
             ) from error
         shapes = listed(
-            f"{key}: {list(tensor.shape)} {MLIR_DTYPES.get(tensor.dtype, tensor.dtype)}"
-            for key, tensor in inputs.items()
+            f"{key}: {list(tensor.shape)} {of_torch(tensor.dtype) or tensor.dtype}" for key, tensor in inputs.items()
         )
         question = " Are the shapes those that it expects?" if _is_about_tensors(error) else ""
         raise UserError(
@@ -159,12 +148,13 @@ def mlir_dtype(tensor: torch.Tensor) -> str:
     Raises:
         UserError: when programs have no such type.
     """
-    if tensor.dtype not in MLIR_DTYPES:
+    dtype = of_torch(tensor.dtype)
+    if dtype not in PROGRAM_DTYPES:
         raise UserError(
             f"The network has a tensor of {tensor.dtype}, and programs have {listed(PROGRAM_DTYPES)}. "
             "Convert it first: complex numbers with torch.view_as_real, others as with model.float()."
         )
-    return MLIR_DTYPES[tensor.dtype]
+    return dtype
 
 
 def described(role: str, name: str, tensor: torch.Tensor) -> Argument:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
 from mlir_datagen.errors import UserError, listed
+from mlir_datagen.mlir.element_types import dense_of, of_torch
 from mlir_datagen.nn.capture import PROGRAM_DTYPES, capture
 from mlir_datagen.nn.changes import unchanged
 from mlir_datagen.nn.quiet import quiet
 from mlir_datagen.nn.signature import Converted
-from mlir_datagen.nn.state import as_numpy, is_uniform, require_capturable, state_tensors
+from mlir_datagen.nn.state import as_numpy, require_capturable, state_tensors
 
 if TYPE_CHECKING:
     from mlir_datagen.nn.through_torch_mlir import Lower
@@ -71,7 +72,7 @@ def _convert_with(
         return convert_through_torch_mlir(module, inputs, name, constant, lower or lower_torch)
     from mlir_datagen.nn.manual import convert_manual
 
-    literals = {one.name: _dense_literal(one.tensor) for one in state_tensors(module)} if constant else {}
+    literals = _literals(module) if constant else {}
     exported = capture(module, inputs, name)
     with quiet():
         converted = convert_manual(module, exported, name, literals)
@@ -99,24 +100,7 @@ def _named(converted: Converted, inputs: Sequence[str], state: Collection[str]) 
     return converted._replace(arguments=tuple(arguments), results=tuple(results))
 
 
-def _dense_literal(tensor: torch.Tensor) -> str:
-    """Return a tensor as the text of a dense attribute: its bytes in hexadecimal, or its one value."""
-    if is_uniform(tensor):
-        return f"dense<{_scalar(tensor.flatten()[0])}>"
-    if tensor.dtype == torch.bool:
-        return f"dense<{_nested(tensor.tolist())}>"
-    # Little-endian, as MLIR reads it everywhere.
-    data = as_numpy(tensor.contiguous())
-    return f'dense<"0x{data.astype(data.dtype.newbyteorder("<")).tobytes().hex().upper()}">'
-
-
-def _scalar(value: torch.Tensor) -> str:
-    if value.dtype.is_floating_point:
-        # As bits: a decimal number would have to be rounded.
-        bits = as_numpy(value)
-        return f"0x{bits.astype(bits.dtype.newbyteorder('>')).tobytes().hex().upper()}"
-    return str(value.item()).lower()
-
-
-def _nested(values: Any) -> str:
-    return f"[{', '.join(map(_nested, values))}]" if isinstance(values, list) else str(values).lower()
+def _literals(module: torch.nn.Module) -> dict[str, str]:
+    """Return parameters and buffers as dense attributes; what has no element type is refused where it is used."""
+    typed = [(one, of_torch(one.tensor.dtype)) for one in state_tensors(module)]
+    return {one.name: dense_of(as_numpy(one.tensor.contiguous()), dtype) for one, dtype in typed if dtype is not None}

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from mlir_datagen.errors import Rejection, UserError
+from mlir_datagen.mlir.element_types import as_tensor
 from mlir_datagen.nn.building import build_model, example_inputs, first_line, is_about_memory
 from mlir_datagen.nn.model_spec import ModelSpec, require_trusted
 from mlir_datagen.ops import FAMILIES
@@ -57,7 +58,7 @@ def _family_call(job: EagerJob) -> Callable[[], Any]:
     assert program.family is not None
     family = FAMILIES[program.family]
     spec = family.spec_of_json(program.spec)
-    tensors = [torch.from_numpy(argument) for argument in random_arguments(program)]
+    tensors = [as_tensor(*pair) for pair in zip(random_arguments(program), program.dtypes, strict=False)]
     return lambda: family.reference(spec, *tensors)
 
 

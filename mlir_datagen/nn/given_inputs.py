@@ -11,7 +11,8 @@ import torch
 
 from mlir_datagen.config.values import choice
 from mlir_datagen.errors import UserError, listed, nearest, said, shown
-from mlir_datagen.nn.building import DTYPES
+from mlir_datagen.mlir.element_types import torch_dtype
+from mlir_datagen.nn.building import random_tensor
 from mlir_datagen.nn.capture import input_names, inputs_by_name
 from mlir_datagen.nn.model_spec import INPUT_DTYPES
 
@@ -67,10 +68,8 @@ def _kinds(dtypes: Any, names: Sequence[str]) -> list[Any]:
 def _tensor(one: Any, kind: Any, generator: torch.Generator) -> torch.Tensor:
     if isinstance(one, torch.Tensor):
         return one.detach().cpu()
-    dtype, shape = DTYPES[choice(kind, "input_dtypes", INPUT_DTYPES)], _static_shape(one)
-    if dtype.is_floating_point:
-        return torch.rand(shape, generator=generator, dtype=dtype) * 2 - 1
-    return torch.randint(2, shape, generator=generator).to(dtype)
+    dtype = torch_dtype(choice(kind, "input_dtypes", INPUT_DTYPES))
+    return random_tensor(_static_shape(one), dtype, generator)
 
 
 def _static_shape(shape: Any) -> tuple[int, ...]:

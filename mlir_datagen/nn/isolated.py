@@ -43,9 +43,10 @@ _PR_SET_PDEATHSIG = 1
 
 
 class _Stored(NamedTuple):
-    """An array in a file."""
+    """An array in a file, which has but the bits: numpy's format does not know every element type."""
 
     path: str
+    dtype: np.dtype[Any]
 
 
 class _Bug(NamedTuple):
@@ -242,13 +243,13 @@ def _stored(value: Any, folder: Path) -> Any:
     if isinstance(value, np.ndarray):
         path = folder / f"{len(os.listdir(folder))}.npy"
         try:
-            np.save(path, value)
+            np.save(path, value.view(f"V{value.itemsize}"))
         except OSError as error:
             raise UserError(
                 f"The temporary folder {folder.parent} cannot hold the network's tensors ({error}). Choose another: "
                 "TMPDIR=…"
             ) from error
-        return _Stored(str(path))
+        return _Stored(str(path), value.dtype)
     if isinstance(value, dict):
         return {key: _stored(one, folder) for key, one in value.items()}
     return [_stored(one, folder) for one in value] if type(value) is list else value
@@ -257,7 +258,7 @@ def _stored(value: Any, folder: Path) -> Any:
 def _loaded(value: Any) -> Any:
     """Return a value with the arrays that `_stored` wrote, mapped into memory."""
     if isinstance(value, _Stored):
-        return np.asarray(np.load(value.path, mmap_mode="r"))
+        return np.asarray(np.load(value.path, mmap_mode="r")).view(value.dtype)
     if isinstance(value, dict):
         return {key: _loaded(one) for key, one in value.items()}
     return [_loaded(one) for one in value] if type(value) is list else value

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from mlir_datagen.errors import Rejection, UserError
 from mlir_datagen.mlir.cost import module_flops
+from mlir_datagen.mlir.element_types import ELEMENT_TYPES, unwritten
 from mlir_datagen.mlir.jit import CompiledProgram
 from mlir_datagen.mlir.lower import lower
 from mlir_datagen.mlir.parse import Contexts, Verifier
 from mlir_datagen.mlir.torch_lowering import Linalg, lower_torch
-from mlir_datagen.proving.reference import NUMPY_DTYPES
 
 _WORTH_OPTIMIZING = 2_000_000_000
 
@@ -82,13 +82,6 @@ class NetworkProgram:
             self._compiled = CompiledProgram(self._lowered, len(arguments) + len(results), optimization)
         # Copies: programs may write into their arguments' memory only by mistake, but then not into the network's.
         given = [np.array(argument, order="C") for argument in arguments]
-        made = [np.zeros(shape, NUMPY_DTYPES[dtype]) for dtype, shape in results]
-        for result in made:
-            # An element that the program does not write stays NaN, also in bf16, and the largest of integers.
-            result.fill(np.nan if result.dtype.kind == "f" else _largest(result.dtype))
+        made = [np.full(shape, unwritten(dtype), ELEMENT_TYPES[dtype].numpy) for dtype, shape in results]
         self._compiled.bind([*given, *made]).run()
         return made
-
-
-def _largest(dtype: np.dtype[Any]) -> int:
-    return 1 if dtype == np.bool_ else int(np.iinfo(dtype).max)

@@ -82,7 +82,7 @@ class Conv2d(OpFamily):
         )
 
     def emit(self, builder: FunctionBuilder, spec: Conv2dSpec, *operands: Value) -> Value:
-        init = builder.filled("0.0", tensor(_output_shape(spec), spec.dtype))
+        init = builder.filled(0, tensor(_output_shape(spec), spec.dtype))
         attributes = strides_and_dilations(
             (spec.stride_height, spec.stride_width), (spec.dilation_height, spec.dilation_width)
         )

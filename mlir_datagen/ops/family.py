@@ -17,11 +17,15 @@ import orjson
 from numpy.typing import NDArray
 
 from mlir_datagen.mlir.builder import FunctionBuilder, Value
-from mlir_datagen.mlir.types import BYTES_PER_ELEMENT, tensor
+from mlir_datagen.mlir.element_types import ELEMENT_TYPES, as_tensor
+from mlir_datagen.mlir.types import tensor
 from mlir_datagen.ops.baseline import baseline_seconds
 
 Spec = Any
 """A family's own named tuple; see the module's text for its two forms."""
+
+FAMILY_DTYPES = ("f32",)
+"""The element types that specs may have."""
 
 
 class Variant(NamedTuple):
@@ -128,9 +132,8 @@ class OpFamily(ABC):
 
     def reference_result(self, spec: Spec, arguments: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
         """Return what `reference` computes, from and to numpy arrays."""
-        import torch
-
-        tensors = [torch.from_numpy(argument).double() for argument in arguments]
+        operands = self.arguments(spec)
+        tensors = [as_tensor(one, operand.dtype).double() for one, operand in zip(arguments, operands, strict=True)]
         result: NDArray[np.float64] = self.reference(spec, *tensors).numpy()
         return result
 
@@ -146,11 +149,11 @@ class OpFamily(ABC):
     def bytes_moved(self, spec: Spec) -> Any:
         """Return the size of arguments and results in bytes: the least that any schedule must move."""
         operands = (*self.arguments(spec), *self.results(spec))
-        return sum(math.prod(operand.shape) * BYTES_PER_ELEMENT[operand.dtype] for operand in operands)
+        return sum(math.prod(operand.shape) * ELEMENT_TYPES[operand.dtype].size for operand in operands)
 
     def column_step(self, spec: Spec) -> Any:
         """Return how many bytes the innermost reduction goes on in memory for each element, where it goes farthest."""
-        return BYTES_PER_ELEMENT[spec.dtype]
+        return ELEMENT_TYPES[spec.dtype].size
 
     def baseline_seconds(self, spec: Spec) -> Any:
         """Estimate how long one call of the program takes as plain loops."""

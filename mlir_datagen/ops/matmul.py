@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from mlir_datagen.mlir.builder import FunctionBuilder, Value
-from mlir_datagen.mlir.types import BYTES_PER_ELEMENT, tensor
+from mlir_datagen.mlir.element_types import ELEMENT_TYPES
+from mlir_datagen.mlir.types import tensor
 from mlir_datagen.ops.family import Loop, Operand, OpFamily, Variant
 
 
@@ -45,7 +46,7 @@ class Matmul(OpFamily):
 
     def column_step(self, spec: MatmulSpec) -> Any:
         """A column of the right matrix."""
-        return spec.n * BYTES_PER_ELEMENT[spec.dtype]
+        return spec.n * ELEMENT_TYPES[spec.dtype].size
 
     def reference(self, spec: MatmulSpec, *arguments: Any) -> Any:
         import torch
@@ -53,5 +54,5 @@ class Matmul(OpFamily):
         return torch.matmul(*arguments)
 
     def emit(self, builder: FunctionBuilder, spec: MatmulSpec, *operands: Value) -> Value:
-        init = builder.filled("0.0", tensor((spec.m, spec.n), spec.dtype))
+        init = builder.filled(0, tensor((spec.m, spec.n), spec.dtype))
         return builder.structured("linalg.matmul", operands, init)

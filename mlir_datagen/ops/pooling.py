@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from mlir_datagen.mlir.builder import FunctionBuilder, Value, strides_and_dilations
-from mlir_datagen.mlir.types import negative_infinity, tensor
+from mlir_datagen.mlir.element_types import lowest
+from mlir_datagen.mlir.types import tensor
 from mlir_datagen.ops.family import (
     Constraint,
     Loop,
@@ -97,11 +98,11 @@ class Pooling(OpFamily):
             (spec.stride_height, spec.stride_width), (spec.dilation_height, spec.dilation_width)
         )
         if spec.kind == "max":
-            init = builder.filled(negative_infinity(spec.dtype), result_type)
+            init = builder.filled(lowest(spec.dtype), result_type)
             return builder.structured("linalg.pooling_nchw_max", (*operands, window), init, attributes)
-        init = builder.filled("0.0", result_type)
+        init = builder.filled(0, result_type)
         total = builder.structured("linalg.pooling_nchw_sum", (*operands, window), init, attributes)
-        return builder.divide_by_constant(total, f"{spec.kernel_height * spec.kernel_width}.0")
+        return builder.divide_by_constant(total, spec.kernel_height * spec.kernel_width)
 
 
 def _output_shape(spec: PoolingSpec) -> tuple[int, int, int, int]:

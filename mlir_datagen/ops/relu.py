@@ -53,4 +53,4 @@ class Relu(OpFamily):
 
     def emit(self, builder: FunctionBuilder, spec: ReluSpec, *operands: Value) -> Value:
         (value,) = operands
-        return builder.combine_with_constant("arith.maximumf", value, "0.0")
+        return builder.combine_with_constant("arith.maximumf", value, 0)

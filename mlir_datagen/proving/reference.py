@@ -10,29 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlir_datagen.errors import Rejection
+from mlir_datagen.mlir.element_types import ELEMENT_TYPES, as_held, fill_random, is_float, unwritten, widened
 from mlir_datagen.ops import FAMILIES
 from mlir_datagen.ops.family import OpFamily, Spec
 from mlir_datagen.proving.job import Job
 
 _PAGE = 4096
+_LARGEST_TOLERANCE = 0.5
+"""Of the largest value. Rounding takes long sums of narrow types as far, and nothing is proven of them then."""
 _LEAST_COMPARED = 64
 """How many elements of a result are compared, over several draws of arguments where it has fewer.
 
 Few elements can be right by chance: the maximum of two numbers is the first one half of the time.
 """
-UNIT_ROUNDOFF = {"f32": 2.0**-24}
-NUMPY_DTYPES = {
-    "f64": "float64",
-    "f32": "float32",
-    "f16": "float16",
-    "bf16": "uint16",
-    "i64": "int64",
-    "i32": "int32",
-    "i16": "int16",
-    "i8": "int8",
-    "i1": "bool",
-}
-"""Element types as numpy has them in memory; of bf16 it has but the bits."""
 
 
 class Errors(NamedTuple):
@@ -44,7 +34,7 @@ class Errors(NamedTuple):
 
 def aligned_array(shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
     """Return an array, not initialised, that begins at a page: the time of memory-bound loops depends on where."""
-    type_ = np.dtype(NUMPY_DTYPES[dtype])
+    type_ = ELEMENT_TYPES[dtype].numpy
     size = math.prod(shape) * type_.itemsize
     memory = np.empty(size + _PAGE, np.uint8)
     start = -memory.ctypes.data % _PAGE
@@ -61,7 +51,7 @@ def draws(job: Job) -> int:
 def random_arguments(job: Job, draw: int = 0) -> list[NDArray[Any]]:
     """Return arguments that follow from the program's text and the draw's number alone.
 
-    Floating-point ones are in the range that the family names. Integers are zero: they may be indices, which every
+    They are in the range that the family names. Without a family, integers are zero: they may be indices, which every
     extent allows.
     """
     # Without a family nothing is compared: values that may be variances, whose roots torch-mlir's programs check.
@@ -74,13 +64,10 @@ def random_arguments(job: Job, draw: int = 0) -> list[NDArray[Any]]:
     arguments = []
     for shape, dtype in zip(job.shapes[: job.arguments], job.dtypes, strict=False):
         argument = aligned_array(shape, dtype)
-        if dtype in ("f32", "f64"):
-            generator.random(out=argument, dtype=argument.dtype.type)
-            # In place: getting fresh memory for large arrays takes longer than the arithmetic.
-            argument *= argument.dtype.type(high - low)
-            argument += argument.dtype.type(low)
-        else:
+        if job.family is None and not is_float(dtype):
             argument.fill(0)
+        else:
+            fill_random(argument, dtype, generator, low, high)
         arguments.append(argument)
     return arguments
 
@@ -90,8 +77,7 @@ def empty_results(job: Job) -> list[NDArray[Any]]:
     results = []
     for shape, dtype in zip(job.shapes[job.arguments :], job.dtypes[job.arguments :], strict=True):
         result = aligned_array(shape, dtype)
-        # An element that the program does not write stays NaN, which never passes.
-        result.fill(np.nan if result.dtype.kind == "f" else 0)
+        result.fill(unwritten(dtype))
         results.append(result)
     return results
 
@@ -100,10 +86,11 @@ def tolerance(family: OpFamily, spec: Spec) -> float:
     """Return the largest error that rounding explains, relative to what is added up for an element.
 
     Adding K products one after the other has a rounding error that grows like the square root of K for values of both
-    signs (Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 2.8); eight times that is allowed.
+    signs (Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 2.8); eight times that is allowed, and
+    never so much that zeros would pass. Integers have to be equal.
     """
     reduced = math.prod(loop.bound for loop in family.loops(spec) if loop.iterator == "reduction")
-    return 8 * UNIT_ROUNDOFF[spec.dtype] * (1 + math.sqrt(reduced))
+    return min(8 * ELEMENT_TYPES[spec.dtype].unit * (1 + math.sqrt(reduced)), _LARGEST_TOLERANCE)
 
 
 def difference(result: NDArray[Any], reference: NDArray[Any]) -> Errors:
@@ -118,7 +105,7 @@ def difference(result: NDArray[Any], reference: NDArray[Any]) -> Errors:
     if result.size == 0:
         return Errors(0.0, 0.0)
     precise = reference.astype(np.float64, copy=False)
-    largest = _largest(result - precise)
+    largest = _largest(widened(result) - precise)
     if not math.isfinite(largest):
         raise Rejection("matched", "the result holds NaN or inf")
     scale = max(_largest(precise), float(np.finfo(np.float32).tiny))
@@ -139,7 +126,7 @@ def compare(job: Job, arguments: list[NDArray[Any]], results: list[NDArray[Any]]
     assert job.family is not None
     family = FAMILIES[job.family]
     spec = family.spec_of_json(job.spec)
-    errors = difference(results[0], family.reference_result(spec, arguments))
+    errors = difference(results[0], as_held(family.reference_result(spec, arguments), spec.dtype))
     allowed = tolerance(family, spec)
     if not errors.relative <= allowed:
         # Where terms cancel, rounding is relative to what is added up, which is more than the result.

@@ -20,8 +20,8 @@ from mlir_datagen.dataset.columns import listed_table
 from mlir_datagen.dataset.reader import StoredProgram
 from mlir_datagen.errors import UserError, listed, shown
 from mlir_datagen.mlir.cost import main_operation, module_flops
+from mlir_datagen.mlir.element_types import ELEMENT_TYPES
 from mlir_datagen.mlir.parse import Contexts
-from mlir_datagen.mlir.types import ELEMENT_BYTES
 from mlir_datagen.nn.fallback import FIRST, SECOND
 from mlir_datagen.nn.model_spec import AUTO, CONVERTERS, ConverterSettings, ModelSpec
 from mlir_datagen.nn.signature import Argument
@@ -296,6 +296,6 @@ def _plain(argument: Argument) -> Row:
 
 def _bytes(program: StoredProgram) -> int:
     operands = (*program.arguments, *program.results)
-    if any(one.dtype not in ELEMENT_BYTES for one in operands):
+    if any(one.dtype not in ELEMENT_TYPES for one in operands):
         raise UserError("it has an argument or a result of an element type that there is not")
-    return sum(math.prod(one.shape) * ELEMENT_BYTES[one.dtype] for one in operands)
+    return sum(math.prod(one.shape) * ELEMENT_TYPES[one.dtype].size for one in operands)

@@ -6,13 +6,11 @@ import math
 from typing import Any
 
 from mlir_datagen.mlir.builder import Value
+from mlir_datagen.mlir.element_types import ELEMENT_TYPES
 from mlir_datagen.mlir.network_builder import NetworkBuilder
 from mlir_datagen.mlir.types import TensorType
 from mlir_datagen.nn.manual.operands import Handler
 from mlir_datagen.ops import blocks
-
-_ROUNDING = {"f32": 2.0**-24, "f64": 2.0**-53}
-"""By how much of itself a number of a type may differ from the next one's."""
 
 
 def _relu(builder: NetworkBuilder, result: TensorType, value: Value) -> Value:
@@ -67,7 +65,7 @@ def _softplus(
     decayed = builder.map("math.exp", blocks.elementwise(builder, "negf", builder.map("math.absf", scaled)))
     total = blocks.elementwise(builder, "add", blocks.relu(builder, scaled), builder.map("math.log1p", decayed))
     bent = blocks.elementwise(builder, "div", total, beta)
-    if math.exp(-threshold) < threshold * _ROUNDING[result.dtype]:
+    if math.exp(-threshold) < threshold * ELEMENT_TYPES[result.dtype].unit:
         return bent  # Beyond the threshold that is x already, for all the digits that the type has.
     beyond = builder.compare("gt", scaled, builder.full(threshold, scaled.type))
     return builder.structured("linalg.select", (beyond, value, bent), builder.empty(result))

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from mlir_datagen.errors import listed
 from mlir_datagen.nn.manual.graph import decompositions
 from mlir_datagen.nn.manual.registry import BUILT_IN
-from mlir_datagen.nn.manual.tensors import ELEMENT_TYPES
+from mlir_datagen.nn.manual.tensors import CONVERTED
 
 _WIDTH = 120
 
@@ -41,7 +41,7 @@ def coverage_page() -> str:
                 "# Operators of the manual converter",
                 "Written by `python scripts/list_operators.py`, from the handlers that there are and PyTorch "
                 f"{torch.__version__.partition('+')[0]}.",
-                f"It converts tensors of {listed(ELEMENT_TYPES)}.",
+                f"It converts tensors of {listed(CONVERTED)}.",
                 f"Of the {len(core)} core operators, of which all others are made, {len(core) - len(lacking)} have "
                 f"a handler or are taken apart into such. These {len(lacking)} are not converted:",
                 _paragraph(lacking),

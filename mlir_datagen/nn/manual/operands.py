@@ -6,14 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from mlir_datagen.mlir.builder import Value
-from mlir_datagen.mlir.element_types import is_float, promoted
+from mlir_datagen.mlir.element_types import is_float, number_type, promoted
 from mlir_datagen.mlir.network_builder import NetworkBuilder
 from mlir_datagen.mlir.types import TensorType
 from mlir_datagen.ops.blocks.elementwise import Number, broadcast_together
 
 Operand = Value | Number
-_NUMBERS = {bool: "i1", int: "i64", float: "f32"}
-"""What PyTorch takes a number of Python to be."""
 Handler = Callable[..., Any]
 """Emits an operator; see `registry`."""
 
@@ -41,7 +39,7 @@ def common_type(*operands: Operand) -> str:
         if isinstance(operand, Value):
             ranked[0 if operand.type.shape else 1].append(operand.type.dtype)
         else:
-            ranked[2].append(_NUMBERS[type(operand)])
+            ranked[2].append(number_type(operand))
     found, *others = [promoted(dtypes) for dtypes in ranked if dtypes]
     for other in others:
         if _category(other) > _category(found):

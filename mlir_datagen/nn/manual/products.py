@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
-
 from mlir_datagen.mlir.builder import Value
+from mlir_datagen.mlir.element_types import ELEMENT_TYPES
 from mlir_datagen.mlir.network_builder import NetworkBuilder
 from mlir_datagen.mlir.types import TensorType
 from mlir_datagen.nn.manual.operands import Handler
@@ -74,7 +73,7 @@ def _rms_norm(
 ) -> Value:
     axes = range(len(result.shape) - len(shape), len(result.shape))
     power = blocks.mean(builder, blocks.elementwise(builder, "square", value), list(axes), keep=True)
-    least = math.ldexp(1, -23 if result.dtype == "f32" else -52) if epsilon is None else epsilon
+    least = 2 * ELEMENT_TYPES[result.dtype].unit if epsilon is None else epsilon
     scale = blocks.elementwise(builder, "rsqrt", blocks.elementwise(builder, "add", power, least))
     normalized = blocks.elementwise(builder, "mul", value, scale)
     return normalized if weight is None else blocks.elementwise(builder, "mul", normalized, weight)

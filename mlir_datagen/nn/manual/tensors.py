@@ -5,17 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from mlir_datagen.errors import UserError, listed
+from mlir_datagen.mlir.element_types import ELEMENT_TYPES
 from mlir_datagen.mlir.types import TensorType, tensor
 
-ELEMENT_TYPES = {
-    "torch.bool": "i1",
-    "torch.int8": "i8",
-    "torch.int16": "i16",
-    "torch.int32": "i32",
-    "torch.int64": "i64",
-    "torch.float32": "f32",
-    "torch.float64": "f64",
-}
+_DTYPES = ("i1", "i8", "i16", "i32", "i64", "f32", "f64")
+CONVERTED = {f"torch.{ELEMENT_TYPES[dtype].torch}": dtype for dtype in _DTYPES}
+"""The dtypes of PyTorch that are converted, as it prints them, and what they become; an unsigned one is none."""
 
 
 def tensor_type(held: Any) -> TensorType:
@@ -24,10 +19,10 @@ def tensor_type(held: Any) -> TensorType:
     Raises:
         UserError: when its dtype has no counterpart here, or its shape is not static.
     """
-    dtype = ELEMENT_TYPES.get(str(held.dtype))
+    dtype = CONVERTED.get(str(held.dtype))
     if dtype is None:
         raise UserError(
-            f"The network has a tensor of {held.dtype}; the manual converter knows {listed(ELEMENT_TYPES)}. "
+            f"The network has a tensor of {held.dtype}; the manual converter knows {listed(CONVERTED)}. "
             "Convert it first, as with model.float()."
         )
     if not all(isinstance(extent, int) for extent in held.shape):

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from mlir_datagen.mlir.element_types import ELEMENT_TYPES, of_torch
 from mlir_datagen.nn.oracle.graph import operator_name, tensors
 from mlir_datagen.nn.state import is_uniform
 
@@ -72,7 +73,7 @@ _FEWEST = 4
 
 def unit(dtype: torch.dtype) -> float:
     """Return the unit of rounding of a floating-point type: half the distance of 1 from the next number."""
-    return float(torch.finfo(dtype).eps) / 2
+    return ELEMENT_TYPES[of_torch(dtype) or str(dtype)].unit
 
 
 def rounds(node: Any) -> bool:

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from mlir_datagen.errors import Rejection
+from mlir_datagen.mlir.element_types import as_array
 from mlir_datagen.nn.building import is_about_memory
 from mlir_datagen.nn.capture import called, explained, mlir_dtype
 from mlir_datagen.nn.changes import unchanged
@@ -97,7 +98,7 @@ class _Oracle:
         precise = self._in_double(leaves)
         if precise is None or [one.shape for one in precise] != [one.shape for one in results]:
             precise = list(results)
-        arguments = tuple(as_array(self._argument(one, leaves)) for one in self._converted.arguments)
+        arguments = tuple(_as_array(self._argument(one, leaves)) for one in self._converted.arguments)
         return Case(arguments, tuple(map(_expected_result, results, precise, allowed))), unshown
 
     def _require_same(
@@ -203,12 +204,8 @@ def _refuse_nan(results: Sequence[torch.Tensor]) -> None:
             )
 
 
-def as_array(tensor: torch.Tensor) -> NDArray[Any]:
-    """Return a tensor as programs have it in memory; numpy has no bf16, and MLIR no signs."""
-    plain = tensor.detach().contiguous()
-    bits = {torch.bfloat16: torch.uint16, torch.uint8: torch.int8}.get(plain.dtype)
-    array: NDArray[Any] = (plain if bits is None else plain.view(bits)).numpy()
-    return array
+def _as_array(tensor: torch.Tensor) -> NDArray[Any]:
+    return as_array(tensor.detach().contiguous())
 
 
 def _expected_result(own: torch.Tensor, precise: torch.Tensor, allowance: Allowance) -> ExpectedResult:
@@ -219,4 +216,4 @@ def _expected_result(own: torch.Tensor, precise: torch.Tensor, allowance: Allowa
         is_same = (precise - wide).abs() <= _NEAR * allowance.allowed
         values = torch.where(is_same & wide.isfinite(), precise.double(), wide)
     settled: NDArray[np.bool_] = allowance.unsettled.numpy()
-    return ExpectedResult(mlir_dtype(own), as_array(values), allowance.allowed.numpy(), settled)
+    return ExpectedResult(mlir_dtype(own), _as_array(values), allowance.allowed.numpy(), settled)

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from mlir_datagen.mlir.element_types import torch_dtype
 from mlir_datagen.nn.oracle.graph import NetworkGraph, call, tensors
 from mlir_datagen.nn.oracle.operators import (
     is_composite,
@@ -168,7 +169,7 @@ def _noise(value: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     Equal sums are rounded equally: where all channels are, as with weights of one number, their errors add up.
     """
     table = torch.rand(1 << 16, generator=generator).mul_(2).sub_(1)
-    integers = {8: torch.int64, 4: torch.int32, 2: torch.int16}[value.element_size()]
+    integers = torch_dtype(f"i{8 * value.element_size()}")
     bits = value.contiguous().view(integers).flatten()
     # All bits have a say, since the last ones of round numbers are zeros.
     places = (bits ^ (bits >> 16) ^ (bits >> 32)) if value.element_size() == 8 else bits.int() ^ (bits.int() >> 16)

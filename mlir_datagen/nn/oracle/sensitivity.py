@@ -13,11 +13,11 @@ from mlir_datagen.nn.oracle.graph import NetworkGraph, call, operator_name, tens
 from mlir_datagen.nn.oracle.operators import root_mean_square, unit
 from mlir_datagen.nn.oracle.rounding import Allowance, movement
 
-_PARTS = {torch.float16: 0.5, torch.bfloat16: 1.0}
-"""By which part of themselves values are changed where a tenth is hardly more than what rounding explains."""
-
 _PART = 0.1
-"""By which part of themselves values are changed otherwise."""
+"""By which part of themselves values are changed, at least."""
+
+_UNITS = 1024
+"""By how many units of rounding they are: a tenth of a number of f16 is hardly more than what rounding explains."""
 
 _TRIES = 2
 """How often values are changed at random: of a few elements, a change may be one that makes no difference."""
@@ -55,7 +55,8 @@ class Sensitivity:
         self._generator = torch.Generator().manual_seed(seed)
         self._scores: dict[Any, float] = {}
         given = {value.dtype for node in (*graph.leaves, *graph.results) for value in tensors(values[node])}
-        self._part = max(_PARTS.get(dtype, _PART) for dtype in given)
+        units = max((unit(dtype) for dtype in given if dtype.is_floating_point), default=0.0)
+        self._part = min(max(_PART, _UNITS * units), 1.0)
 
     def unshown(self, nodes: Sequence[Any], shown: Sequence[Any] = ()) -> list[Any]:
         """Return those of some nodes that do not show, in order.

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlir_datagen.errors import Rejection, listed
+from mlir_datagen.mlir.element_types import widened
 from mlir_datagen.nn.oracle.expected import Expected, ExpectedResult
 from mlir_datagen.nn.signature import Argument
 from mlir_datagen.proving.job import Proof
@@ -72,7 +73,7 @@ def judge(answers: Sequence[Sequence[NDArray[Any]]], results: Sequence[Argument]
     excused = 0
     for answer, case in zip(answers, expected.cases, strict=True):
         for index, (result, value) in enumerate(zip(answer, case.results, strict=True)):
-            errors, left_out = _compared(f"output{index}", _widened(result, value.dtype), value)
+            errors, left_out = _compared(f"output{index}", widened(result), value)
             absolute, relative = max(absolute, errors.absolute), max(relative, errors.relative)
             excused += left_out
     return Verdict(Errors(absolute, relative), excused, expected.unshown)
@@ -121,11 +122,6 @@ def _said(
 
 def _number(value: Any) -> str:
     return f"{float(value):.9g}" if np.asarray(value).dtype.kind == "f" else str(value)
-
-
-def _widened(result: NDArray[Any], dtype: str) -> NDArray[Any]:
-    """Return a result as numbers: of bf16, they are the first halves of those of f32."""
-    return (result.astype(np.uint32) << 16).view(np.float32) if dtype == "bf16" else result
 
 
 def _typed(results: Sequence[tuple[str, tuple[int, ...]]]) -> str:

@@ -7,7 +7,6 @@ import math
 import numpy as np
 
 from mlir_datagen.mlir.builder import Value, strides_and_dilations
-from mlir_datagen.mlir.element_types import is_float, literal
 from mlir_datagen.mlir.network_builder import NetworkBuilder
 from mlir_datagen.mlir.types import tensor
 from mlir_datagen.ops.blocks.elementwise import elementwise
@@ -32,24 +31,16 @@ def matmul(builder: NetworkBuilder, lhs: Value, rhs: Value) -> Value:
     if len(right) == 2:
         m, n, k = math.prod(left[:-1]), right[1], right[0]
         rows = builder.reshape(lhs, (m, k))
-        if is_float(lhs.type.dtype):
-            product = Matmul().emit(builder, MatmulSpec(m, n, k, lhs.type.dtype), rows, rhs)
-        else:
-            product = builder.structured("linalg.matmul", (rows, rhs), _zeros(builder, (m, n), lhs.type.dtype))
+        product = Matmul().emit(builder, MatmulSpec(m, n, k, lhs.type.dtype), rows, rhs)
         return builder.reshape(product, (*left[:-1], n))
     batches = np.broadcast_shapes(left[:-2], right[:-2])
     one_batch = [
         builder.reshape(builder.broadcast(operand, (*batches, *shape[-2:])), (math.prod(batches), *shape[-2:]))
         for operand, shape in ((lhs, left), (rhs, right))
     ]
-    init = _zeros(builder, (math.prod(batches), left[-2], right[-1]), lhs.type.dtype)
+    init = builder.filled(0, tensor((math.prod(batches), left[-2], right[-1]), lhs.type.dtype))
     product = builder.structured("linalg.batch_matmul", one_batch, init)
     return builder.reshape(product, (*batches, left[-2], right[-1]))
-
-
-def _zeros(builder: NetworkBuilder, shape: tuple[int, ...], dtype: str) -> Value:
-    """Return what products are added to."""
-    return builder.filled(literal(0, dtype), tensor(shape, dtype))
 
 
 def linear(builder: NetworkBuilder, value: Value, weight: Value, bias: Value | None) -> Value:
@@ -84,12 +75,12 @@ def _convolved(
     attributes = strides_and_dilations(stride, dilation)
     positions = [sliding_window_extent(*side) for side in zip(extents, kernel, stride, dilation, strict=True)]
     if groups == channels == features:
-        init = builder.filled("0.0", tensor((batch, channels, *positions), dtype))
+        init = builder.filled(0, tensor((batch, channels, *positions), dtype))
         each = builder.reshape(filters, (channels, *kernel))
         return builder.structured("linalg.depthwise_conv_2d_nchw_chw", (image, each), init, attributes)
     grouped = builder.reshape(image, (batch, groups, depth, *extents))
     filter_groups = builder.reshape(filters, (groups, features // groups, depth, *kernel))
-    init = builder.filled("0.0", tensor((batch, groups, features // groups, *positions), dtype))
+    init = builder.filled(0, tensor((batch, groups, features // groups, *positions), dtype))
     result = builder.structured("linalg.conv_2d_ngchw_gfchw", (grouped, filter_groups), init, attributes)
     return builder.reshape(result, (batch, features, *positions))
 

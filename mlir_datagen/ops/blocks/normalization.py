@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import struct
 from collections.abc import Sequence
 
 from mlir_datagen.mlir.builder import Value
+from mlir_datagen.mlir.element_types import ELEMENT_TYPES
 from mlir_datagen.mlir.network_builder import NetworkBuilder
 from mlir_datagen.ops.blocks.elementwise import elementwise
 
@@ -36,7 +36,7 @@ def softmax_or_zero(builder: NetworkBuilder, value: Value, axis: int) -> Value:
 
     Elsewhere the numbers are softmax's own: the maximum is finite, and the sum is at least exp(0).
     """
-    least = struct.unpack("<f", b"\xff\xff\x7f\xff")[0]  # The least finite number of f32, which f64 has too.
+    least = ELEMENT_TYPES["f32"].least  # Which f64 has too.
     maximum = elementwise(builder, "max", builder.reduce("max", value, [axis], keep=True), least)
     exponentials = elementwise(builder, "exp", elementwise(builder, "sub", value, maximum))
     total = elementwise(builder, "max", builder.reduce("sum", exponentials, [axis], keep=True), 1)
