@@ -197,7 +197,7 @@ def dense_of(array: NDArray[Any], dtype: str) -> str:
 
 def widened(array: NDArray[Any]) -> NDArray[Any]:
     """Return an array as numbers that numpy has by itself: bf16 and the float8s as single precision, others as is."""
-    return array if array.dtype.isbuiltin == 1 else array.astype(np.float32)
+    return array if array.dtype.type.__module__ == np.__name__ else array.astype(np.float32)
 
 
 def as_held(values: NDArray[np.float64], dtype: str) -> NDArray[np.float64]:

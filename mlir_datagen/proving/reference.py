@@ -126,12 +126,13 @@ def compare(job: Job, arguments: list[NDArray[Any]], results: list[NDArray[Any]]
     assert job.family is not None
     family = FAMILIES[job.family]
     spec = family.spec_of_json(job.spec)
-    errors = difference(results[0], as_held(family.reference_result(spec, arguments), spec.dtype))
+    reference = as_held(family.reference_result(spec, arguments), spec.dtype)
+    errors = difference(results[0], reference)
     allowed = tolerance(family, spec)
     if not errors.relative <= allowed:
         # Where terms cancel, rounding is relative to what is added up, which is more than the result.
         added = family.reference_result(spec, [np.abs(argument) for argument in arguments])
-        require(errors.absolute, allowed * _largest(added))
+        require(errors.absolute, min(allowed * _largest(added), _LARGEST_TOLERANCE * _largest(reference)))
     return errors
 
 
