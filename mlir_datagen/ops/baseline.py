@@ -3,7 +3,8 @@
 What it goes by was measured with LLVM's -O3, which makes of the loops, on one core of a Xeon at 2.5 GHz:
 
 - vector instructions, where what reduces is short enough to be unrolled, or nothing reduces, and the innermost loop
-  beside it is long: 0.1 ns for each point of the iteration space. Where that one is short, 0.4 and 1.1 ns;
+  beside it is long, or whole vectors of 16: 0.1 ns for each point of the iteration space. Where that one is short,
+  0.4 and 1.1 ns;
 - one addition after the other where the reduction is longer: 0.7 ns;
 - a miss of the first cache for each point, 5 ns, where such a reduction reads a column whose elements are a multiple of
   2 KiB apart: they share few sets of that cache, which repeat every 4 KiB;
@@ -31,6 +32,7 @@ _LONGEST_UNROLLED = 36
 _MOST_UNROLLED = 64
 _LONG_BESIDE_UNROLLED = 28
 _LONG_ALONE = 64
+_VECTOR_ELEMENTS = 16
 
 
 def baseline_seconds(parallel: Sequence[Any], reduced: Sequence[Any], bytes_moved: Any, column_step: Any) -> Any:
@@ -51,7 +53,7 @@ def baseline_seconds(parallel: Sequence[Any], reduced: Sequence[Any], bytes_move
         [
             (reduction == 1) & (parallel[-1] >= _LONG_ALONE),
             reduction == 1,
-            is_unrolled & (parallel[-1] >= _LONG_BESIDE_UNROLLED),
+            is_unrolled & ((parallel[-1] >= _LONG_BESIDE_UNROLLED) | (parallel[-1] % _VECTOR_ELEMENTS == 0)),
             is_unrolled,
             column_step % _SAME_SETS_BYTES == 0,
         ],
