@@ -11,8 +11,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlir_datagen.config import values
 from mlir_datagen.config.models import MODEL_NAME
-from mlir_datagen.config.values import choice, whole_number
+from mlir_datagen.config.values import choice
 from mlir_datagen.dataset.network_folder import add_network, check_addable
 from mlir_datagen.errors import Rejection, UserError
 from mlir_datagen.nn.fallback import FIRST, SECOND
@@ -105,8 +106,8 @@ class NeuralNetworkToMLIR:
         choice(weights, "weights", WEIGHTS)
         choice(check, "check", LEVELS)
         limits = SandboxLimits(
-            whole_number(seconds, "seconds", minimum=1, example="seconds=600"),
-            whole_number(memory_bytes, "memory_bytes", minimum=1 << 20, example="memory_bytes=17179869184"),
+            values.processor_seconds(seconds, "seconds"),
+            values.memory_bytes(memory_bytes, "memory_bytes"),
         )
         kind = _kind(use_torch_mlir, check)
         check_addable(self.output_dir, model_name)

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from mlir_datagen.dataset.scratch import scratch_folder
 from mlir_datagen.errors import Rejection, UserError
-from mlir_datagen.proving.sandbox import limit_memory, limit_processor_time, too_much_memory, why_ended
+from mlir_datagen.proving.sandbox import limit_memory, limit_processor_time, state_and_ticks, too_much_memory, why_ended
 from mlir_datagen.proving.settings import SandboxLimits
 
 if TYPE_CHECKING:
@@ -226,12 +226,8 @@ def _end_with_parent(parent: int) -> None:
 
 def _processor_time(process: int) -> float:
     """Return the processor time that a process has used, in ticks; where the system does not tell, the time of day."""
-    try:
-        # After the name of the program, which may have anything in it.
-        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return time.monotonic()
-    return int(fields[11]) + int(fields[12])
+    found = state_and_ticks(process)
+    return time.monotonic() if found is None else found[1]
 
 
 def _stored(value: Any, folder: Path) -> Any:

@@ -38,6 +38,19 @@ def limit_processor_time(seconds: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(used.ru_utime + used.ru_stime) + seconds, hard))
 
 
+def state_and_ticks(process: int) -> tuple[str, int] | None:
+    """Return the state of a process and the processor time that it has used, in ticks; None where it is not known.
+
+    See proc_pid_stat(5).
+    """
+    try:
+        # After the name of the program, in parentheses, which may hold anything.
+        state, *fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return state, int(fields[10]) + int(fields[11])
+
+
 def limit_memory(extra: int) -> None:
     """Let this process have so much more memory than it has now, where the system tells how much that is."""
     statm = Path("/proc/self/statm")

@@ -10,11 +10,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import wait
-from pathlib import Path
 from struct import Struct
 from typing import Any
 
 from mlir_datagen.proving.fork_server import PID, SERVER, STATUS
+from mlir_datagen.proving.sandbox import state_and_ticks
 from mlir_datagen.proving.worker_loop import Answer
 
 _TICK_SECONDS = 1
@@ -111,12 +111,8 @@ class WorkerProcess:
 
     def _clock_ticks(self) -> int | None:
         """Return the processor time used so far; None where it is not known, or a signal has stopped the process."""
-        try:
-            # The name, in parentheses, may hold anything. See proc_pid_stat(5).
-            state, *fields = Path(f"/proc/{self._pid}/stat").read_text().rpartition(")")[2].split()
-        except FileNotFoundError:
-            return None
-        return None if state in "Tt" else int(fields[10]) + int(fields[11])
+        found = None if self._pid is None else state_and_ticks(self._pid)
+        return None if found is None or found[0] in "Tt" else found[1]
 
     def _read_status(self, what: Struct) -> tuple[Any, ...]:
         while not wait([self._status], 0.1):
