@@ -28,6 +28,10 @@ ALL = ExportSettings("mlir_rl", bounds=TimeBounds(min_ns=None), torch=False)
 """However short: the programs here take nanoseconds."""
 
 
+FILLED = ("matmul_", "batch_matmul_", "conv_2d_", "conv2d_", "pooling_")
+"""How the names begin of the operations that have initial values."""
+
+
 def export(dataset, measure=True, settings=ALL):
     return export_dataset(MLIR_RL, dataset, measure, Listener(), settings)
 
@@ -78,7 +82,8 @@ def test_the_checker_passes_with_mlir_19(original, tmp_path):
     assert "programs checked: 48; problems: 0" in done.stdout
 
 
-def test_the_times_are_the_stored_medians(original):
+def test_the_times_are_the_stored_medians_but_where_filling_in_the_initial_values_shows(original):
+    """The clock of an exported single operation does not see that."""
     stored = {
         (row["split"], row["name"]): row["median_ns"]
         for row in pq.read_table(original / "measurements.parquet").to_pylist()
@@ -96,7 +101,9 @@ def test_the_times_are_the_stored_medians(original):
         for name, time in times.items():
             (source,) = programs[name]
             assert (source["split"] == "train") == (split == "train")
-            assert (type(time), time) == (int, round(stored[source["split"], source["name"]]))
+            median = round(stored[source["split"], source["name"]])
+            assert type(time) is int
+            assert time == median or (0 < time < 3 * median and name.startswith(FILLED))
             assert baselines[split][name] == {"mlir": time / 1e6}
     assert set(baselines["train"]) | set(baselines["eval"]) == set(programs)
 

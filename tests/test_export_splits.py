@@ -46,7 +46,7 @@ def read(dataset, file):
 
 
 def test_a_program_that_two_suites_share_is_one_of_both(two_suites):
-    export_dataset(MLIR_RL, two_suites, False, Listener(), ALL)
+    export_dataset(MLIR_RL, two_suites, True, Listener(), ALL)
     origins = read(two_suites, "programs.json")
     assert read(two_suites, "left_out.json") == []
     assert [(one["split"], one["name"]) for one in origins["matmul_64_2_64"]] == [
@@ -57,7 +57,7 @@ def test_a_program_that_two_suites_share_is_one_of_both(two_suites):
 
 
 def test_an_export_without_anything_to_train_on_says_so(two_suites, tmp_path):
-    export_dataset(MLIR_RL, two_suites, False, Listener(), ALL)
+    export_dataset(MLIR_RL, two_suites, True, Listener(), ALL)
     readme = (two_suites / "mlir_rl/README.md").read_text()
     assert "nothing to train on" in readme
     assert "train.py" not in readme

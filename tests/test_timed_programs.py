@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 from helpers import golden_program
 from mlir19 import EVALUATION_NAMES, program_of, run_main
 
 from mlir_datagen.export.mlir_rl.contract import program_problems, tag_problem
 from mlir_datagen.export.mlir_rl.names import Names
+from mlir_datagen.mlir.jit import CompiledProgram
+from mlir_datagen.mlir.lower import lower
+from mlir_datagen.mlir.parse import Contexts, function_types
 from mlir_datagen.mlir.timed_main import Timer
 
 # The form is that of MLIR-RL's own files.
@@ -61,6 +65,29 @@ def test_a_timed_program_runs_on_mlir_19(name, zero, expected):
     elapsed, (result,) = run_main(Timer().timed(text).text, {} if zero is None else {zero: 0.0})
     assert elapsed > 0
     assert set(result) == {expected}
+
+
+@pytest.mark.parametrize(("name", "product"), [("matmul_mk_kn", 128), ("conv2d_nchw_fchw", 3 * 3 * 5)])
+def test_what_is_measured_writes_over_initial_values_and_neither_fills_nor_copies(name, product):
+    _, _, text = golden_program(name)
+    timed = Timer().timed(text)
+    types, results = function_types(timed.measurable, Contexts().next(), memrefs=True)
+    assert results == []
+    *inputs, written = [np.ones(shape, np.float32) for _, shape in types]
+    assert timed.initial_bytes == written.nbytes
+    module = lower(timed.measurable, Contexts().next())
+    assert not re.search("memcpy|malloc|memset", str(module))
+    bound = CompiledProgram(module, len(types)).bind([*inputs, written])
+    for calls in (1, 2):
+        bound.run()
+        assert set(written.flat) == {1 + calls * product}
+
+
+@pytest.mark.parametrize("name", ["elementwise_add_4d", "relu_generic_3d", "pooling_avg"])
+def test_what_fills_in_nothing_or_fills_it_in_while_the_clock_runs_is_measured_as_it_is(name):
+    _, _, text = golden_program(name)
+    timed = Timer().timed(text)
+    assert (timed.initial_bytes, timed.measurable) == (0, text)
 
 
 # What networks have: inputs of several types, several results, reshapes, captured constants, checks.

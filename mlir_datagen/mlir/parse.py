@@ -50,8 +50,15 @@ class Verifier:
             raise Rejection("verified", first_diagnostic(error)) from error
 
 
-def function_types(text: str, context: ir.Context) -> tuple[list[tuple[str, tuple[int, ...]]], ...]:
+def function_types(
+    text: str, context: ir.Context, memrefs: bool = False
+) -> tuple[list[tuple[str, tuple[int, ...]]], ...]:
     """Return element type and shape of each argument, and of each result, of the function of a valid program.
+
+    Args:
+        text: the program.
+        context: to parse it in.
+        memrefs: whether they may be memrefs, too.
 
     Raises:
         UserError: when it is not one function, on ranked tensors.
@@ -62,10 +69,11 @@ def function_types(text: str, context: ir.Context) -> tuple[list[tuple[str, tupl
         raise UserError("The program is not one function.")
     (function,) = functions
     type_ = ir.FunctionType(ir.TypeAttr(function.attributes["function_type"]).value)
-    if not all(isinstance(operand, ir.RankedTensorType) for operand in (*type_.inputs, *type_.results)):
+    ranked = (ir.RankedTensorType, ir.MemRefType) if memrefs else (ir.RankedTensorType,)
+    if not all(isinstance(operand, ranked) for operand in (*type_.inputs, *type_.results)):
         raise UserError("The program's function takes or returns something that is no ranked tensor.")
     return tuple(
-        [(str(ranked.element_type), tuple(ranked.shape)) for ranked in map(ir.RankedTensorType, types)]
+        [(str(shaped.element_type), tuple(shaped.shape)) for shaped in map(ir.ShapedType, types)]
         for types in (type_.inputs, type_.results)
     )
 

@@ -8,9 +8,9 @@ only the shape counts), become arguments of the function, after the others and i
 from __future__ import annotations
 
 from torch_mlir import ir
-from torch_mlir.dialects import arith
+from torch_mlir.dialects import arith, bufferization, func
 
-from mlir_datagen.mlir.facts import init_count, is_relu, maker
+from mlir_datagen.mlir.facts import init_count, is_relu, maker, type_facts
 from mlir_datagen.mlir.structured import body, is_structured
 
 _BESIDE_THE_OPERATION = {"arith.constant", "tensor.empty", "linalg.fill", "func.return"}
@@ -95,3 +95,40 @@ def give_arguments(block: ir.Block, single: ir.Operation) -> None:
         is_dead = operation.results and not any(list(result.uses) for result in operation.results)
         if operation != single and is_dead:
             operation.erase()
+
+
+def filled_bytes(single: ir.Operation) -> int:
+    """Return the size of the inits that a `linalg.fill` gives their contents."""
+    made = [(value, maker(value)) for value in _inits(single)]
+    return sum(type_facts(value.type).bytes for value, owner in made if owner and owner.name == "linalg.fill")
+
+
+def write_in_place(function: ir.Operation) -> None:
+    """Have a single-op program write its results into arguments that bring the initial values, and return nothing.
+
+    To call it is to run the operation then: nothing is filled or copied.
+
+    Args:
+        function: the program's; its inits are no arguments yet. They become memrefs, after the others.
+    """
+    block = function.regions[0].blocks[0]
+    single = single_operation(block)
+    assert single is not None
+    terminator = block.operations[len(block.operations) - 1].operation
+    with ir.InsertionPoint(terminator):
+        func.ReturnOp([])
+    terminator.erase()
+    give_arguments(block, single)
+    inits = _inits(single)
+    for place, init, result in zip(
+        range(len(single.operands) - len(inits), len(single.operands)), inits, single.results, strict=True
+    ):
+        type_ = ir.RankedTensorType(init.type)
+        buffer = block.add_argument(ir.MemRefType.get(type_.shape, type_.element_type), ir.Location.unknown())
+        with ir.InsertionPoint(single):
+            single.operands[place] = bufferization.ToTensorOp(type_, buffer, restrict=True, writable=True).result
+        with ir.InsertionPoint(block.operations[len(block.operations) - 1]):
+            bufferization.MaterializeInDestinationOp(None, result, buffer, writable=True)
+        block.erase_argument(ir.BlockArgument(init).arg_number)
+    types = ir.FunctionType.get([argument.type for argument in block.arguments], [])
+    function.attributes["function_type"] = ir.TypeAttr.get(types)

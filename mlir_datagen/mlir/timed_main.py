@@ -14,7 +14,8 @@ The calls stay around the operations: no pass moves what the operations become o
 
 In a single-op program (see `single_operation`) the inits become arguments of `@main`, and what filled them goes, so
 that only the operation is timed. The initial value is the caller's then. In any other program everything stays, fills
-included, and is timed.
+included, and is timed. As a program to be measured, such a single operation writes into memrefs: a result that is
+returned would be copied.
 
 What MLIR-RL does not take is rewritten before, as far as it can be (see `mlir_rl_form`).
 
@@ -32,7 +33,7 @@ from mlir_datagen.errors import Rejection
 from mlir_datagen.mlir.facts import ModuleFacts, module_facts, walk
 from mlir_datagen.mlir.mlir_rl_form import rewrite
 from mlir_datagen.mlir.parse import Contexts, first_diagnostic
-from mlir_datagen.mlir.single_operation import give_arguments, single_operation
+from mlir_datagen.mlir.single_operation import filled_bytes, give_arguments, single_operation, write_in_place
 from mlir_datagen.mlir.structured import is_structured
 
 CLOCK = "nanoTime"
@@ -48,7 +49,9 @@ class TimedProgram(NamedTuple):
         facts: what it consists of.
         is_single: whether it is a single-op program, with its init as an argument.
         rewritten: what was rewritten of the operations, in words; nothing where they are as they were.
-        operations: the program as it was given, but for what was rewritten: what the clock goes around.
+        operations: the program as it was given, but for what was rewritten.
+        initial_bytes: the size of the initial values that it fills in, and that the clock does not see.
+        measurable: what the clock goes around, as a program of its own.
     """
 
     text: str
@@ -56,6 +59,8 @@ class TimedProgram(NamedTuple):
     is_single: bool
     rewritten: tuple[str, ...]
     operations: str
+    initial_bytes: int
+    measurable: str
 
 
 class Timer:
@@ -83,6 +88,8 @@ class Timer:
             rewritten = rewrite(function)
             operations = module.operation.get_asm() if rewritten else text
             operation = single_operation(function.regions[0].blocks[0])
+            initial_bytes = 0 if operation is None else filled_bytes(operation)
+            measurable = _written_in_place(operations, context) if initial_bytes else operations
             if operation is not None:
                 give_arguments(function.regions[0].blocks[0], operation)
             _tag(function)
@@ -90,7 +97,14 @@ class Timer:
         if not module.operation.verify():
             raise Rejection("exported", "its timed form does not pass MLIR's verifier")
         facts, is_single = module_facts(module, CLOCK, MAIN), operation is not None
-        return TimedProgram(module.operation.get_asm(), facts, is_single, rewritten, operations)
+        text = module.operation.get_asm()
+        return TimedProgram(text, facts, is_single, rewritten, operations, initial_bytes, measurable)
+
+
+def _written_in_place(text: str, context: ir.Context) -> str:
+    module = ir.Module.parse(text, context)
+    write_in_place(_only_function(module))
+    return str(module)
 
 
 def _only_function(module: ir.Module) -> ir.Operation:

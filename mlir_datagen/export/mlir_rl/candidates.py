@@ -24,6 +24,11 @@ TOO_SHORT = "shorter than min_ns"
 TOO_LONG = "longer than max_ns"
 TWICE = "the same as one to evaluate on"
 
+_FILL_NS_PER_BYTE = 0.5
+"""More than filling a tensor takes, also one larger than the caches: 0.3 was seen."""
+_SHOWS = 0.01
+"""The part of a time from which on it is measured again: less than two measurements differ by."""
+
 
 class Reason(NamedTuple):
     """Why a program is left out: what those with this reason are, as a part of a sentence, and about this one."""
@@ -58,7 +63,7 @@ def candidates(given: ExportInput) -> list[Candidate]:
     """
     timer = Timer()
     found = [_candidate(given, timer, program, label) for program, label in _programs(given)]
-    _measure_rewritten(given, [candidate for candidate in found if _is_rewritten(candidate)])
+    _measure_exported_forms(given, [candidate for candidate in found if _needs_a_time(candidate, given.bounds)])
     for candidate in found:
         if candidate.nanoseconds is not None:
             candidate.reasons[:0] = _time_reasons(candidate.nanoseconds, given.bounds)
@@ -100,25 +105,32 @@ def _time_reasons(nanoseconds: int, bounds: TimeBounds) -> Iterator[Reason]:
         yield Reason(TOO_LONG, f"its time, {nanoseconds} ns, is more than max_ns, {bounds.max_ns}")
 
 
-def _is_rewritten(candidate: Candidate) -> bool:
-    """Tell whether it is another program than the dataset's, and could be exported."""
-    return candidate.timed is not None and bool(candidate.timed.rewritten) and not candidate.reasons
+def _needs_a_time(candidate: Candidate, bounds: TimeBounds) -> bool:
+    """Tell whether it could be exported, and the dataset's time is not that of its exported form."""
+    timed, nanoseconds = candidate.timed, candidate.nanoseconds
+    if timed is None or nanoseconds is None or candidate.reasons:
+        return False
+    # Filling in the initial values, which the exported form leaves out, makes none shorter.
+    is_long_enough = nanoseconds >= max(1, bounds.min_ns or 0)
+    shows = timed.initial_bytes * _FILL_NS_PER_BYTE > _SHOWS * nanoseconds
+    return bool(timed.rewritten) or (is_long_enough and shows)
 
 
-def _measure_rewritten(given: ExportInput, rewritten: Sequence[Candidate]) -> None:
-    """Give programs that were rewritten times of their own: transpositions, for one, take some."""
-    if not rewritten:
+def _measure_exported_forms(given: ExportInput, others: Sequence[Candidate]) -> None:
+    """Give programs whose exported form is another program times of their own: transpositions, for one, take some."""
+    if not others:
         return
+    programs = [candidate.timed for candidate in others if candidate.timed is not None]
     if given.measure is None:
-        for candidate in rewritten:
-            assert candidate.timed is not None
-            what = f"it is exported in another form ({'; '.join(candidate.timed.rewritten)}), which was not measured"
+        for candidate, timed in zip(others, programs, strict=True):
+            form = "; ".join(timed.rewritten) or "its initial values are arguments, and are not filled in"
+            what = f"it is exported in another form ({form}), which was not measured"
             candidate.nanoseconds = None
             candidate.reasons.append(Reason(UNMEASURED, f"{what}: export without --no-measure"))
         return
     contexts = Contexts()
-    jobs = [_job(candidate.timed.operations, contexts) for candidate in rewritten if candidate.timed is not None]
-    for candidate, outcome in zip(rewritten, given.measure(jobs), strict=True):
+    outcomes = given.measure([_job(timed, contexts) for timed in programs])
+    for candidate, outcome in zip(others, outcomes, strict=True):
         if isinstance(outcome, Failure):
             candidate.nanoseconds = None
             reason = f"measuring it in the exported form failed at the stage {outcome.stage}: {outcome.reason}"
@@ -127,10 +139,9 @@ def _measure_rewritten(given: ExportInput, rewritten: Sequence[Candidate]) -> No
             candidate.nanoseconds = round(outcome.median_ns)
 
 
-def _job(text: str, contexts: Contexts) -> Job:
-    arguments, results = (
-        [Operand("", shape, dtype) for dtype, shape in types] for types in function_types(text, contexts.next())
-    )
+def _job(timed: TimedProgram, contexts: Contexts) -> Job:
+    types = function_types(timed.measurable, contexts.next(), memrefs=True)
+    arguments, results = ([Operand("", shape, dtype) for dtype, shape in each] for each in types)
     return job_without_reference(
-        text, signature("input", arguments), signature("output", results), "parse", measure=True
+        timed.measurable, signature("input", arguments), signature("output", results), "parse", measure=True
     )

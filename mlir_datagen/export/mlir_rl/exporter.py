@@ -58,7 +58,7 @@ class MlirRl(Exporter):
     """The unified format of MLIR-RL, and its *llm_action* variant beside it."""
 
     name = "mlir_rl"
-    version = 3
+    version = 4
 
     def check_folder(self, folder: Path) -> None:
         if shlex.quote(str(folder)) != str(folder):
