@@ -1,4 +1,4 @@
-"""Comparing what a program computes with an independent reference."""
+"""What programs are called on, and comparing what they compute with an independent reference."""
 
 from __future__ import annotations
 
@@ -32,11 +32,14 @@ class Errors(NamedTuple):
     relative: float
 
 
-def aligned_array(shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
-    """Return an array, not initialised, that begins at a page: the time of memory-bound loops depends on where."""
+def aligned_zeros(shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
+    """Return an array of zeros that begins at a page: the time of memory-bound loops depends on where.
+
+    Where it is large and not written to, the system gives it one page of zeros for all that is read.
+    """
     type_ = ELEMENT_TYPES[dtype].numpy
     size = math.prod(shape) * type_.itemsize
-    memory = np.empty(size + _PAGE, np.uint8)
+    memory = np.zeros(size + _PAGE, np.uint8)
     start = -memory.ctypes.data % _PAGE
     return memory[start : start + size].view(type_).reshape(shape)
 
@@ -63,20 +66,23 @@ def random_arguments(job: Job, draw: int = 0) -> list[NDArray[Any]]:
     generator = np.random.Generator(np.random.PCG64(sequence))
     arguments = []
     for shape, dtype in zip(job.shapes[: job.arguments], job.dtypes, strict=False):
-        argument = aligned_array(shape, dtype)
-        if job.family is None and not is_float(dtype):
-            argument.fill(0)
-        else:
+        argument = aligned_zeros(shape, dtype)
+        if job.family is not None or is_float(dtype):
             fill_random(argument, dtype, generator, low, high)
         arguments.append(argument)
     return arguments
+
+
+def zero_arguments(job: Job) -> list[NDArray[Any]]:
+    """Return the arguments that a program is measured on: zeros that were never written, as MLIR-RL has them."""
+    return [aligned_zeros(*operand) for operand in zip(job.shapes[: job.arguments], job.dtypes, strict=False)]
 
 
 def empty_results(job: Job) -> list[NDArray[Any]]:
     """Return the arrays that a program writes its results into."""
     results = []
     for shape, dtype in zip(job.shapes[job.arguments :], job.dtypes[job.arguments :], strict=True):
-        result = aligned_array(shape, dtype)
+        result = aligned_zeros(shape, dtype)
         result.fill(unwritten(dtype))
         results.append(result)
     return results

@@ -7,12 +7,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from mlir_datagen.errors import Rejection
-from mlir_datagen.mlir.jit import BoundProgram, CompiledProgram
+from mlir_datagen.mlir.jit import CompiledProgram
 from mlir_datagen.mlir.lower import lower
 from mlir_datagen.mlir.parse import Contexts
 from mlir_datagen.proving.clock import Timed, any_core, measure, measuring_core, open_lock, pin
 from mlir_datagen.proving.job import EagerJob, Failure, Job, Measurement, Proof
-from mlir_datagen.proving.reference import Errors, compare, draws, empty_results, random_arguments, worst
+from mlir_datagen.proving.reference import (
+    Errors,
+    compare,
+    draws,
+    empty_results,
+    random_arguments,
+    worst,
+    zero_arguments,
+)
 from mlir_datagen.proving.settings import Cores, MeasureSettings
 from mlir_datagen.proving.yardstick import Yardstick
 
@@ -58,8 +66,9 @@ class Worker:
             return Proof(job.level, None, None, tuple(busy))
         # Again, as the measuring core may be free now: without it, several workers share the others.
         with any_core(self._cores, self._lock):
-            bound, error = _run(job, program, busy)
+            error = _compared(job, program, busy) if job.level == "execute" else None
         if job.measure:
+            bound = program.bind([*zero_arguments(job), *empty_results(job)])
             measurement = self._measured(bound, compile_ns, busy)
         excused = None if error is None else 0
         return Proof(job.level, error and error.relative, measurement, tuple(busy), error and error.absolute, excused)
@@ -84,18 +93,16 @@ class Worker:
         return measure(program, self._settings, compile_ns, self._yardstick.slowness, core)
 
 
-def _run(job: Job, program: CompiledProgram, busy: list[tuple[int, int]]) -> tuple[BoundProgram, Errors | None]:
-    """Bind a program to arguments; run it, and compare its result, where the job asks for that."""
+def _compared(job: Job, program: CompiledProgram, busy: list[tuple[int, int]]) -> Errors | None:
+    """Run a program on random arguments, and compare its results where there is a reference."""
     errors: list[Errors] = []
     for draw in range(draws(job)):
         arguments, results = random_arguments(job, draw), empty_results(job)
-        bound = program.bind([*arguments, *results])
-        if job.level == "execute":
-            with _timed(busy):
-                bound.run()
-            if job.family is not None:
-                errors.append(compare(job, arguments, results))
-    return bound, worst(errors) if errors else None
+        with _timed(busy):
+            program.bind([*arguments, *results]).run()
+        if job.family is not None:
+            errors.append(compare(job, arguments, results))
+    return worst(errors) if errors else None
 
 
 @contextmanager
