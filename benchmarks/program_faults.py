@@ -293,7 +293,7 @@ def _divisor(*terms: float) -> Plant:
     """Divide an average by another number: its own plus one of these."""
 
     def fault(text: str, spec: Spec, generator: np.random.Generator) -> str | None:
-        own = spec.kernel_height * spec.kernel_width
+        own = spec.fields["kernel_height"] * spec.fields["kernel_width"]
         other = own + generator.choice(terms)
         return text.replace(f"arith.constant {own}.0 ", f"arith.constant {other:.6f} ", 1) if other > 0 else None
 

@@ -16,7 +16,7 @@ from mlir_datagen.errors import UserError, listed, nearest, shown
 from mlir_datagen.mlir.element_types import ELEMENT_TYPES
 from mlir_datagen.nn.signature import Argument
 from mlir_datagen.ops import FAMILIES
-from mlir_datagen.ops.family import FAMILY_DTYPES, Loop, Operand, OpFamily, Spec, Variant, flatten
+from mlir_datagen.ops.family import FAMILY_DTYPES, Loop, NotOfFamily, Operand, OpFamily, Spec, Variant
 from mlir_datagen.proving.job import Failure, Proof
 
 STAGES = ("emitted", "verified", "unique", "unseen", "lowered", "executed", "matched", "measured")
@@ -54,7 +54,7 @@ class Rejected:
 
 def spec_json(spec: Spec) -> str:
     """Return a spec as one line of JSON; the family's `spec_from_json` reads it back."""
-    return orjson.dumps(spec._asdict()).decode()
+    return orjson.dumps(spec.fields).decode()
 
 
 def parse_spec(family: str, spec: str) -> Spec:
@@ -67,7 +67,9 @@ def parse_spec(family: str, spec: str) -> Spec:
         raise UserError(f'There is no op "{family}".{nearest(family, FAMILIES)} The ops are {listed(FAMILIES)}.')
     try:
         parsed = FAMILIES[family].spec_of_json(spec)
-    except (TypeError, KeyError, ValueError) as error:
+    except NotOfFamily as error:
+        raise UserError(f"{shown(spec)} is not a program of {family}: {error}.") from error
+    except (TypeError, ValueError) as error:
         raise UserError(
             f"{shown(spec)} is not a spec of {family} as JSON ({error}); the index has a column of them."
         ) from error
@@ -79,20 +81,8 @@ def parse_spec(family: str, spec: str) -> Spec:
 
 def spec_problem(family: OpFamily, spec: Spec) -> str | None:
     """Say why a spec that comes from elsewhere is none of the family's, or return None."""
-    for field, value in spec._asdict().items():
-        if isinstance(value, str) and field not in ("kind", "dtype"):
-            return f"{field} is {shown(value)}, and must be a whole number above 0"
-    words, dimensions = flatten(spec)
-    if not all(
-        isinstance(dimension, int) and not isinstance(dimension, bool) and dimension > 0 for dimension in dimensions
-    ):
-        return "its dimensions must be whole numbers of at least 1"
-    kind, dtype = (words[0] if len(words) > 1 else family.kinds[0]), words[-1]
-    if kind not in family.kinds or dtype not in FAMILY_DTYPES:
-        return f"its kind must be one of {listed(family.kinds)}, and its dtype one of {listed(FAMILY_DTYPES)}"
-    ranks = {variant.rank for variant in family.variants}
-    if ranks != {None} and len(dimensions) not in ranks:
-        return f"it must have {listed(map(str, family.ranks))} dimensions"
+    if spec.dtype not in FAMILY_DTYPES:
+        return f"its dtype must be one of {listed(FAMILY_DTYPES)}"
     return next((constraint.if_never for constraint in family.constraints(spec) if not constraint.holds), None)
 
 

@@ -7,10 +7,11 @@ import re
 
 from helpers import config, planned_specs
 
-from mlir_datagen.ops.matmul import Matmul
+from mlir_datagen.ops import FAMILIES
 from mlir_datagen.program import STAGES, spec_json
 
-REAL = Matmul.program
+MATMUL = FAMILIES["matmul"]
+REAL = MATMUL.program
 
 
 def insert(text, operations):
@@ -89,8 +90,8 @@ def matmuls(tmp_path, **changes):
 def plant(monkeypatch, run, **defects):
     """Have some matmuls of a run's plan emitted with a defect each; return the spec of each defect's program."""
     specs = dict(zip(defects, (spec for _, spec in planned_specs(run)["train"]), strict=False))
-    texts = {specs[name]: defect(REAL(Matmul(), specs[name])) for name, defect in defects.items()}
-    monkeypatch.setattr(Matmul, "program", lambda self, spec: texts.get(spec) or REAL(self, spec))
+    texts = {specs[name]: defect(REAL(specs[name])) for name, defect in defects.items()}
+    monkeypatch.setattr(MATMUL, "program", lambda spec: texts.get(spec) or REAL(spec))
     return {name: spec_json(spec) for name, spec in specs.items()}
 
 

@@ -106,15 +106,8 @@ def test_a_spec_goes_to_json_and_back(name):
 @pytest.mark.parametrize("name", GOLDEN_SPECS)
 def test_columns_of_specs_cost_what_the_single_specs_cost(name):
     family, spec, _ = golden_program(name)
-    variant = next(v for v in family.variants if f"{family.name}_{v.name}" == name)
-    rows = [np.array([extent, extent + 8, 3 * extent]) for extent in _dimensions(family, spec, variant)]
-    columns = family.spec(variant, *rows)
-    singles = [family.spec(variant, *(int(row[index]) for row in rows)) for index in range(3)]
+    rows = [np.array([extent, extent + 8, 3 * extent]) for extent in spec.dimensions]
+    columns = family.spec(spec.variant, *rows)
+    singles = [family.spec(spec.variant, *(int(row[index]) for row in rows)) for index in range(3)]
     assert list(family.flops(columns)) == [family.flops(single) for single in singles]
     assert list(family.bytes_moved(columns)) == [family.bytes_moved(single) for single in singles]
-
-
-def _dimensions(family, spec, variant):
-    if variant.rank is not None:
-        return spec.shape
-    return [getattr(spec, axis) for axis in variant.axes]

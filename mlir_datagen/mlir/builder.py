@@ -7,11 +7,13 @@ printer; the parser proves it afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from mlir_datagen.mlir.element_types import literal
 from mlir_datagen.mlir.types import TensorType
+
+Body = Callable[[Sequence[str], str], tuple[Sequence[str], str]]
 
 
 class Value(NamedTuple):
@@ -25,22 +27,28 @@ class FunctionBuilder:
     """Collects the operations of one `func.func` over tensors.
 
     The emitters call the methods below in order; `finish` returns the text of a whole module.
+
+    Args:
+        name: of the function.
+        arguments: their names and types.
+        form: the form in which structured operations are written, where they have it.
     """
 
-    def __init__(self, name: str, arguments: Sequence[tuple[str, TensorType]]) -> None:
-        self.name = name
+    def __init__(self, name: str, arguments: Sequence[tuple[str, TensorType]], form: str = "named") -> None:
+        self.name, self.form = name, form
         self.arguments = [Value(f"%{argument}", type_) for argument, type_ in arguments]
         self._lines: list[str] = []
         self._next = 0
 
-    def _fresh(self) -> str:
+    def fresh(self) -> str:
+        """Return the next name of a value."""
         name = f"%{self._next}"
         self._next += 1
         return name
 
     def constant(self, number: float, dtype: str) -> str:
         """Emit a scalar constant; return its SSA name."""
-        name = self._fresh()
+        name = self.fresh()
         text = literal(number, dtype)
         # MLIR knows what true and false are.
         self._lines.append(f"    {name} = arith.constant {text if dtype == 'i1' else f'{text} : {dtype}'}")
@@ -48,7 +56,7 @@ class FunctionBuilder:
 
     def empty(self, type_: TensorType) -> Value:
         """Emit `tensor.empty`: a shape whose elements must not be read."""
-        name = self._fresh()
+        name = self.fresh()
         self._lines.append(f"    {name} = tensor.empty() : {type_.text}")
         return Value(name, type_)
 
@@ -59,7 +67,7 @@ class FunctionBuilder:
     def fill(self, scalar: str, init: Value) -> Value:
         """Emit `linalg.fill` of a scalar, given by its SSA name."""
         type_ = init.type
-        name = self._fresh()
+        name = self.fresh()
         self._lines.append(
             f"    {name} = linalg.fill ins({scalar} : {type_.dtype}) outs({init.name} : {type_.text}) -> {type_.text}"
         )
@@ -67,7 +75,7 @@ class FunctionBuilder:
 
     def structured(self, operation: str, inputs: Sequence[Value], init: Value, attributes: str = "") -> Value:
         """Emit a named linalg operation in destination-passing style; its result has the type of `init`."""
-        name = self._fresh()
+        name = self.fresh()
         braces = f" {{{attributes}}}" if attributes else ""
         names = ", ".join([value.name for value in inputs])
         types = ", ".join([value.type.text for value in inputs])
@@ -77,26 +85,33 @@ class FunctionBuilder:
         )
         return Value(name, init.type)
 
-    def divide_by_constant(self, dividend: Value, divisor: float) -> Value:
-        """Emit an elementwise division by a scalar."""
-        return self.combine_with_constant("arith.divf", dividend, divisor)
+    def generic(
+        self, maps: Sequence[str], iterators: Sequence[str], inputs: Sequence[Value], init: Value, body: Body
+    ) -> Value:
+        """Emit a `linalg.generic`; its result has the type of `init`.
 
-    def combine_with_constant(self, operation: str, value: Value, number: float) -> Value:
-        """Emit an operation of each element and a scalar as `linalg.generic` (no named operation takes a scalar)."""
-        type_ = value.type
-        rank = len(type_.shape)
-        scalar = self.constant(number, type_.dtype)
-        init = self.empty(type_)
-        dims = ", ".join([f"d{axis}" for axis in range(rank)])
-        identity = f"affine_map<({dims}) -> ({dims})>"
-        parallel = ", ".join(['"parallel"'] * rank)
-        name, combined = self._fresh(), self._fresh()
+        Args:
+            maps: the indexing maps of the inputs and the result.
+            iterators: `parallel` or `reduction` for each dimension of the iteration space.
+            inputs: what it reads.
+            init: what it writes into.
+            body: from the names of the elements that are read, and of the result's, its lines and what it yields.
+        """
+        name, type_ = self.fresh(), init.type
+        elements = [f"%in_{index - 1}" if index else "%in" for index in range(len(inputs))]
+        lines, computed = body(elements, "%out")
+        arguments = [f"{element}: {value.type.dtype}" for element, value in zip(elements, inputs, strict=True)]
+        arguments.append(f"%out: {type_.dtype}")
+        quoted = ", ".join([f'"{iterator}"' for iterator in iterators])
+        names = ", ".join([value.name for value in inputs])
+        types = ", ".join([value.type.text for value in inputs])
+        written = "".join([f"      {line}\n" for line in lines])
         self._lines.append(
-            f"    {name} = linalg.generic {{indexing_maps = [{identity}, {identity}], iterator_types = [{parallel}]}}"
-            f" ins({value.name} : {type_.text}) outs({init.name} : {type_.text}) {{\n"
-            f"    ^bb0(%in: {type_.dtype}, %out: {type_.dtype}):\n"
-            f"      {combined} = {operation} %in, {scalar} : {type_.dtype}\n"
-            f"      linalg.yield {combined} : {type_.dtype}\n"
+            f"    {name} = linalg.generic {{indexing_maps = [{', '.join(maps)}], iterator_types = [{quoted}]}}"
+            f" ins({names} : {types}) outs({init.name} : {type_.text}) {{\n"
+            f"    ^bb0({', '.join(arguments)}):\n"
+            f"{written}"
+            f"      linalg.yield {computed} : {type_.dtype}\n"
             f"    }} -> {type_.text}"
         )
         return Value(name, type_)
@@ -111,11 +126,7 @@ class FunctionBuilder:
         )
 
 
-def strides_and_dilations(strides: tuple[int, int], dilations: tuple[int, int]) -> str:
-    """Return the attributes that every convolution-like linalg operation takes."""
-    return f"dilations = {_pair(dilations)}, strides = {_pair(strides)}"
-
-
-def _pair(values: tuple[int, int]) -> str:
-    elements = str(values[0]) if values[0] == values[1] else f"[{values[0]}, {values[1]}]"
-    return f"dense<{elements}> : tensor<2xi64>"
+def integers(values: Sequence[int]) -> str:
+    """Return the attribute that is a list of whole numbers."""
+    elements = str(values[0]) if len(set(values)) == 1 else str(list(values))
+    return f"dense<{elements}> : tensor<{len(values)}xi64>"

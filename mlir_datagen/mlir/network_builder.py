@@ -72,7 +72,7 @@ class NetworkBuilder(FunctionBuilder):
 
     def _operation(self, text: str, type_: TensorType, *operands: str, name: str | None = None) -> Value:
         """Write an operation, the text being what follows the equals sign; return its result."""
-        name = name or self._fresh()
+        name = name or self.fresh()
         self._lines.append(f"    {name} = {text}")
         self._note(name, operands)
         return Value(name, type_)
@@ -275,7 +275,7 @@ class NetworkBuilder(FunctionBuilder):
         if 0 in value.type.shape:
             return self.full(number, type_)
         scalar = self.constant(number, dtype)
-        indices = ", ".join([f"{self._fresh()}: index" for _ in low])
+        indices = ", ".join([f"{self.fresh()}: index" for _ in low])
         text = (
             f"tensor.pad {value.name} low{list(low)} high{list(high)} {{\n    ^bb0({indices}):\n"
             f"      tensor.yield {scalar} : {dtype}\n    }} : {value.type.text} to {type_.text}"
@@ -298,7 +298,7 @@ class NetworkBuilder(FunctionBuilder):
         for coordinate, extent in zip(coordinates, source.type.shape, strict=True):
             places.append(self._position(coordinate, extent, body, scalars))
         init = self.empty(result)
-        element, unused = self._fresh(), self._fresh()
+        element, unused = self.fresh(), self.fresh()
         inputs = [coordinate.indices for coordinate in looked_up if coordinate.indices is not None]
         arguments = [f"{scalar}: {value.type.dtype}" for scalar, value in zip(scalars, inputs, strict=True)]
         dims = [f"d{axis}" for axis in range(len(result.shape))]
@@ -319,27 +319,22 @@ class NetworkBuilder(FunctionBuilder):
 
     def _position(self, coordinate: Coordinate, extent: int, body: list[str], scalars: list[str]) -> str:
         """Write to the body how a coordinate becomes an index; return the index's name."""
-        position = self._fresh()
+        position = self.fresh()
         if coordinate.indices is None:
             body.append(f"      {position} = linalg.index {coordinate.dims[0]} : index\n")
             return position
         dtype = coordinate.indices.type.dtype
-        scalar = self._fresh()
+        scalar = self.fresh()
         scalars.append(scalar)
         if coordinate.wraps:
             zero, size = self.constant(0, dtype), self.constant(extent, dtype)
-            negative, moved, scalar_in = self._fresh(), self._fresh(), scalar
-            scalar = self._fresh()
+            negative, moved, scalar_in = self.fresh(), self.fresh(), scalar
+            scalar = self.fresh()
             body.append(f"      {negative} = arith.cmpi slt, {scalar_in}, {zero} : {dtype}\n")
             body.append(f"      {moved} = arith.addi {scalar_in}, {size} : {dtype}\n")
             body.append(f"      {scalar} = arith.select {negative}, {moved}, {scalar_in} : {dtype}\n")
         body.append(f"      {position} = arith.index_cast {scalar} : {dtype} to index\n")
         return position
-
-    def divide_by_constant(self, dividend: Value, divisor: float) -> Value:
-        """Emit `linalg.div` by a filled tensor, so that averages are named operations too."""
-        divisors = self.full(divisor, dividend.type)
-        return self.structured("linalg.div", (dividend, divisors), self.empty(dividend.type))
 
     def copy(self, value: Value) -> Value:
         """Return the same elements in a tensor of their own."""

@@ -12,7 +12,7 @@ from mlir_datagen.mlir.network_builder import NetworkBuilder
 from mlir_datagen.mlir.types import TensorType
 from mlir_datagen.nn.manual.operands import Handler, pair
 from mlir_datagen.ops import blocks
-from mlir_datagen.ops.family import dilated
+from mlir_datagen.ops.notation import dilated
 
 Window = int | Sequence[int]
 _SIGNAL_FILTERS_RANK = 3

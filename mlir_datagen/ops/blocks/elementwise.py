@@ -10,13 +10,11 @@ from mlir_datagen.mlir.builder import Value
 from mlir_datagen.mlir.element_types import is_float
 from mlir_datagen.mlir.network_builder import NetworkBuilder
 from mlir_datagen.mlir.types import tensor
-from mlir_datagen.ops.elementwise import Elementwise, ElementwiseSpec
 
 Number = float | int | bool
 
 _LONGEST_CONSTANT = 4096
 """Numbers that are written out; where there are more, they are computed in the program."""
-_FAMILY = Elementwise()
 _OF_TRUTH_VALUES = {"max": "arith.ori", "min": "arith.andi"}
 """Operations whose named form would take i1 as signed, so that true were less than false."""
 
@@ -34,8 +32,6 @@ def elementwise(builder: NetworkBuilder, kind: str, *operands: Value | Number) -
     result = operands[0].type
     if result.dtype == "i1" and kind in _OF_TRUTH_VALUES:
         return builder.map(_OF_TRUTH_VALUES[kind], *operands)
-    if kind in _FAMILY.kinds:
-        return _FAMILY.emit(builder, ElementwiseSpec(kind, result.shape, result.dtype), *operands)
     return builder.structured(f"linalg.{kind}", operands, builder.empty(result))
 
 
