@@ -82,7 +82,7 @@ def parse_spec(family: str, spec: str) -> Spec:
 def spec_problem(family: OpFamily, spec: Spec) -> str | None:
     """Say why a spec that comes from elsewhere is none of the family's, or return None."""
     if spec.dtype not in FAMILY_DTYPES:
-        return f"its dtype must be one of {listed(FAMILY_DTYPES)}"
+        return family.allowed_words
     return next((constraint.if_never for constraint in family.constraints(spec) if not constraint.holds), None)
 
 

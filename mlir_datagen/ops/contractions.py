@@ -17,6 +17,7 @@ CONTRACTIONS: dict[str, Structured] = {
     for name, line in {
         "matmul": "m k, k n -> m n",
         "batch_matmul": "batch m k, batch k n -> batch m n",
+        "batch_matvec": "batch m k, batch k -> batch m",
     }.items()
 }
 

@@ -146,6 +146,11 @@ class OpFamily:
         """The names of all grid axes of all variants."""
         return tuple(dict.fromkeys(axis for variant in self.variants for axis in variant.axes))
 
+    @property
+    def allowed_words(self) -> str:
+        """What must hold for the words of a spec, as the end of a sentence."""
+        return f"its kind must be one of {listed(self.kinds)}, and its dtype one of {listed(FAMILY_DTYPES)}"
+
     def spec(self, variant: Variant, *dimensions: Any) -> Spec:
         """Make the spec of a point: one dimension for each of `variant.axes`, in that order."""
         return Spec(variant, dimensions)
@@ -165,7 +170,7 @@ class OpFamily:
             raise TypeError(f"{what}; its fields are {', '.join(expected)}")
         kind = fields.get("kind", self.kinds[0])
         if kind not in self.kinds:
-            raise NotOfFamily(f"its kind must be one of {listed(self.kinds)}")
+            raise NotOfFamily(self.allowed_words)
         dimensions = tuple(fields["shape"] if self.ranks else (fields[axis] for axis in self.axes))
         for field, value in fields.items():
             if field in self.axes and isinstance(value, str):
@@ -222,6 +227,10 @@ class OpFamily:
     def reference(self, spec: Spec, *arguments: Any) -> Any:
         """Compute the result with PyTorch, from and to tensors of one precision; what each says is its line alone."""
         return computed(spec.variant.operation, arguments, spec.sizes)
+
+    def eager(self, spec: Spec, *arguments: Any) -> Any:
+        """Compute the result as a program in PyTorch would: with the operation that PyTorch has for it."""
+        return self.reference(spec, *arguments)
 
     def input_range(self, spec: Spec) -> tuple[float, float]:
         """Return the range of random arguments in which a wrong program shows."""

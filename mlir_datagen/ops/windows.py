@@ -50,6 +50,15 @@ class _Windows(OpFamily):
         return [one for name, window in windows for one in _side_constraints(_AXES[name], sizes[name], window, sizes)]
 
 
+class _Convolution(_Windows):
+    """The kind names the layouts of image and filter."""
+
+    def eager(self, spec: Spec, *arguments: Any) -> Any:
+        from torch.nn import functional
+
+        return functional.conv2d(*arguments, **_steps(spec))
+
+
 class _Pooling(_Windows):
     """The average divides a sum by the window's size, as linalg has no average."""
 
@@ -70,6 +79,17 @@ class _Pooling(_Windows):
         pooled = super().reference(spec, *arguments)
         return pooled if spec.kind == "max" else computed(self._division(spec), (pooled,), {})
 
+    def eager(self, spec: Spec, *arguments: Any) -> Any:
+        from torch.nn import functional
+
+        (image,), steps = arguments, _steps(spec)
+        kernel = (spec.fields["kernel_height"], spec.fields["kernel_width"])
+        if spec.kind == "max":
+            return functional.max_pool2d(image, kernel, steps["stride"], dilation=steps["dilation"])
+        # PyTorch's average pooling knows no dilation.
+        has_none = steps["dilation"] == (1, 1)
+        return functional.avg_pool2d(image, kernel, steps["stride"]) if has_none else self.reference(spec, image)
+
     def versions(self, spec: Spec, form: str) -> Versions:
         versions = super().versions(spec, form)
         return versions if spec.kind == "max" else versions.both(self._division(spec).versions_of("generic"))
@@ -77,6 +97,11 @@ class _Pooling(_Windows):
     def _division(self, spec: Spec) -> Structured:
         sizes = spec.sizes
         return with_number("div", _RANK, sizes["kh"] * sizes["kw"])
+
+
+def _steps(spec: Spec) -> dict[str, tuple[int, int]]:
+    """Return the strides and dilations as PyTorch takes them."""
+    return {step: (spec.fields[f"{step}_height"], spec.fields[f"{step}_width"]) for step in ("stride", "dilation")}
 
 
 def _side_constraints(side: str, extent: Any, window: Window, sizes: Mapping[str, Any]) -> tuple[Constraint, ...]:
@@ -98,7 +123,7 @@ def _side_constraints(side: str, extent: Any, window: Window, sizes: Mapping[str
 
 
 FAMILIES = (
-    _Windows(
+    _Convolution(
         "conv2d",
         [
             _variant("nchw_fchw", CONVOLUTIONS["conv_2d_nchw_fchw"], False, c="in_channels", f="out_channels"),
