@@ -194,12 +194,14 @@ class Structured:
         scalar: str | None,
         sizes: Mapping[str, int],
     ) -> Value:
+        scalars = [scalar] if scalar else []
+
         def body(elements: Sequence[str], result: str) -> tuple[list[str], str]:
             pairs = zip(elements, self.notation.inputs, strict=True)
             read = [element for element, operand in pairs if operand.has_contents]
-            return self.body.emit([*read, *([scalar] if scalar else [])], result, init.type.dtype, builder.fresh)
+            return self.body.emit([*read, *scalars], result, init.type.dtype, builder.fresh)
 
-        return builder.generic(self.indexing_maps(sizes), self.iterators, operands, init, body)
+        return builder.generic(self.indexing_maps(sizes), self.iterators, operands, init, body, scalars)
 
     def _attributes(self, sizes: Mapping[str, int]) -> str:
         """Return the attributes of the named operation."""
