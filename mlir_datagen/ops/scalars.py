@@ -25,6 +25,11 @@ class Scalar(NamedTuple):
     oldest_mlir: int
     start: Callable[[str], float] | None = None
 
+    def start_of(self, dtype: str) -> float:
+        """Return what a reduction with it starts from."""
+        assert self.start is not None
+        return self.start(dtype)
+
     def spelled(self, dtype: str) -> str:
         """Return what MLIR calls it for an element type."""
         return self.floats if is_float(dtype) else self.truth_values if dtype == "i1" else self.integers
@@ -61,9 +66,7 @@ class Body(NamedTuple):
     def start(self, dtype: str) -> float:
         """Return what a result starts from that is accumulated."""
         assert self.accumulate is not None
-        start = SCALARS[self.accumulate].start
-        assert start is not None
-        return start(dtype)
+        return SCALARS[self.accumulate].start_of(dtype)
 
     def emit(self, inputs: Sequence[str], result: str, dtype: str, fresh: Callable[[], str]) -> tuple[list[str], str]:
         """Return its lines of text, and the name of what they compute.

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from mlir_datagen.errors import UserError
 from mlir_datagen.mlir.builder import Value
-from mlir_datagen.mlir.network_builder import NetworkBuilder
 from mlir_datagen.mlir.types import TensorType
 from mlir_datagen.nn.manual.calling import Callee, called
 from mlir_datagen.nn.manual.errors import UnknownOperatorError, module_path, place, source_line, unknown_operators
@@ -17,6 +16,7 @@ from mlir_datagen.nn.manual.registry import BUILT_IN, LayerCall, operator_handle
 from mlir_datagen.nn.manual.tensors import tensor_type, types_of
 from mlir_datagen.nn.manual.weights import Weights
 from mlir_datagen.nn.signature import Argument, Converted
+from mlir_datagen.ops.network_builder import NetworkBuilder
 
 if TYPE_CHECKING:
     import torch

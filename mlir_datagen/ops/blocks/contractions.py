@@ -7,11 +7,11 @@ import math
 import numpy as np
 
 from mlir_datagen.mlir.builder import Value
-from mlir_datagen.mlir.network_builder import NetworkBuilder
 from mlir_datagen.mlir.types import tensor
 from mlir_datagen.ops.blocks.elementwise import elementwise
 from mlir_datagen.ops.blocks.normalization import softmax, softmax_or_zero
 from mlir_datagen.ops.contractions import CONTRACTIONS
+from mlir_datagen.ops.network_builder import NetworkBuilder
 from mlir_datagen.ops.windows import CONVOLUTIONS
 
 Pair = tuple[int, int]

@@ -7,11 +7,11 @@ import math
 from mlir_datagen.errors import UserError
 from mlir_datagen.mlir.builder import Value
 from mlir_datagen.mlir.element_types import dense
-from mlir_datagen.mlir.network_builder import NetworkBuilder
 from mlir_datagen.mlir.types import tensor
 from mlir_datagen.ops.blocks.contractions import matmul
 from mlir_datagen.ops.blocks.elementwise import elementwise
 from mlir_datagen.ops.blocks.normalization import mean
+from mlir_datagen.ops.network_builder import NetworkBuilder
 from mlir_datagen.ops.notation import dilated
 from mlir_datagen.ops.windows import POOLINGS
 

@@ -13,17 +13,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from mlir_datagen.mlir.builder import FunctionBuilder, Value
-from mlir_datagen.mlir.element_types import ELEMENT_TYPES, dense, highest, is_float, literal, lowest
+from mlir_datagen.mlir.element_types import ELEMENT_TYPES, dense, is_float, literal
 from mlir_datagen.mlir.reassociation import collapse_then_expand
 from mlir_datagen.mlir.types import TensorType, tensor
+from mlir_datagen.ops.scalars import SCALARS
 
-_COMBINERS = {
-    # How a reduction combines two elements: of floats, of integers, and of truth values, which are not signed.
-    "sum": ("arith.addf", "arith.addi", "arith.ori"),
-    "product": ("arith.mulf", "arith.muli", "arith.andi"),
-    "max": ("arith.maximumf", "arith.maxsi", "arith.ori"),
-    "min": ("arith.minimumf", "arith.minsi", "arith.andi"),
-}
+# What PyTorch calls a reduction, and what its scalar operation is called here.
+_REDUCTIONS = {"sum": "add", "product": "mul", "max": "max", "min": "min"}
 _COMPARISONS = {
     # Predicates of arith.cmpf (ordered, but for the unequal one), and of arith.cmpi for signed integers and for i1.
     "eq": (1, 0, 0),
@@ -169,11 +165,10 @@ class NetworkBuilder(FunctionBuilder):
         """Reduce over dimensions; `kind` is sum, product, max or min. `keep` leaves them with size 1."""
         rank, dtype = len(value.type.shape), value.type.dtype
         reduced = sorted({axis % rank for axis in axes})
-        start = {"sum": 0.0, "product": 1.0, "max": lowest(dtype), "min": highest(dtype)}[kind]
+        scalar = SCALARS[_REDUCTIONS[kind]]
         kept = tensor(tuple(n for axis, n in enumerate(value.type.shape) if axis not in reduced), dtype)
-        init = self.filled(start, kept)
-        combiner = _COMBINERS[kind][_column(dtype)]
-        result = self._moved(f"reduce {{ {combiner} }}", value, init, f"dimensions = {reduced}")
+        init = self.filled(scalar.start_of(dtype), kept)
+        result = self._moved(f"reduce {{ {scalar.spelled(dtype)} }}", value, init, f"dimensions = {reduced}")
         if not keep:
             return result
         return self.reshape(result, [1 if axis in reduced else n for axis, n in enumerate(value.type.shape)])
@@ -290,7 +285,7 @@ class NetworkBuilder(FunctionBuilder):
 
 
 def _column(dtype: str) -> int:
-    """Return where `_COMBINERS` and `_COMPARISONS` have what an element type takes: float, integer or i1."""
+    """Return where `_COMPARISONS` has what an element type takes: float, integer or i1."""
     return 0 if is_float(dtype) else 2 if dtype == "i1" else 1
 
 
