@@ -10,7 +10,7 @@ from typing import SupportsIndex
 
 from mlir_datagen.config.compose import compose_config
 from mlir_datagen.errors import UserError
-from mlir_datagen.pipeline import generate_files
+from mlir_datagen.pipeline.run import generate_files
 from mlir_datagen.sources.random_ops import RandomOps
 
 _SPLIT = "programs"

@@ -16,8 +16,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from mlir_datagen.dataset.journal import Place
-from mlir_datagen.measuring import Agreement, Session, measure_dataset, repeat_measurements
-from mlir_datagen.pipeline import Listener
+from mlir_datagen.pipeline.measuring import Agreement, Session, measure_dataset, repeat_measurements
+from mlir_datagen.pipeline.run import Listener
 from mlir_datagen.proving.job import Failure
 
 _SHOWN = 10

@@ -19,7 +19,7 @@ from mlir_datagen.dataset.card import dataset_card
 from mlir_datagen.dataset.columns import PLACE_COLUMNS, PROGRAM_COLUMNS
 from mlir_datagen.dataset.writer import SplitWriter, Storage
 from mlir_datagen.ops import FAMILIES
-from mlir_datagen.pipeline import generate
+from mlir_datagen.pipeline.run import generate
 from mlir_datagen.version import GENERATOR_VERSION
 
 TINY_DIGEST = "aa3c29075208bfaba638cf1e221fa7a62a55552f5004c34ac96d2e51863a68fa"

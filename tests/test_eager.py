@@ -9,7 +9,7 @@ from helpers import golden_program
 from mlir_datagen.config.compose import compose_config
 from mlir_datagen.config.models import parse_model
 from mlir_datagen.errors import Rejection
-from mlir_datagen.nn.eager import EagerProgram
+from mlir_datagen.networks.eager import EagerProgram
 from mlir_datagen.proving.batch import job_of, job_without_reference
 from mlir_datagen.proving.job import EagerJob
 from mlir_datagen.proving.reference import random_arguments

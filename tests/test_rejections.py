@@ -12,7 +12,7 @@ from helpers import config, run_script
 from mlir_datagen.errors import UserError
 from mlir_datagen.ops.matmul import Matmul
 from mlir_datagen.ops.pooling import Pooling
-from mlir_datagen.pipeline import generate
+from mlir_datagen.pipeline.run import generate
 
 REAL = Matmul.program
 

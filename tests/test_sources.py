@@ -9,12 +9,12 @@ from helpers import config, planned_specs
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlir_datagen.programs.content import Splitter, content_hash
 from mlir_datagen.sources import walk as walk_module
 from mlir_datagen.sources.grid import Grid, SameAs
 from mlir_datagen.sources.mix import FamilyWalk
 from mlir_datagen.sources.permutation import Permutation
 from mlir_datagen.sources.random_ops import RandomOps
-from mlir_datagen.sources.split import Splitter, content_hash
 from mlir_datagen.sources.walk import Existing
 
 

@@ -13,11 +13,11 @@ from helpers import config, planned_specs, raw_config
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlir_datagen.apportion import shares
 from mlir_datagen.config.compose import compose_config
 from mlir_datagen.config.run import parse_config
 from mlir_datagen.errors import UserError
 from mlir_datagen.ops import FAMILIES
+from mlir_datagen.sources.apportion import shares
 from mlir_datagen.sources.random_ops import RandomOps
 
 SECONDS = [1e-7, 1e-6, 1e-5, 1e-4]

@@ -24,8 +24,8 @@ from mlir_datagen.config.overrides import FIRST, GROUPS, LISTS, hydra_overrides,
 from mlir_datagen.config.run import RunConfig, parse_config
 from mlir_datagen.config.saved import load_saved_config
 from mlir_datagen.errors import UserError, listed, nearest, said, shown
-from mlir_datagen.nn.catalogue import TORCHVISION_CLASSIFIERS, torchvision_model
-from mlir_datagen.nn.model_spec import ModelSpec
+from mlir_datagen.networks.catalogue import TORCHVISION_CLASSIFIERS, torchvision_model
+from mlir_datagen.networks.model_spec import ModelSpec
 
 CONFIG_NAME = "generate"
 CONFIG_ERRORS = (HydraException, OmegaConfBaseException)

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from mlir_datagen.config.values import check_keys, mapping, some_of, whole_number
 from mlir_datagen.errors import UserError, listed, nearest, shown
 from mlir_datagen.ops import FAMILIES
 from mlir_datagen.ops.family import OpFamily, Variant
 from mlir_datagen.sources.grid import Axis, Grid, SameAs
 from mlir_datagen.sources.permutation import MAXIMUM_SIZE
+from mlir_datagen.values import check_keys, mapping, some_of, whole_number
 
 LARGEST_DIMENSION = (1 << 31) - 1
 LARGEST_WEIGHT = 1_000_000

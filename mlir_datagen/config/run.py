@@ -16,23 +16,23 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from mlir_datagen.apportion import shares, smallest_integers
 from mlir_datagen.config.export import DEFAULT_MIN_NS, ExportSettings, parse_export
 from mlir_datagen.config.models import parse_converter, parse_models, parse_trust
 from mlir_datagen.config.ops import OpConfig, parse_ops
 from mlir_datagen.config.proving import parse_check, parse_measure, parse_sandbox
 from mlir_datagen.config.strata import parse_strata, saved_strata
 from mlir_datagen.config.suites import parse_exclude, parse_extract, parse_suites
-from mlir_datagen.config.values import check_keys, choice, mapping, whole_number
 from mlir_datagen.errors import UserError, listed, said, shown
-from mlir_datagen.nn.model_spec import ConverterSettings, ModelSpec
-from mlir_datagen.program import EXTRACTED, NETWORKS_SPLIT
+from mlir_datagen.networks.model_spec import ConverterSettings, ModelSpec
+from mlir_datagen.programs.content import canonical_order
+from mlir_datagen.programs.program import EXTRACTED, NETWORKS_SPLIT
 from mlir_datagen.proving.settings import CheckSettings, MeasureSettings, SandboxLimits
+from mlir_datagen.sources.apportion import shares, smallest_integers
 from mlir_datagen.sources.exclusion import Exclusion
-from mlir_datagen.sources.split import canonical_order
 from mlir_datagen.sources.strata import WHOLE, Strata
 from mlir_datagen.sources.suite_spec import SUITES, ExtractSettings, SuiteSpec
 from mlir_datagen.sources.walk import Limits
+from mlir_datagen.values import check_keys, choice, mapping, whole_number
 from mlir_datagen.version import GENERATOR_VERSION, SCHEMA_VERSION
 
 DEFAULT_SPLITS = {"train": 1000, "test": 200}

@@ -10,14 +10,14 @@ import yaml
 
 from mlir_datagen.config.folder import config_directory
 from mlir_datagen.config.models import parse_model
-from mlir_datagen.config.values import check_keys, choice, mapping, whole_number
 from mlir_datagen.errors import UserError, listed, nearest, shown
-from mlir_datagen.nn.catalogue import TORCHVISION_CLASSIFIERS, torchvision_model
-from mlir_datagen.nn.model_spec import CONVERTERS, ModelSpec
+from mlir_datagen.networks.catalogue import TORCHVISION_CLASSIFIERS, torchvision_model
+from mlir_datagen.networks.model_spec import CONVERTERS, ModelSpec
 from mlir_datagen.ops import FAMILIES
-from mlir_datagen.program import spec_problem
+from mlir_datagen.programs.program import spec_problem
 from mlir_datagen.sources.exclusion import Exclusion
 from mlir_datagen.sources.suite_spec import ExtractSettings, SuiteSpec
+from mlir_datagen.values import check_keys, choice, mapping, whole_number
 
 _NAME = re.compile(r"[A-Za-z0-9_]{1,128}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")

@@ -10,9 +10,9 @@ from tabulate import tabulate
 
 from mlir_datagen.config import RunConfig
 from mlir_datagen.dataset.columns import PLACE_COLUMNS, PROGRAM_COLUMNS
-from mlir_datagen.dataset.places import index_name, split_folder
-from mlir_datagen.nn.fallback import FIRST, SECOND
-from mlir_datagen.nn.model_spec import AUTO
+from mlir_datagen.dataset.paths import index_name, split_folder
+from mlir_datagen.networks.fallback import FIRST, SECOND
+from mlir_datagen.networks.model_spec import AUTO
 from mlir_datagen.version import GENERATOR_VERSION
 
 CARD = "README.md"

@@ -20,7 +20,7 @@ from mlir_datagen.dataset.arrow import (
     string_array,
 )
 from mlir_datagen.ops.family import Loop, Operand
-from mlir_datagen.program import Batch, Program, ProgramBlock, spec_json
+from mlir_datagen.programs.program import Batch, Program, ProgramBlock, spec_json
 
 _OPERANDS = pa.list_(
     pa.struct([("role", pa.string()), ("name", pa.string()), ("dtype", pa.string()), ("shape", pa.list_(pa.int64()))])

@@ -15,13 +15,13 @@ from typing import Any
 from mlir_datagen import foreign
 from mlir_datagen.config import RunConfig
 from mlir_datagen.config.run import check_schema_version
-from mlir_datagen.config.values import LARGEST
 from mlir_datagen.errors import UserError, said, shown
 from mlir_datagen.mlir.parse import llvm_version
-from mlir_datagen.production import Production
-from mlir_datagen.program import STAGES, Rejected
+from mlir_datagen.pipeline.producing import Production
+from mlir_datagen.programs.program import STAGES, Rejected
 from mlir_datagen.proving.job import LEVEL_STAGES
 from mlir_datagen.sources.mix import Quota, StratumQuota
+from mlir_datagen.values import LARGEST
 from mlir_datagen.version import GENERATOR_VERSION, PACKAGE_VERSION, SCHEMA_VERSION
 
 MANIFEST = "manifest.json"

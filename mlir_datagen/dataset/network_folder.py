@@ -15,8 +15,8 @@ from mlir_datagen.dataset.disk_errors import writable
 from mlir_datagen.dataset.files_folder import FLAT_INDEX
 from mlir_datagen.dataset.weights import remove_weights, save_weights, weights_file
 from mlir_datagen.errors import UserError, said
-from mlir_datagen.nn.signature import Converted
-from mlir_datagen.program import NETWORKS_SPLIT, Program
+from mlir_datagen.networks.converted import Converted
+from mlir_datagen.programs.program import NETWORKS_SPLIT, Program
 
 
 def check_addable(folder: Path, name: str) -> None:

@@ -11,11 +11,11 @@ from mlir_datagen import foreign
 from mlir_datagen.dataset.arrow import PARQUET_ERRORS, open_parquet
 from mlir_datagen.dataset.columns import index_schema
 from mlir_datagen.dataset.manifest import read_manifest
-from mlir_datagen.dataset.places import index_name, program_file
+from mlir_datagen.dataset.paths import index_name, program_file
 from mlir_datagen.dataset.writer import CHECKSUMS, file_sha256
 from mlir_datagen.errors import UserError, said, shown
 from mlir_datagen.mlir.bounds import nesting_problem
-from mlir_datagen.nn.signature import Argument
+from mlir_datagen.networks.converted import Argument
 from mlir_datagen.version import GENERATOR_VERSION
 
 _ROWS_AT_A_TIME = 4096

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mlir_datagen.nn.signature import Converted
+from mlir_datagen.networks.converted import Converted
 
 WEIGHTS_FOLDER = "weights"
 
@@ -36,7 +36,7 @@ def save_weights(path: Path, module: Any, converted: Converted) -> None:
     """
     from safetensors.torch import save_file
 
-    from mlir_datagen.nn.state import state_tensors
+    from mlir_datagen.networks.state import state_tensors
 
     tensors = {one.name: one.tensor for one in state_tensors(module)}
     named = {argument.name for argument in converted.arguments if argument.role != "input"} or set(tensors)

@@ -17,7 +17,7 @@ import math
 from torch_mlir import ir
 
 from mlir_datagen.errors import UserError
-from mlir_datagen.mlir.structured import (
+from mlir_datagen.mlir.linalg_operation import (
     body,
     is_fill,
     is_structured,

@@ -21,9 +21,9 @@ from mlir_datagen.errors import UserError
 from mlir_datagen.mlir.cost import flops, loops
 from mlir_datagen.mlir.excerpt import Excerpt, excerpt
 from mlir_datagen.mlir.facts import element_bits
-from mlir_datagen.mlir.network import Network
-from mlir_datagen.mlir.structure import StructuralHasher
-from mlir_datagen.mlir.structured import network_block, parse_module, static_shape
+from mlir_datagen.mlir.linalg_operation import network_block, parse_module, static_shape
+from mlir_datagen.mlir.network_graph import Network
+from mlir_datagen.mlir.structural_hash import StructuralHasher
 from mlir_datagen.ops.family import Loop, Operand
 
 

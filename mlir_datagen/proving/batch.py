@@ -9,9 +9,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from mlir_datagen.nn.signature import Argument
+from mlir_datagen.networks.converted import Argument
 from mlir_datagen.ops import FAMILIES
-from mlir_datagen.program import EXTRACTED, NETWORK, PARSED, Batch, Program, ProgramBlock, Rejected, spec_json
+from mlir_datagen.programs.program import (
+    EXTRACTED,
+    NETWORK,
+    PARSED,
+    Batch,
+    Program,
+    ProgramBlock,
+    Rejected,
+    spec_json,
+)
 from mlir_datagen.proving.job import Failure, Job, Proof
 from mlir_datagen.proving.settings import CheckSettings, MeasureSettings
 

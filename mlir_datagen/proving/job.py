@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mlir_datagen.nn.model_spec import ModelSpec
+from mlir_datagen.networks.model_spec import ModelSpec
 
 LEVELS = ("parse", "lower", "execute")
 """How far programs are checked; each level includes the one before it."""

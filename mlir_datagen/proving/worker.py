@@ -75,7 +75,7 @@ class Worker:
 
     def _measure_eager(self, job: EagerJob) -> Proof:
         # Only here, since it imports PyTorch.
-        from mlir_datagen.nn.eager import EagerProgram
+        from mlir_datagen.networks.eager import EagerProgram
 
         busy: list[tuple[int, int]] = []
         with any_core(self._cores, self._lock):

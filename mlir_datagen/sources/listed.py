@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from mlir_datagen.config import RunConfig
-from mlir_datagen.dataset.excluded import excluded_suites
-from mlir_datagen.decontamination import Decontamination
-from mlir_datagen.program import EXTRACTED, NETWORK, NETWORKS_SPLIT, Program, Rejected
+from mlir_datagen.pipeline.exclusions import excluded_suites
+from mlir_datagen.programs.program import EXTRACTED, NETWORK, NETWORKS_SPLIT, Program, Rejected
+from mlir_datagen.sources.decontamination import Decontamination
 from mlir_datagen.sources.extraction import extracted_programs
 from mlir_datagen.sources.networks import Networks
 from mlir_datagen.sources.suite_spec import SuiteSpec

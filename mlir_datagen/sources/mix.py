@@ -13,9 +13,9 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from mlir_datagen.apportion import UNLIMITED, sequence, shares
 from mlir_datagen.config.ops import OpConfig
 from mlir_datagen.errors import UserError
+from mlir_datagen.sources.apportion import UNLIMITED, sequence, shares
 from mlir_datagen.sources.strata import WHOLE, Strata
 from mlir_datagen.sources.walk import LARGEST_COST, WALK_LIMIT, Existing, Limits, VariantWalk
 

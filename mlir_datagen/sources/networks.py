@@ -13,11 +13,11 @@ from mlir_datagen.config import RunConfig
 from mlir_datagen.config.compose import choosing
 from mlir_datagen.dataset.scratch import scratch_folder
 from mlir_datagen.dataset.weights import remove_weights, weights_file
-from mlir_datagen.nn import worker
-from mlir_datagen.nn.fallback import FIRST, SECOND, both_failed, said_of_second, written
-from mlir_datagen.nn.model_spec import AUTO, ConverterSettings, ModelSpec
-from mlir_datagen.nn.worker import NetworkJob, NetworkProof, Refusal
-from mlir_datagen.program import NETWORK, NETWORKS_SPLIT, Program, Rejected
+from mlir_datagen.networks import worker
+from mlir_datagen.networks.fallback import FIRST, SECOND, both_failed, said_of_second, written
+from mlir_datagen.networks.model_spec import AUTO, ConverterSettings, ModelSpec
+from mlir_datagen.networks.worker import NetworkJob, NetworkProof, Refusal
+from mlir_datagen.programs.program import NETWORK, NETWORKS_SPLIT, Program, Rejected
 from mlir_datagen.proving.fork_server import SERVER
 from mlir_datagen.proving.job import Failure, Proof
 from mlir_datagen.proving.pool import Pool

@@ -14,10 +14,10 @@ from mlir_datagen.config import RunConfig
 from mlir_datagen.errors import Rejection
 from mlir_datagen.mlir.parse import Verifier
 from mlir_datagen.ops.family import OpFamily, Spec
-from mlir_datagen.program import PARSED, Batch, ProgramBlock
+from mlir_datagen.programs.content import Splitter
+from mlir_datagen.programs.program import PARSED, Batch, ProgramBlock
 from mlir_datagen.proving.job import Failure, Proof
 from mlir_datagen.sources.mix import FamilyWalk, Quota, allot, check_admissible
-from mlir_datagen.sources.split import Splitter
 from mlir_datagen.sources.walk import VariantWalk
 
 PROGRAMS_PER_TASK = 8192

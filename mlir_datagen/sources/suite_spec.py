@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mlir_datagen.nn.model_spec import ModelSpec
+from mlir_datagen.networks.model_spec import ModelSpec
 
 
 @dataclass(frozen=True)

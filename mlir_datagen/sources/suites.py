@@ -11,9 +11,9 @@ import orjson
 from mlir_datagen.config.suites import suite_program
 from mlir_datagen.errors import UserError
 from mlir_datagen.mlir.parse import Verifier
-from mlir_datagen.nn.model_spec import ModelSpec
+from mlir_datagen.networks.model_spec import ModelSpec
 from mlir_datagen.ops import FAMILIES
-from mlir_datagen.program import PARSED, Program, Rejected, signature, spec_json
+from mlir_datagen.programs.program import PARSED, Program, Rejected, signature, spec_json
 from mlir_datagen.sources.suite_spec import SuiteSpec
 
 SOURCE = "suite"

@@ -8,7 +8,7 @@ from typing import Any
 
 from mlir_datagen.config import RunConfig
 from mlir_datagen.ops.family import OpFamily, Spec
-from mlir_datagen.program import Rejected, signature, spec_json
+from mlir_datagen.programs.program import Rejected, signature, spec_json
 from mlir_datagen.proving.batch import check_level
 from mlir_datagen.sources.mix import Quota
 from mlir_datagen.sources.random_ops import RandomOps, RandomTask

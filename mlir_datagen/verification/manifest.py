@@ -9,7 +9,7 @@ from mlir_datagen import foreign
 from mlir_datagen.config import RunConfig
 from mlir_datagen.config.suites import defined_suite
 from mlir_datagen.dataset.card import CARD, dataset_card, with_times
-from mlir_datagen.dataset.finished import CONFIG, config_text
+from mlir_datagen.dataset.description import CONFIG, config_text
 from mlir_datagen.dataset.manifest import (
     MANIFEST,
     MEASUREMENTS_KEY,
@@ -21,7 +21,7 @@ from mlir_datagen.dataset.manifest import (
 from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.dataset.writer import dataset_digest
 from mlir_datagen.errors import UserError, said, shown
-from mlir_datagen.program import EXTRACTED, NETWORKS_SPLIT, Rejected, parse_spec, rejected_program
+from mlir_datagen.programs.program import EXTRACTED, NETWORKS_SPLIT, Rejected, parse_spec, rejected_program
 from mlir_datagen.proving.job import Failure
 from mlir_datagen.sources.suites import digest_of
 from mlir_datagen.verification.drawn import Drawing

@@ -14,7 +14,7 @@ from mlir_datagen.export.mlir_rl.contract import program_problems, time_problem
 from mlir_datagen.mlir.parse import Contexts, function_types
 from mlir_datagen.mlir.timed_main import TimedProgram, Timer
 from mlir_datagen.ops.family import Operand
-from mlir_datagen.program import signature
+from mlir_datagen.programs.program import signature
 from mlir_datagen.proving.batch import job_without_reference
 from mlir_datagen.proving.job import Failure, Job
 

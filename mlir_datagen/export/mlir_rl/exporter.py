@@ -28,7 +28,7 @@ from mlir_datagen.export.mlir_rl.training import (
     readme,
     training_config,
 )
-from mlir_datagen.measuring import eager_job
+from mlir_datagen.pipeline.measuring import eager_job
 from mlir_datagen.proving.job import Failure, Measurement
 
 _TRAIN = "train"

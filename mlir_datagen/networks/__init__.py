@@ -1,0 +1,1 @@
+"""PyTorch networks: the model catalogue, building and lifting them, and the two converters. Only here is torch used."""

@@ -1,0 +1,1 @@
+"""What is done with all of it, in order: a dataset made (`run`) or measured, a single program proven."""
