@@ -32,6 +32,7 @@ from typing import Any
 from tabulate import tabulate
 from tqdm import tqdm
 
+from mlir_datagen.config.commands import network_settings
 from mlir_datagen.config.compose import compose_config
 from mlir_datagen.errors import Rejection, UserError
 from mlir_datagen.mlir.cost import operation_names
@@ -39,7 +40,7 @@ from mlir_datagen.mlir.parse import Contexts
 from mlir_datagen.networks.catalogue import TORCHVISION_CLASSIFIERS
 from mlir_datagen.networks.model_spec import CONVERTERS
 from mlir_datagen.networks.worker import PRELOADED
-from mlir_datagen.programs.program import Rejected
+from mlir_datagen.programs.rejected import Rejected
 
 KB = 1000
 REPEATS = 3
@@ -254,7 +255,7 @@ def execute(names: Sequence[str], converters: Sequence[str]) -> None:
         settings = ["ops=[]", f"models=[{','.join(names)}]", f"converter={converter}", "check=execute"]
         config = compose_config([*settings, "converter.seconds=7200"])
         with tempfile.TemporaryDirectory(prefix="mlir_datagen_") as folder:
-            for outcome in Networks(config, Path(folder)).produce():
+            for outcome in Networks(network_settings(config), Path(folder)).produce():
                 if isinstance(outcome, Rejected):
                     report(f"rejected, {converter}", outcome.stage, outcome.reason)
                     continue

@@ -17,8 +17,8 @@ from mlir_datagen.dataset.network_folder import add_network, check_addable
 from mlir_datagen.errors import Rejection, UserError
 from mlir_datagen.networks.fallback import FIRST, SECOND
 from mlir_datagen.networks.model_spec import AUTO, DEFAULT_MEMORY_BYTES, DEFAULT_SECONDS, WEIGHTS
+from mlir_datagen.programs.proof import LEVELS
 from mlir_datagen.progress import StageLine
-from mlir_datagen.proving.job import LEVELS
 from mlir_datagen.proving.settings import SandboxLimits
 from mlir_datagen.values import choice
 
@@ -115,6 +115,7 @@ class NeuralNetworkToMLIR:
         from mlir_datagen.networks.given_inputs import example_tensors
         from mlir_datagen.networks.given_network import GivenNetwork
         from mlir_datagen.networks.quiet import working_threads
+        from mlir_datagen.networks.state import stored_state
 
         with working_threads(), _evaluated(model, weights) as network:
             with _for_people(model_name), StageLine(model_name) as line:
@@ -122,7 +123,8 @@ class NeuralNetworkToMLIR:
                 program = GivenNetwork(network, inputs, model_name, weights, check, limits, line).program(kind)
             if program.remark:
                 warnings.warn(program.remark, stacklevel=2)
-            return add_network(self.output_dir, program, network if save_weights else None)
+            state = stored_state(network, program.arguments) if save_weights else None
+            return add_network(self.output_dir, program, state)
 
 
 def _kind(use_torch_mlir: bool | None, check: str) -> str:
@@ -170,7 +172,7 @@ def _evaluated(model: Any, weights: str) -> Iterator[torch.nn.Module]:
 @contextmanager
 def _for_people(name: str) -> Iterator[None]:
     """Turn why a network was not converted into a message for people."""
-    from mlir_datagen.networks.building import is_about_memory
+    from mlir_datagen.errors import is_about_memory
 
     try:
         yield

@@ -17,7 +17,7 @@ from mlir_datagen import NeuralNetworkToMLIR, UserError
 from mlir_datagen.config.compose import compose_config
 from mlir_datagen.networks.fallback import both_failed
 from mlir_datagen.networks.model_spec import DEFAULT_MEMORY_BYTES, DEFAULT_SECONDS
-from mlir_datagen.proving.job import Failure
+from mlir_datagen.programs.proof import Failure
 
 CRASH = "torch-mlir: it crashed its process (SIGSEGV)"
 BYTES = torch.tensor([[1, -2, 3]], dtype=torch.int8)

@@ -8,8 +8,7 @@ from mlir19 import program_of
 
 from mlir_datagen.mlir.structural_hash import ProgramHasher
 from mlir_datagen.mlir.timed_main import Timer
-from mlir_datagen.programs.program import PARSED
-from mlir_datagen.proving.job import Failure
+from mlir_datagen.programs.proof import PARSED, Failure
 from mlir_datagen.sources.decontamination import Decontamination
 
 IMAGE, FILTERS, RESULT = "tensor<2x3x28x32xf32>", "tensor<16x3x3x5xf32>", "tensor<2x16x13x24xf32>"

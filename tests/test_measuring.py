@@ -22,7 +22,7 @@ from mlir_datagen.errors import UserError
 from mlir_datagen.ops import FAMILIES
 from mlir_datagen.pipeline.measuring import rank_correlation
 from mlir_datagen.pipeline.run import generate
-from mlir_datagen.proving.job import Failure, Measurement
+from mlir_datagen.programs.proof import Failure, Measurement
 
 
 def index_of(path):

@@ -20,7 +20,7 @@ from mlir_datagen import NeuralNetworkToMLIR, UserError
 from mlir_datagen.config.compose import compose_config
 from mlir_datagen.networks.building import build_model
 from mlir_datagen.networks.worker import NetworkJob, convert_network
-from mlir_datagen.proving.job import Failure
+from mlir_datagen.programs.proof import Failure
 
 IMAGE = (1, 3, 8, 8)
 

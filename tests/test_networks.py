@@ -28,7 +28,8 @@ from networks import (
 )
 from safetensors.numpy import load_file
 
-from mlir_datagen.config.compose import choosing, compose_config
+from mlir_datagen.config.commands import choosing
+from mlir_datagen.config.compose import compose_config
 from mlir_datagen.mlir.element_types import of_torch
 from mlir_datagen.mlir.jit import CompiledProgram
 from mlir_datagen.mlir.lower import lower

@@ -31,8 +31,8 @@ from mlir_datagen.mlir.lower import left_over, lower
 from mlir_datagen.mlir.parse import Contexts
 from mlir_datagen.ops import FAMILIES
 from mlir_datagen.pipeline.run import generate
-from mlir_datagen.proving.batch import job_of
-from mlir_datagen.proving.job import Failure, Proof
+from mlir_datagen.programs.proof import Failure, Proof
+from mlir_datagen.proving.job import job_of
 from mlir_datagen.proving.prover import Prover
 from mlir_datagen.proving.reference import compare, difference, tolerance
 from mlir_datagen.proving.settings import CheckSettings
@@ -285,7 +285,7 @@ def test_a_script_without_a_main_guard_can_use_workers(tmp_path):
     script = tmp_path / "unguarded.py"
     script.write_text(
         "from mlir_datagen.pipeline.one_program import prove_program\n"
-        "from mlir_datagen.programs.program import parse_spec\n"
+        "from mlir_datagen.programs.spec import parse_spec\n"
         'spec = parse_spec("matmul", \'{"m": 4, "n": 4, "k": 4}\')\n'
         'print(prove_program("matmul", spec, "lower", measure=False).level)\n'
     )

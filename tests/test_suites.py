@@ -16,7 +16,7 @@ from mlir_datagen.errors import UserError
 from mlir_datagen.export import EXPORTERS
 from mlir_datagen.mlir.structural_hash import ProgramHasher
 from mlir_datagen.pipeline.run import generate
-from mlir_datagen.programs.program import PARSED
+from mlir_datagen.programs.proof import PARSED
 from mlir_datagen.sources.decontamination import Decontamination
 
 SUITES = sorted(path.stem for path in (REPOSITORY / "conf/suites").glob("*.yaml"))

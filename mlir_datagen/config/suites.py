@@ -14,9 +14,9 @@ from mlir_datagen.errors import UserError, listed, nearest, shown
 from mlir_datagen.networks.catalogue import TORCHVISION_CLASSIFIERS, torchvision_model
 from mlir_datagen.networks.model_spec import CONVERTERS, ModelSpec
 from mlir_datagen.ops import FAMILIES
-from mlir_datagen.programs.program import spec_problem
+from mlir_datagen.programs.spec import spec_problem
 from mlir_datagen.sources.exclusion import Exclusion
-from mlir_datagen.sources.suite_spec import ExtractSettings, SuiteSpec
+from mlir_datagen.sources.suite_spec import ExtractSettings, SuiteSpec, suite_program
 from mlir_datagen.values import check_keys, choice, mapping, whole_number
 
 _NAME = re.compile(r"[A-Za-z0-9_]{1,128}")
@@ -135,17 +135,6 @@ def _parse_program(key: str, name: str, raw: Any) -> tuple[str, dict[str, Any]]:
     if problem is not None:
         raise UserError(f"{key} is not a program of {op}: {problem}.")
     return op, fields
-
-
-def suite_program(op: str, fields: Mapping[str, Any]) -> Any:
-    """Return the spec of a suite's program; strides and dilations that are left out are 1.
-
-    Raises:
-        TypeError, KeyError: when the fields are not the family's.
-    """
-    family = FAMILIES[op]
-    ones = {axis: 1 for axis in family.axes if axis.startswith(("stride", "dilation"))}
-    return family.spec_from_json({**ones, **fields})
 
 
 def defined_model(name: str) -> ModelSpec:

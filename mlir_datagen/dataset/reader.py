@@ -15,7 +15,7 @@ from mlir_datagen.dataset.paths import index_name, program_file
 from mlir_datagen.dataset.writer import CHECKSUMS, file_sha256
 from mlir_datagen.errors import UserError, said, shown
 from mlir_datagen.mlir.bounds import nesting_problem
-from mlir_datagen.networks.converted import Argument
+from mlir_datagen.mlir.signature import Argument
 from mlir_datagen.version import GENERATOR_VERSION
 
 _ROWS_AT_A_TIME = 4096

@@ -13,7 +13,7 @@ from torch_mlir.dialects import linalg
 
 from mlir_datagen.errors import UserError
 from mlir_datagen.mlir.parse import first_diagnostic
-from mlir_datagen.ops.family import Loop
+from mlir_datagen.mlir.signature import Loop
 
 _INSIDE_A_BODY = ("linalg.yield", "linalg.index")
 

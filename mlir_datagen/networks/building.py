@@ -10,13 +10,12 @@ from typing import Any
 
 import torch
 
-from mlir_datagen.errors import UserError, nearest
+from mlir_datagen.errors import UserError, first_line, is_about_memory, nearest
 from mlir_datagen.mlir.element_types import torch_dtype
 from mlir_datagen.networks.model_spec import TRUSTED, InputSpec, ModelSpec, require_trusted
 from mlir_datagen.networks.torchvision_import import import_torchvision
 
 _LIBRARIES = ("torchvision", "transformers")
-_MEMORY = ("can't allocate memory", "not enough memory", "std::bad_alloc")
 
 _SEEDS = 1 << 63
 
@@ -68,16 +67,6 @@ def example_inputs(spec: ModelSpec, seed: int) -> dict[str, torch.Tensor]:
     """
     generator = torch.Generator().manual_seed(seed % _SEEDS)
     return {input_.name: _random_input(spec, input_, generator) for input_ in spec.inputs}
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of what an exception says."""
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-
-
-def is_about_memory(error: BaseException) -> bool:
-    """Tell whether PyTorch raised something because there is not enough memory."""
-    return any(sign in str(error) for sign in _MEMORY)
 
 
 def _random_input(spec: ModelSpec, input_: InputSpec, generator: torch.Generator) -> torch.Tensor:

@@ -13,11 +13,10 @@ from typing import Any
 
 import torch
 
-from mlir_datagen.errors import UserError, listed, nearest
+from mlir_datagen.errors import UserError, first_line, is_about_memory, listed, nearest
 from mlir_datagen.mlir.element_types import of_torch
-from mlir_datagen.networks.building import first_line, is_about_memory
+from mlir_datagen.mlir.signature import Argument
 from mlir_datagen.networks.changes import change_refused, changed_state, giving_tensors
-from mlir_datagen.networks.converted import Argument
 from mlir_datagen.networks.manual.errors import source_line
 from mlir_datagen.networks.quiet import quiet
 from mlir_datagen.networks.state import StateTensor

@@ -4,23 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-ROLES = ("input", "parameter", "buffer", "output")
-
-
-class Argument(NamedTuple):
-    """An argument or a result of a network's function.
-
-    Attributes:
-        role: one of `ROLES`.
-        name: in PyTorch: of an argument of the forward method, or of a parameter or buffer (`layer1.0.conv1.weight`).
-        dtype: the element type as MLIR spells it, such as `f32` or `i64`.
-        shape: the static shape.
-    """
-
-    role: str
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
+from mlir_datagen.mlir.signature import Argument
 
 
 class Converted(NamedTuple):

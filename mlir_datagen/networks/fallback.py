@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mlir_datagen.proving.job import Failure
+from mlir_datagen.networks.model_spec import AUTO, ConverterSettings
+from mlir_datagen.programs.proof import Failure
 
 FIRST, SECOND = "torch_mlir", "manual"
 """The converters in the order in which they are tried, each of `CONVERTERS`."""
@@ -34,6 +35,17 @@ def written(converter: str, weights: str, instead_of: str | None) -> dict[str, s
         instead_of: the converter that failed before, if one did.
     """
     return {"kind": converter, "weights": weights, **({"instead_of": instead_of} if instead_of else {})}
+
+
+def described(settings: ConverterSettings) -> str:
+    """Say how networks were converted, as the rest of a sentence that begins with their names, and a second one."""
+    weights = {
+        "arguments": "Their parameters and buffers are arguments of the function, in the order of the column.",
+        "embedded": "Their weights are constants in the text.",
+        "splat": "Their weights are constants of one value each.",
+    }[settings.weights]
+    by = f"`{FIRST}`, or by `{SECOND}` where that failed" if settings.kind == AUTO else f"`{settings.kind}`"
+    return f"were converted by {by}, with random weights from the seed. {weights}"
 
 
 def _said(failure: Failure) -> str:

@@ -18,8 +18,8 @@ from mlir_datagen.networks.model_spec import AUTO
 from mlir_datagen.networks.oracle.reference import expected_results
 from mlir_datagen.networks.oracle.verdict import judge
 from mlir_datagen.programs.program import NETWORK, Program
+from mlir_datagen.programs.proof import Failure, Proof
 from mlir_datagen.progress import StageLine
-from mlir_datagen.proving.job import Failure, Proof
 from mlir_datagen.proving.settings import SandboxLimits
 
 if TYPE_CHECKING:

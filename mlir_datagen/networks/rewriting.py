@@ -7,8 +7,7 @@ from typing import Any
 
 import torch
 
-from mlir_datagen.errors import UserError
-from mlir_datagen.networks.building import first_line, is_about_memory
+from mlir_datagen.errors import UserError, first_line, is_about_memory
 from mlir_datagen.networks.decompositions import COMPARED_WITH_NUMBERS, DECOMPOSITIONS
 
 

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from mlir_datagen.errors import UserError
-from mlir_datagen.networks.converted import Argument
+from mlir_datagen.mlir.signature import Argument
 
 _QUANTIZED = ("torch.ao.nn.quantized.", "torch.nn.quantized.", "torch.ao.nn.intrinsic.quantized.")
 """Where PyTorch has layers that hold packed weights."""
@@ -29,6 +29,16 @@ def state_tensors(module: torch.nn.Module) -> list[StateTensor]:
         *(StateTensor("parameter", name, tensor.detach()) for name, tensor in module.named_parameters()),
         *(StateTensor("buffer", name, tensor.detach()) for name, tensor in module.named_buffers()),
     ]
+
+
+def stored_state(module: torch.nn.Module, arguments: Sequence[Argument]) -> dict[str, torch.Tensor]:
+    """Return the parameters and buffers, by name, that a network's program takes.
+
+    All of them, when it takes none, since they are constants in it.
+    """
+    tensors = {one.name: one.tensor for one in state_tensors(module)}
+    named = {argument.name for argument in arguments if argument.role != "input"} or set(tensors)
+    return {name: tensors[name] for name in named}
 
 
 def places(module: torch.nn.Module) -> dict[str, int]:

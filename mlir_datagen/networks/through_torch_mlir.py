@@ -9,10 +9,11 @@ import torch
 
 from mlir_datagen.errors import Rejection
 from mlir_datagen.mlir.fx_import import Imported, import_network
+from mlir_datagen.mlir.signature import Argument
 from mlir_datagen.mlir.torch_lowering import Linalg, NotLowered
 from mlir_datagen.networks.capture import called, capture, changed_inputs, described
 from mlir_datagen.networks.changes import giving_tensors
-from mlir_datagen.networks.converted import Argument, Converted
+from mlir_datagen.networks.converted import Converted
 from mlir_datagen.networks.manual.errors import source_line
 from mlir_datagen.networks.manual.registry import operator_handler
 from mlir_datagen.networks.quiet import quiet

@@ -10,7 +10,7 @@ from mlir_datagen.errors import Rejection, UserError
 from mlir_datagen.networks.converted import Converted, result_types
 from mlir_datagen.networks.model_spec import ConverterSettings, ModelSpec
 from mlir_datagen.networks.oracle.verdict import Verdict, judge
-from mlir_datagen.proving.job import Failure
+from mlir_datagen.programs.proof import Failure
 from mlir_datagen.proving.sandbox import too_much_memory
 from mlir_datagen.proving.settings import SandboxLimits
 
@@ -95,7 +95,7 @@ def convert_network(job: NetworkJob) -> NetworkProof | Failure:
 
 
 def _failure(error: BaseException, stage: str, limits: SandboxLimits) -> Failure:
-    from mlir_datagen.networks.building import first_line, is_about_memory
+    from mlir_datagen.errors import first_line, is_about_memory
 
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and is_about_memory(error)):
         return Failure(stage, too_much_memory("converter", limits))
@@ -109,7 +109,7 @@ def _convert(job: NetworkJob, stages: _Stages) -> NetworkProof:
     from mlir_datagen.networks.conversion import convert
     from mlir_datagen.networks.network_program import NetworkProgram
     from mlir_datagen.networks.oracle.reference import expected_results
-    from mlir_datagen.networks.state import splat
+    from mlir_datagen.networks.state import splat, stored_state
 
     # One thread, so that the processor time is that of the work, and sums have one order.
     torch.set_num_threads(1)
@@ -124,7 +124,7 @@ def _convert(job: NetworkJob, stages: _Stages) -> NetworkProof:
     if job.weights_file is not None:
         from mlir_datagen.dataset.weights import save_weights
 
-        save_weights(job.weights_file, module, converted)
+        save_weights(job.weights_file, stored_state(module, converted.arguments))
     if job.level not in ("lower", "execute"):
         return NetworkProof(converted, flops)
     # First, since a program may crash on inputs that PyTorch refuses.

@@ -1,6 +1,8 @@
 """The op vocabulary: one file per family, and this table of them.
 
 To add a family, write its file, add its line here and its YAML in `conf/ops/` (see CONTRIBUTING.md).
+
+May import: mlir.
 """
 
 from __future__ import annotations

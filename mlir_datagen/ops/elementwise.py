@@ -6,7 +6,8 @@ import math
 from typing import Any, NamedTuple
 
 from mlir_datagen.mlir.builder import FunctionBuilder, Value
-from mlir_datagen.ops.family import Loop, Operand, OpFamily, Variant
+from mlir_datagen.mlir.signature import Loop, Operand
+from mlir_datagen.ops.family import OpFamily, Variant
 
 AXES_BY_RANK = {
     1: ("length",),

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from mlir_datagen.mlir.builder import FunctionBuilder, Value
 from mlir_datagen.mlir.element_types import ELEMENT_TYPES, as_tensor
+from mlir_datagen.mlir.signature import Loop, Operand
 from mlir_datagen.mlir.types import tensor
 from mlir_datagen.ops.baseline import baseline_seconds
 
@@ -39,21 +40,6 @@ class Variant(NamedTuple):
     def name(self) -> str:
         """The kind, and the rank where the family has several."""
         return self.kind if self.rank is None else f"{self.kind}_{self.rank}d"
-
-
-class Operand(NamedTuple):
-    """An argument or a result of a program's function."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
-
-
-class Loop(NamedTuple):
-    """One dimension of an operation's iteration space; `iterator` is `parallel` or `reduction`."""
-
-    bound: int
-    iterator: str
 
 
 class Constraint(NamedTuple):

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 from mlir_datagen.mlir.builder import FunctionBuilder, Value
 from mlir_datagen.mlir.element_types import ELEMENT_TYPES
+from mlir_datagen.mlir.signature import Loop, Operand
 from mlir_datagen.mlir.types import tensor
-from mlir_datagen.ops.family import Loop, Operand, OpFamily, Variant
+from mlir_datagen.ops.family import OpFamily, Variant
 
 
 class MatmulSpec(NamedTuple):

@@ -8,16 +8,9 @@ from typing import Any, NamedTuple
 
 from mlir_datagen.mlir.builder import FunctionBuilder, Value, strides_and_dilations
 from mlir_datagen.mlir.element_types import lowest
+from mlir_datagen.mlir.signature import Loop, Operand
 from mlir_datagen.mlir.types import tensor
-from mlir_datagen.ops.family import (
-    Constraint,
-    Loop,
-    Operand,
-    OpFamily,
-    Variant,
-    sliding_window_constraints,
-    sliding_window_extent,
-)
+from mlir_datagen.ops.family import Constraint, OpFamily, Variant, sliding_window_constraints, sliding_window_extent
 
 
 class PoolingSpec(NamedTuple):

@@ -6,8 +6,9 @@ import math
 from typing import Any, NamedTuple
 
 from mlir_datagen.mlir.builder import FunctionBuilder, Value
+from mlir_datagen.mlir.signature import Loop, Operand
 from mlir_datagen.ops.elementwise import AXES_BY_RANK
-from mlir_datagen.ops.family import Loop, Operand, OpFamily, Variant
+from mlir_datagen.ops.family import OpFamily, Variant
 
 
 class ReluSpec(NamedTuple):

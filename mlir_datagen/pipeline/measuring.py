@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +21,12 @@ from mlir_datagen.dataset.manifest import MEASUREMENTS_KEY
 from mlir_datagen.dataset.measurements import Measured, read_measurements, record_measurements
 from mlir_datagen.dataset.reader import Dataset, StoredProgram
 from mlir_datagen.errors import UserError
-from mlir_datagen.ops import FAMILIES
+from mlir_datagen.networks.eager import network_call
 from mlir_datagen.pipeline.run import Listener
-from mlir_datagen.programs.program import EXTRACTED, NETWORK, parse_spec
-from mlir_datagen.proving.batch import job_of, job_without_reference
-from mlir_datagen.proving.job import EagerJob, Failure, Job, Measurement, Proof
+from mlir_datagen.programs.program import NETWORK
+from mlir_datagen.programs.proof import Failure, Measurement, Proof
+from mlir_datagen.proving.eager import family_call
+from mlir_datagen.proving.job import EagerJob, Job, job_of_program
 from mlir_datagen.proving.machine import session
 from mlir_datagen.proving.settings import CheckSettings, MeasureSettings, SandboxLimits
 
@@ -112,13 +114,13 @@ def eager_job(program: StoredProgram) -> EagerJob | None:
     Raises:
         UserError: when its spec is damaged.
     """
-    if program.source == EXTRACTED:
+    job = measuring_job(program)
+    if job.family is not None:
+        return EagerJob(partial(family_call, job))
+    if program.family != NETWORK:
         return None
-    if program.family == NETWORK:
-        saved = orjson.loads(program.spec)
-        return EagerJob(measuring_job(program), parse_model(saved["name"], saved["model"]))
-    family, spec = FAMILIES[program.family], parse_spec(program.family, program.spec)
-    return EagerJob(job_of(family, spec, program.text, _UNCHECKED.level, measure=True))
+    saved = orjson.loads(program.spec)
+    return EagerJob(partial(network_call, parse_model(saved["name"], saved["model"])))
 
 
 def repeat_measurements(folder: Path, listener: Listener) -> Agreement:
@@ -173,10 +175,7 @@ def measuring_job(program: StoredProgram) -> Job:
     Raises:
         UserError: when its spec is damaged.
     """
-    if program.family in FAMILIES and program.source == "random":
-        spec = parse_spec(program.family, program.spec)
-        return job_of(FAMILIES[program.family], spec, program.text, _UNCHECKED.level, measure=True)
-    return job_without_reference(program.text, program.arguments, program.results, _UNCHECKED.level, measure=True)
+    return job_of_program(program, _UNCHECKED.level, measure=True)
 
 
 def _measured(outcome: Proof | Failure) -> Measurement | Failure:

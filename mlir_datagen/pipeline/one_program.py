@@ -7,9 +7,8 @@ from mlir_datagen.errors import Rejection
 from mlir_datagen.mlir.parse import Verifier
 from mlir_datagen.ops import FAMILIES
 from mlir_datagen.ops.family import Spec
-from mlir_datagen.programs.program import PARSED
-from mlir_datagen.proving.batch import job_of
-from mlir_datagen.proving.job import Failure, Proof
+from mlir_datagen.programs.proof import PARSED, Failure, Proof
+from mlir_datagen.proving.job import job_of
 
 
 def prove_program(family: str, spec: Spec, level: str, measure: bool) -> Proof | Failure:

@@ -2,44 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 
 from mlir_datagen.dataset.columns import listed_table, program_table
 from mlir_datagen.dataset.writer import SplitWriter
 from mlir_datagen.errors import UserError
 from mlir_datagen.mlir.parse import Verifier
-from mlir_datagen.programs.program import PARSED, Batch, Program, Rejected
+from mlir_datagen.programs.batch import Batch
+from mlir_datagen.programs.production import Production, last_rejected
+from mlir_datagen.programs.program import Program
+from mlir_datagen.programs.proof import PARSED, Failure, Proof
+from mlir_datagen.programs.rejected import Rejected
 from mlir_datagen.proving.batch import BatchProver, Progress
-from mlir_datagen.proving.job import Failure, Measurement, Proof
 from mlir_datagen.sources.decontamination import Decontamination
 from mlir_datagen.sources.random_ops import Plan, RandomOps, Taken
 
 _MOST_FRUITLESS = 256
-
-
-@dataclass
-class Production:
-    """What a run has made so far.
-
-    Attributes:
-        attempted: how many programs were tried.
-        checked: how many were checked beyond the parser, and kept.
-        matched: how many of them were compared with PyTorch, and all that they compute shows.
-        rejected: those that were not kept.
-        remarks: what the person is told of programs that were.
-        measured: the times, with the split and the name of each program.
-        taken: how many points of each (split, family) were used.
-    """
-
-    attempted: int = 0
-    checked: int = 0
-    matched: int = 0
-    rejected: list[Rejected] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
-    measured: list[tuple[str, str, Measurement]] = field(default_factory=list)
-    taken: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
 def produce_all(
@@ -140,15 +118,6 @@ def _write(batch: Batch, writer: SplitWriter, production: Production) -> int:
     production.matched += sum(proof.proven == "matched" for proof in proofs)
     production.rejected += batch.rejected
     return len(names)
-
-
-def last_rejected(production: Production) -> str:
-    """Say what became of the programs that were rejected, and how to see the last."""
-    last = production.rejected[-1]
-    return (
-        f"{len(production.rejected)} of {production.attempted} programs were rejected, and nothing was left behind. "
-        f'The last failed at the stage "{last.stage}": {last.reason}. To see it: {last.command}'
-    )
 
 
 class _Uniqueness:

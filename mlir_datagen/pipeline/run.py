@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from mlir_datagen.config import RunConfig
+from mlir_datagen.config.commands import network_settings
 from mlir_datagen.dataset.columns import program_table
-from mlir_datagen.dataset.description import find_finished, write_description
+from mlir_datagen.dataset.description import write_description
 from mlir_datagen.dataset.disk_errors import writable
 from mlir_datagen.dataset.disk_space import check_room, disk_bytes
+from mlir_datagen.dataset.existing import find_finished
 from mlir_datagen.dataset.files_folder import FLAT_INDEX, check_replaceable, replace_folder, written_files
 from mlir_datagen.dataset.paths import index_name, split_folder
 from mlir_datagen.dataset.staging import Staging
@@ -22,11 +24,13 @@ from mlir_datagen.mlir.parse import Verifier
 from mlir_datagen.networks.model_spec import require_trusted
 from mlir_datagen.networks.worker import PRELOADED
 from mlir_datagen.pipeline.exclusions import excluded_suites, keep_out_datasets, with_found_exclusions
-from mlir_datagen.pipeline.producing import Production, last_rejected, produce_all, produce_listed
-from mlir_datagen.programs.program import EXTRACTED, Program, Rejected
+from mlir_datagen.pipeline.producing import produce_all, produce_listed
+from mlir_datagen.programs.production import Production, last_rejected
+from mlir_datagen.programs.program import EXTRACTED, Program
+from mlir_datagen.programs.rejected import Rejected
 from mlir_datagen.proving.batch import BatchProver, Progress
 from mlir_datagen.sources.decontamination import Decontamination
-from mlir_datagen.sources.mix import Quota
+from mlir_datagen.sources.quotas import Quota, quotas_part
 from mlir_datagen.sources.random_ops import Plan, RandomOps
 
 _SAMPLE = 256
@@ -103,7 +107,7 @@ def preview(config: RunConfig) -> Preview:
     _require_trusted(config)
     source, plan = _planned(config)
     with writable(path):
-        exists = find_finished(path, config) is not None
+        exists = find_finished(path, config.fingerprint) is not None
         estimate = _estimate(config, source, plan)
         return Preview(path, plan.quotas, list(config.models), _listed_splits(config), estimate, exists)
 
@@ -118,7 +122,7 @@ def generate(config: RunConfig, listener: Listener | None = None) -> Outcome:
     config = with_found_exclusions(config)
     path = dataset_path(config)
     with writable(path):
-        finished = find_finished(path, config)
+        finished = find_finished(path, config.fingerprint)
     if finished is not None:
         return Outcome(path, finished, existed=True)
     _require_trusted(config)
@@ -129,7 +133,7 @@ def generate(config: RunConfig, listener: Listener | None = None) -> Outcome:
     source, plan = _planned(config)
     needed = _estimate(config, source, plan)
     with Staging(path, listener.on_wait) as staging:
-        if (finished := find_finished(path, config)) is not None:
+        if (finished := find_finished(path, config.fingerprint)) is not None:
             return Outcome(path, finished, existed=True)
         check_room(staging.path, needed)
         listener.on_start(plan.total + len(config.models))
@@ -194,7 +198,7 @@ def _planned(config: RunConfig) -> tuple[RandomOps | None, Plan]:
     """Return the source of random programs, if any are asked for, and its plan."""
     if not config.ops:
         return None, Plan([], [])
-    source = RandomOps(config)
+    source = RandomOps(config.random)
     return source, source.plan(config.splits)
 
 
@@ -217,18 +221,23 @@ def _write_dataset(
             produce_listed(programs, split, open_split(split, 1), production, prover, progress)
 
         prover = stack.enter_context(batch_prover(config)) if config.needs_workers else None
-        if config.models or config.suites or excluded_suites(config.exclude):
+        excluded = excluded_suites(config.exclude)
+        if config.models or config.suites or excluded:
             # Only here, since it brings libraries that runs without networks and suites do not need.
             from mlir_datagen.sources.listed import produce_listed_splits
+            from mlir_datagen.sources.networks import Networks
 
-            produce_listed_splits(config, root, unseen, write_listed)
+            networks = Networks(network_settings(config), root)
+            suites = list(config.suites.values())
+            produce_listed_splits(networks, config.extract, suites, excluded, unseen, write_listed)
         if source is not None:
             drawn = {split: open_split(split, size) for split, size in config.splits.items()}
             produce_all(source, plan, drawn, prover, progress=progress, unseen=unseen, production=production)
     counts = {split: writer.counts for split, writer in writers.items()}
     if not any(counter.total() for counter in counts.values()):
         raise UserError(f"Not one program was kept, and nothing was left behind. {last_rejected(production)}")
-    manifest = write_description(root, config, counts, plan.quotas, production, unseen)
+    quotas = quotas_part(config.ops, plan.quotas, production.rejected)
+    manifest = write_description(root, config.told, counts, quotas, production, unseen.against, unseen.left_out)
     return manifest, production
 
 

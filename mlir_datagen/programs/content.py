@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from itertools import accumulate
 from typing import Any
@@ -10,9 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlir_datagen.ops.family import flatten
-from mlir_datagen.sources.permutation import mix, stable_hash
 
 HASH_BITS = 53
+
+
+def mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return the finaliser of SplitMix64, a bijection that spreads every input bit over all output bits.
+
+    (Steele, Lea, Flood: Fast splittable pseudorandom number generators, OOPSLA 2014, the variant of Stafford's Mix13.)
+    """
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
+
+
+def stable_hash(words: str) -> int:
+    """Return 64 bits that depend on the text alone: not on the process, as `hash` does."""
+    return int.from_bytes(hashlib.sha256(words.encode()).digest()[:8], "big")
 
 
 def content_hash(family: str, spec: Iterable[Any]) -> NDArray[np.int64]:

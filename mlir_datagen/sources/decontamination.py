@@ -11,8 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from mlir_datagen.mlir.structural_hash import ProgramHasher
-from mlir_datagen.programs.program import PARSED
-from mlir_datagen.proving.job import Failure, Proof
+from mlir_datagen.programs.proof import PARSED, Failure, Proof
 
 
 class Decontamination:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlir_datagen.networks.model_spec import ModelSpec
+from mlir_datagen.ops import FAMILIES
 
 
 @dataclass(frozen=True)
@@ -71,3 +72,14 @@ class SuiteSpec:
 
 SUITES = "suites"
 """The folder of the suites' programs, and what the names of their splits begin with."""
+
+
+def suite_program(op: str, fields: Mapping[str, Any]) -> Any:
+    """Return the spec of a suite's program; strides and dilations that are left out are 1.
+
+    Raises:
+        TypeError, KeyError: when the fields are not the family's.
+    """
+    family = FAMILIES[op]
+    ones = {axis: 1 for axis in family.axes if axis.startswith(("stride", "dilation"))}
+    return family.spec_from_json({**ones, **fields})

@@ -8,13 +8,16 @@ from typing import Any
 
 import orjson
 
-from mlir_datagen.config.suites import suite_program
 from mlir_datagen.errors import UserError
 from mlir_datagen.mlir.parse import Verifier
+from mlir_datagen.mlir.signature import signature
 from mlir_datagen.networks.model_spec import ModelSpec
 from mlir_datagen.ops import FAMILIES
-from mlir_datagen.programs.program import PARSED, Program, Rejected, signature, spec_json
-from mlir_datagen.sources.suite_spec import SuiteSpec
+from mlir_datagen.programs.program import Program
+from mlir_datagen.programs.proof import PARSED
+from mlir_datagen.programs.rejected import Rejected
+from mlir_datagen.programs.spec import spec_json
+from mlir_datagen.sources.suite_spec import SuiteSpec, suite_program
 
 SOURCE = "suite"
 Convert = Callable[[Sequence[ModelSpec], str], Iterator[Program | Rejected]]

@@ -3,6 +3,8 @@
 `files` looks at the folder, `rows` at each program; `drawn` and `listed` know what a row must be; `manifest` and
 `measured` compare what is counted. What follows from nothing in the dataset is not verified, and the last sentence says
 so.
+
+May import: mlir, ops, programs, proving, dataset, networks, sources, config, pipeline.
 """
 
 from __future__ import annotations

@@ -16,8 +16,10 @@ from mlir_datagen.errors import Rejection, UserError, said, shown
 from mlir_datagen.mlir.parse import Contexts, Verifier, function_types
 from mlir_datagen.ops import FAMILIES
 from mlir_datagen.programs.content import Splitter
-from mlir_datagen.programs.program import NETWORK, NETWORKS_SPLIT, Rejected, parse_spec, spec_json
-from mlir_datagen.proving.job import Failure, Proof
+from mlir_datagen.programs.program import NETWORK, NETWORKS_SPLIT
+from mlir_datagen.programs.proof import Failure, Proof
+from mlir_datagen.programs.rejected import Rejected
+from mlir_datagen.programs.spec import parse_spec, spec_json
 from mlir_datagen.sources.decontamination import Decontamination
 from mlir_datagen.sources.random_ops import RandomOps
 from mlir_datagen.sources.suite_spec import SUITES

@@ -29,7 +29,7 @@ from mlir_datagen.export.mlir_rl.training import (
     training_config,
 )
 from mlir_datagen.pipeline.measuring import eager_job
-from mlir_datagen.proving.job import Failure, Measurement
+from mlir_datagen.programs.proof import Failure, Measurement
 
 _TRAIN = "train"
 _EVAL = "eval"

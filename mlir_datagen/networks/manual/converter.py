@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from mlir_datagen.errors import UserError
 from mlir_datagen.mlir.builder import Value
 from mlir_datagen.mlir.network_builder import NetworkBuilder
+from mlir_datagen.mlir.signature import Argument
 from mlir_datagen.mlir.types import TensorType
-from mlir_datagen.networks.converted import Argument, Converted
+from mlir_datagen.networks.converted import Converted
 from mlir_datagen.networks.manual.calling import Callee, called
 from mlir_datagen.networks.manual.errors import (
     UnknownOperatorError,

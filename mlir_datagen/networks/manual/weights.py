@@ -10,7 +10,7 @@ from mlir_datagen.errors import UserError, listed, nearest
 from mlir_datagen.mlir.builder import Value
 from mlir_datagen.mlir.element_types import dense
 from mlir_datagen.mlir.network_builder import NetworkBuilder
-from mlir_datagen.networks.converted import Argument
+from mlir_datagen.mlir.signature import Argument
 from mlir_datagen.networks.manual.tensors import tensor_type
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from mlir_datagen.networks.building import is_about_memory
+from mlir_datagen.errors import is_about_memory
 from mlir_datagen.networks.oracle.graph import NetworkGraph, call, operator_name
 from mlir_datagen.networks.oracle.operators import is_product_with, root_mean_square
 from mlir_datagen.networks.state import is_uniform

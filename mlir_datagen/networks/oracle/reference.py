@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mlir_datagen.errors import Rejection
+from mlir_datagen.errors import Rejection, is_about_memory
 from mlir_datagen.mlir.element_types import as_array
-from mlir_datagen.networks.building import is_about_memory
+from mlir_datagen.mlir.signature import Argument
 from mlir_datagen.networks.capture import called, explained, mlir_dtype
 from mlir_datagen.networks.changes import unchanged
-from mlir_datagen.networks.converted import Argument, Converted
+from mlir_datagen.networks.converted import Converted
 from mlir_datagen.networks.oracle.expected import Case, Expected, ExpectedResult
 from mlir_datagen.networks.oracle.graph import NetworkGraph
 from mlir_datagen.networks.oracle.redraw import redrawn

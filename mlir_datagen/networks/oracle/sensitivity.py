@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from mlir_datagen.networks.building import is_about_memory
+from mlir_datagen.errors import is_about_memory
 from mlir_datagen.networks.oracle.graph import NetworkGraph, call, operator_name, tensors
 from mlir_datagen.networks.oracle.operators import root_mean_square, unit
 from mlir_datagen.networks.oracle.rounding import Allowance, movement

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from mlir_datagen.errors import Rejection, listed
 from mlir_datagen.mlir.element_types import widened
-from mlir_datagen.networks.converted import Argument
+from mlir_datagen.mlir.signature import Argument
 from mlir_datagen.networks.oracle.expected import Expected, ExpectedResult
-from mlir_datagen.proving.job import Proof
+from mlir_datagen.programs.proof import Proof
 from mlir_datagen.proving.reference import Errors
 
 LARGEST_EXCUSED_SHARE = 0.01
