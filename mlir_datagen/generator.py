@@ -63,7 +63,7 @@ class RandomMLIRGenerator:
                 raise UserError(f"operation_types is {operation_types!r}, and must be a list: [{operation_types!r}].")
             overrides.append(f"ops=[{','.join(_word(name, 'operation_types') for name in operation_types)}]")
         config = compose_config(overrides)
-        files, self._taken = generate_files(config, RandomOps(config.random), Path(output_dir), self._taken)
+        files, self._taken = generate_files(config, RandomOps(config.random_settings), Path(output_dir), self._taken)
         return files
 
 

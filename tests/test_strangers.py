@@ -95,7 +95,7 @@ def test_every_saved_config_is_plain(tiny, tmp_path):
         ["models=[gpt2]", "ops=[]", "exclude=[gemm]"],
     ):
         run = compose_config(settings)
-        (tmp_path / "config.yaml").write_text(config_text(run.told))
+        (tmp_path / "config.yaml").write_text(config_text(run.dataset_settings))
         assert load_saved_config(tmp_path / "config.yaml").fingerprint == run.fingerprint
 
 

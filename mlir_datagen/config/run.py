@@ -22,7 +22,7 @@ from mlir_datagen.config.ops import parse_ops
 from mlir_datagen.config.proving import parse_check, parse_measure, parse_sandbox
 from mlir_datagen.config.strata import parse_strata, saved_strata
 from mlir_datagen.config.suites import parse_exclude, parse_extract, parse_suites
-from mlir_datagen.dataset.run_settings import RunSettings
+from mlir_datagen.dataset.settings import DatasetSettings
 from mlir_datagen.errors import UserError, listed, said, shown
 from mlir_datagen.networks.fallback import described
 from mlir_datagen.networks.model_spec import ConverterSettings, ModelSpec
@@ -110,7 +110,7 @@ class RunConfig:
         return self.check.level != "parse" or self.measure.enabled
 
     @property
-    def random(self) -> RandomSettings:
+    def random_settings(self) -> RandomSettings:
         """What the source of random programs is handed."""
         return RandomSettings(
             ops=self.ops,
@@ -134,9 +134,9 @@ class RunConfig:
         return Limits(most_bytes, most_flops, self.limits.min_flops)
 
     @property
-    def told(self) -> RunSettings:
+    def dataset_settings(self) -> DatasetSettings:
         """What the dataset tells of the run."""
-        return RunSettings(
+        return DatasetSettings(
             name=self.name,
             fingerprint=self.fingerprint,
             saved=self.to_saved(),

@@ -10,7 +10,7 @@ from tabulate import tabulate
 
 from mlir_datagen.dataset.columns import PLACE_COLUMNS, PROGRAM_COLUMNS
 from mlir_datagen.dataset.paths import index_name, split_folder
-from mlir_datagen.dataset.run_settings import RunSettings
+from mlir_datagen.dataset.settings import DatasetSettings
 from mlir_datagen.version import GENERATOR_VERSION
 
 CARD = "README.md"
@@ -26,22 +26,22 @@ _SIZES = (
 
 
 def dataset_card(
-    run: RunSettings, counts: Mapping[str, Mapping[str, int]], against: Mapping[str, Mapping[str, Any]]
+    settings: DatasetSettings, counts: Mapping[str, Mapping[str, int]], against: Mapping[str, Mapping[str, Any]]
 ) -> str:
     """Return the card of a finished dataset.
 
     Args:
-        run: the settings of the run that made it.
+        settings: of the run.
         counts: programs by split and family.
         against: what the manifest says of the programs that the random splits must not have.
     """
-    families = list(dict.fromkeys([*run.families, *(family for split in counts.values() for family in split)]))
+    families = list(dict.fromkeys([*settings.families, *(family for split in counts.values() for family in split)]))
     total = sum(sum(by_family.values()) for by_family in counts.values())
     rows = [
         [split, *(counts[split].get(family, 0) for family in families), sum(counts[split].values())] for split in counts
     ]
     head = {
-        "pretty_name": run.dataset_name,
+        "pretty_name": settings.dataset_name,
         "tags": ["mlir", "linalg", "compilers"],
         "size_categories": [next((label for bound, label in _SIZES if total < bound), "n>10M")],
         "configs": [
@@ -51,8 +51,8 @@ def dataset_card(
             }
         ],
     }
-    with_text = run.storage != "files"
-    with_files = run.storage != "parquet"
+    with_text = settings.storage != "files"
+    with_files = settings.storage != "parquet"
     described = {**PLACE_COLUMNS, **PROGRAM_COLUMNS}
     if not with_text:
         del described["mlir"]
@@ -63,18 +63,18 @@ def dataset_card(
     ]
     if with_files:
         layout += [f"- `{split_folder(split)}/`: the programs as `.mlir` files" for split in counts]
-    if run.with_weights and run.networks:
+    if settings.with_weights and settings.networks:
         layout.append("- `weights/`: the networks' parameters and buffers, as safetensors under their names in PyTorch")
     first = next(iter(counts))
     return f"""---
 {yaml.safe_dump(head, sort_keys=False).strip()}
 ---
 
-# {run.dataset_name}
+# {settings.dataset_name}
 
 {total} MLIR programs, made by mlir_datagen (generator version {GENERATOR_VERSION}). Each is a module with one
 function on tensors of static shape. Every one passed MLIR's parser and verifier, and no two are the same.
-{_networks(run)}{_incomplete(against)}
+{_networks(settings)}{_incomplete(against)}
 {tabulate(rows, headers=["split", *families, "all"], tablefmt="github")}
 
 A program's split is decided by its content and the proportions of the splits alone: a program that is in `test` here is
@@ -125,9 +125,9 @@ def without_times(card: str) -> str:
     return card.partition(_TIMES_HEADING)[0]
 
 
-def _networks(run: RunSettings) -> str:
+def _networks(settings: DatasetSettings) -> str:
     """Say what the networks are."""
-    return f"\nThe networks {', '.join(run.networks)} {run.converted}\n" if run.networks else ""
+    return f"\nThe networks {', '.join(settings.networks)} {settings.converted}\n" if settings.networks else ""
 
 
 def _incomplete(against: Mapping[str, Mapping[str, Any]]) -> str:

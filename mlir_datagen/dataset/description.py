@@ -15,7 +15,7 @@ from mlir_datagen.dataset.manifest import MANIFEST, MEASUREMENTS_KEY, manifest
 from mlir_datagen.dataset.measurements import MEASUREMENTS, write_measurements
 from mlir_datagen.dataset.paths import index_name
 from mlir_datagen.dataset.rejects import write_rejects
-from mlir_datagen.dataset.run_settings import RunSettings
+from mlir_datagen.dataset.settings import DatasetSettings
 from mlir_datagen.dataset.weights import WEIGHTS_FOLDER
 from mlir_datagen.dataset.writer import CHECKSUMS, Checksums, dataset_digest, file_sha256
 from mlir_datagen.programs.production import Production
@@ -26,7 +26,7 @@ CONFIG = "config.yaml"
 
 def write_description(
     root: Path,
-    run: RunSettings,
+    settings: DatasetSettings,
     counts: Mapping[str, Counter[str]],
     quotas: Mapping[str, Any],
     production: Production,
@@ -37,7 +37,7 @@ def write_description(
 
     Args:
         root: the folder, with the programs written.
-        run: the run's settings.
+        settings: of the run.
         counts: programs by split and family.
         quotas: what the manifest says of what each family was asked for and had.
         production: what was attempted and rejected.
@@ -45,16 +45,16 @@ def write_description(
         left_out: how many programs were rejected for that.
     """
     by_family = {
-        split: {family: counter[family] for family in (run.families if split in run.splits else counter)}
+        split: {family: counter[family] for family in (settings.families if split in settings.splits else counter)}
         for split, counter in counts.items()
     }
-    (root / CONFIG).write_text(config_text(run))
+    (root / CONFIG).write_text(config_text(settings))
     for split in sorted(counts.keys() & against.keys()):
         against[split]["kept"] = counts[split].total()
-    card = dataset_card(run, by_family, against)
+    card = dataset_card(settings, by_family, against)
     measurements = None
-    if run.measure.enabled:
-        measurements = write_measurements(root, production.measured, session(run.measure))
+    if settings.measure.enabled:
+        measurements = write_measurements(root, production.measured, session(settings.measure))
         card = with_times(card, measurements)
     (root / CARD).write_text(card)
     write_rejects(root, production.rejected)
@@ -68,7 +68,7 @@ def write_description(
         for path in sorted((root / WEIGHTS_FOLDER).glob("*")):
             checksums.add(file_sha256(path), f"{WEIGHTS_FOLDER}/{path.name}")
     files[CHECKSUMS] = file_sha256(root / CHECKSUMS)
-    written = manifest(run, by_family, quotas, production, dataset_digest(root, counts), files)
+    written = manifest(settings, by_family, quotas, production, dataset_digest(root, counts), files)
     if against:
         written["decontamination"] = {"against": against, "left_out": left_out}
     if measurements is not None:
@@ -77,10 +77,10 @@ def write_description(
     return written
 
 
-def config_text(run: RunSettings) -> str:
+def config_text(settings: DatasetSettings) -> str:
     """Return the config of a run as a dataset holds it."""
     head = (
-        f"# The config of the dataset {run.dataset_name}. To run it again:\n"
-        f"#   python scripts/generate.py --config-dir {run.dataset_name} --config-name config\n"
+        f"# The config of the dataset {settings.dataset_name}. To run it again:\n"
+        f"#   python scripts/generate.py --config-dir {settings.dataset_name} --config-name config\n"
     )
-    return head + yaml.safe_dump(run.saved, sort_keys=False, default_flow_style=None, width=120)
+    return head + yaml.safe_dump(settings.saved, sort_keys=False, default_flow_style=None, width=120)

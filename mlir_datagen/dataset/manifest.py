@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mlir_datagen import foreign
-from mlir_datagen.dataset.run_settings import RunSettings
+from mlir_datagen.dataset.settings import DatasetSettings
 from mlir_datagen.errors import UserError, said, shown
 from mlir_datagen.mlir.parse import llvm_version
 from mlir_datagen.programs.production import Production
@@ -28,7 +28,7 @@ MEASUREMENTS_KEY = "measurements"
 
 
 def manifest(
-    run: RunSettings,
+    settings: DatasetSettings,
     counts: Mapping[str, Mapping[str, int]],
     quotas: Mapping[str, Any],
     production: Production,
@@ -38,7 +38,7 @@ def manifest(
     """Return the manifest of a finished dataset.
 
     Args:
-        run: the run's settings.
+        settings: of the run.
         counts: programs by split and family.
         quotas: what is said of what each family was asked for and had.
         production: what was attempted and rejected.
@@ -47,23 +47,23 @@ def manifest(
     """
     return {
         "schema_version": SCHEMA_VERSION,
-        "name": run.name,
-        "fingerprint": run.fingerprint,
+        "name": settings.name,
+        "fingerprint": settings.fingerprint,
         "generator_version": GENERATOR_VERSION,
         "digest": digest,
-        "seed": run.seed,
-        "storage": run.storage,
+        "seed": settings.seed,
+        "storage": settings.storage,
         "counts": counts,
         "quotas": quotas,
-        "funnel": funnel_part(run.check, run.measure, production.attempted, production.rejected),
+        "funnel": funnel_part(settings.check, settings.measure, production.attempted, production.rejected),
         "check": {
-            "level": run.check.level,
-            "fraction": run.check.fraction,
+            "level": settings.check.level,
+            "fraction": settings.check.fraction,
             "checked_beyond_parsing": production.checked,
             "matched": production.matched,
         },
         "files": files,
-        "environment": environment(with_networks=bool(run.networks)),
+        "environment": environment(with_networks=bool(settings.networks)),
     }
 
 

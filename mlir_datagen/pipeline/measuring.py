@@ -19,11 +19,11 @@ from mlir_datagen.dataset.description import CONFIG
 from mlir_datagen.dataset.journal import Journal, Place
 from mlir_datagen.dataset.manifest import MEASUREMENTS_KEY
 from mlir_datagen.dataset.measurements import Measured, read_measurements, record_measurements
-from mlir_datagen.dataset.reader import Dataset, StoredProgram
+from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.errors import UserError
 from mlir_datagen.networks.eager import network_call
 from mlir_datagen.pipeline.run import Listener
-from mlir_datagen.programs.program import NETWORK
+from mlir_datagen.programs.program import NETWORK, StoredProgram
 from mlir_datagen.programs.proof import Failure, Measurement, Proof
 from mlir_datagen.proving.eager import family_call
 from mlir_datagen.proving.job import EagerJob, Job, job_of_program

@@ -14,9 +14,9 @@ from mlir_datagen.dataset.columns import program_table
 from mlir_datagen.dataset.description import write_description
 from mlir_datagen.dataset.disk_errors import writable
 from mlir_datagen.dataset.disk_space import check_room, disk_bytes
-from mlir_datagen.dataset.existing import find_finished
 from mlir_datagen.dataset.files_folder import FLAT_INDEX, check_replaceable, replace_folder, written_files
 from mlir_datagen.dataset.paths import index_name, split_folder
+from mlir_datagen.dataset.reader import find_finished
 from mlir_datagen.dataset.staging import Staging
 from mlir_datagen.dataset.writer import Checksums, SplitWriter, Storage
 from mlir_datagen.errors import UserError
@@ -198,7 +198,7 @@ def _planned(config: RunConfig) -> tuple[RandomOps | None, Plan]:
     """Return the source of random programs, if any are asked for, and its plan."""
     if not config.ops:
         return None, Plan([], [])
-    source = RandomOps(config.random)
+    source = RandomOps(config.random_settings)
     return source, source.plan(config.splits)
 
 
@@ -237,7 +237,9 @@ def _write_dataset(
     if not any(counter.total() for counter in counts.values()):
         raise UserError(f"Not one program was kept, and nothing was left behind. {last_rejected(production)}")
     quotas = quotas_part(config.ops, plan.quotas, production.rejected)
-    manifest = write_description(root, config.told, counts, quotas, production, unseen.against, unseen.left_out)
+    manifest = write_description(
+        root, config.dataset_settings, counts, quotas, production, unseen.against, unseen.left_out
+    )
     return manifest, production
 
 

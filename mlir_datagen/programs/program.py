@@ -1,9 +1,10 @@
-"""A program that was listed, and not drawn from a grid."""
+"""Programs that are known one by one: listed, and not drawn from a grid; or stored in a dataset."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from mlir_datagen.mlir.element_types import ELEMENT_TYPES
 from mlir_datagen.mlir.signature import Argument, Loop
@@ -59,3 +60,17 @@ class Program:
         """The size of arguments and results in bytes."""
         operands = (*self.arguments, *self.results)
         return sum(math.prod(operand.shape) * ELEMENT_TYPES[operand.dtype].size for operand in operands)
+
+
+class StoredProgram(NamedTuple):
+    """A program as a dataset holds it."""
+
+    split: str
+    name: str
+    source: str
+    family: str
+    spec: str
+    sha256: str
+    text: str
+    arguments: tuple[Argument, ...]
+    results: tuple[Argument, ...]

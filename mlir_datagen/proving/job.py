@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from mlir_datagen.mlir.signature import Argument
 from mlir_datagen.ops import FAMILIES
 from mlir_datagen.ops.family import OpFamily, Spec
-from mlir_datagen.programs.program import EXTRACTED
+from mlir_datagen.programs.program import EXTRACTED, Program, StoredProgram
 from mlir_datagen.programs.spec import parse_spec, spec_json
 
 
@@ -65,24 +65,7 @@ class EagerJob:
         return "measured"
 
 
-class Described(Protocol):
-    """A program that was not just drawn: listed, or stored in a dataset."""
-
-    @property
-    def source(self) -> str: ...
-    @property
-    def family(self) -> str: ...
-    @property
-    def spec(self) -> str: ...
-    @property
-    def text(self) -> str: ...
-    @property
-    def arguments(self) -> tuple[Argument, ...]: ...
-    @property
-    def results(self) -> tuple[Argument, ...]: ...
-
-
-def job_of_program(program: Described, level: str, measure: bool) -> Job:
+def job_of_program(program: Program | StoredProgram, level: str, measure: bool) -> Job:
     """Return the job of proving a program.
 
     The programs of the op families have a reference, whoever listed them; networks, and what was taken out of them

@@ -40,7 +40,7 @@ class Drawing:
         self.quotas: list[Quota] = []
         self.lost: Counter[str] = Counter()
         if config.ops:
-            self._source = RandomOps(config.random)
+            self._source = RandomOps(config.random_settings)
             self._plan()
 
     def _plan(self) -> None:

@@ -17,7 +17,6 @@ import orjson
 
 from mlir_datagen.config import RunConfig
 from mlir_datagen.dataset.columns import listed_table
-from mlir_datagen.dataset.reader import StoredProgram
 from mlir_datagen.errors import UserError, listed, shown
 from mlir_datagen.mlir.cost import main_operation, module_flops
 from mlir_datagen.mlir.element_types import ELEMENT_TYPES
@@ -25,7 +24,7 @@ from mlir_datagen.mlir.parse import Contexts
 from mlir_datagen.mlir.signature import Argument
 from mlir_datagen.networks.fallback import FIRST, SECOND
 from mlir_datagen.networks.model_spec import AUTO, CONVERTERS, ConverterSettings, ModelSpec
-from mlir_datagen.programs.program import EXTRACTED, NETWORK, NETWORKS_SPLIT, Program
+from mlir_datagen.programs.program import EXTRACTED, NETWORK, NETWORKS_SPLIT, Program, StoredProgram
 from mlir_datagen.programs.proof import PARSED
 from mlir_datagen.programs.rejected import Rejected
 from mlir_datagen.proving.batch import check_level

@@ -111,10 +111,10 @@ def sum_problems(dataset: Dataset, summary: Summary) -> Iterator[str]:
 def description_problems(dataset: Dataset, config: RunConfig) -> Iterator[str]:
     """Say which of the files that describe a dataset are not as this version writes them."""
     against = dataset.manifest.get("decontamination", {}).get("against", {})
-    card = dataset_card(config.told, dataset.manifest["counts"], against)
+    card = dataset_card(config.dataset_settings, dataset.manifest["counts"], against)
     if MEASUREMENTS_KEY in dataset.manifest:
         card = with_times(card, dataset.manifest[MEASUREMENTS_KEY])
-    texts = {CONFIG: config_text(config.told), CARD: card}
+    texts = {CONFIG: config_text(config.dataset_settings), CARD: card}
     for file, text in texts.items():
         try:
             if foreign.read_text(dataset.folder / file) != text:

@@ -11,12 +11,12 @@ from typing import Any
 
 from mlir_datagen.config import RunConfig
 from mlir_datagen.dataset.paths import program_file
-from mlir_datagen.dataset.reader import Dataset, StoredProgram
+from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.errors import Rejection, UserError, said, shown
 from mlir_datagen.mlir.parse import Contexts, Verifier, function_types
 from mlir_datagen.ops import FAMILIES
 from mlir_datagen.programs.content import Splitter
-from mlir_datagen.programs.program import NETWORK, NETWORKS_SPLIT
+from mlir_datagen.programs.program import NETWORK, NETWORKS_SPLIT, StoredProgram
 from mlir_datagen.programs.proof import Failure, Proof
 from mlir_datagen.programs.rejected import Rejected
 from mlir_datagen.programs.spec import parse_spec, spec_json

@@ -10,7 +10,7 @@ from mlir_datagen.proving.settings import CheckSettings, MeasureSettings
 
 
 @dataclass(frozen=True)
-class RunSettings:
+class DatasetSettings:
     """The settings of a run, as far as they are in the manifest or on the card.
 
     Attributes:
