@@ -30,10 +30,8 @@ from mlir_datagen.programs.content import canonical_order
 from mlir_datagen.programs.program import EXTRACTED, NETWORKS_SPLIT
 from mlir_datagen.proving.settings import CheckSettings, MeasureSettings, SandboxLimits
 from mlir_datagen.sources.apportion import shares, smallest_integers
-from mlir_datagen.sources.exclusion import Exclusion
-from mlir_datagen.sources.settings import OpSettings, RandomSettings
+from mlir_datagen.sources.settings import SUITES, Exclusion, ExtractSettings, OpSettings, RandomSettings, SuiteSpec
 from mlir_datagen.sources.strata import WHOLE, Strata
-from mlir_datagen.sources.suite_spec import SUITES, ExtractSettings, SuiteSpec
 from mlir_datagen.sources.walk import Limits
 from mlir_datagen.values import check_keys, choice, mapping, whole_number
 from mlir_datagen.version import GENERATOR_VERSION, SCHEMA_VERSION, check_schema_version

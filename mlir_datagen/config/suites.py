@@ -14,9 +14,8 @@ from mlir_datagen.errors import UserError, listed, nearest, shown
 from mlir_datagen.networks.catalogue import TORCHVISION_CLASSIFIERS, torchvision_model
 from mlir_datagen.networks.model_spec import CONVERTERS, ModelSpec
 from mlir_datagen.ops import FAMILIES
-from mlir_datagen.programs.spec import spec_problem
-from mlir_datagen.sources.exclusion import Exclusion
-from mlir_datagen.sources.suite_spec import ExtractSettings, SuiteSpec, suite_program
+from mlir_datagen.programs.spec import spec_of_fields, spec_problem
+from mlir_datagen.sources.settings import Exclusion, ExtractSettings, SuiteSpec
 from mlir_datagen.values import check_keys, choice, mapping, whole_number
 
 _NAME = re.compile(r"[A-Za-z0-9_]{1,128}")
@@ -126,7 +125,7 @@ def _parse_program(key: str, name: str, raw: Any) -> tuple[str, dict[str, Any]]:
             f"{listed(FAMILIES)}."
         )
     try:
-        spec = suite_program(op, fields)
+        spec = spec_of_fields(op, fields)
     except (TypeError, KeyError) as error:
         # Python's own message begins with the name of a class of ours.
         said = str(error).partition("__new__() ")[2] or f"it lacks {error}"

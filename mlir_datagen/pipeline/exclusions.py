@@ -12,8 +12,7 @@ from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.errors import UserError, nearest
 from mlir_datagen.programs.program import NETWORK
 from mlir_datagen.sources.decontamination import Decontamination
-from mlir_datagen.sources.exclusion import Exclusion
-from mlir_datagen.sources.suite_spec import SuiteSpec
+from mlir_datagen.sources.settings import Exclusion, SuiteSpec
 
 
 def with_found_exclusions(config: RunConfig) -> RunConfig:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import orjson
 
 from mlir_datagen.errors import UserError, listed, nearest, shown
@@ -32,6 +35,17 @@ def parse_spec(family: str, spec: str) -> Spec:
     if problem is not None:
         raise UserError(f"{shown(spec)} is not a program of {family}: {problem}.")
     return parsed
+
+
+def spec_of_fields(op: str, fields: Mapping[str, Any]) -> Spec:
+    """Return the spec of fields that a person wrote; strides and dilations that are left out are 1.
+
+    Raises:
+        TypeError, KeyError: when the fields are not the family's.
+    """
+    family = FAMILIES[op]
+    ones = {axis: 1 for axis in family.axes if axis.startswith(("stride", "dilation"))}
+    return family.spec_from_json({**ones, **fields})
 
 
 def spec_problem(family: OpFamily, spec: Spec) -> str | None:

@@ -9,7 +9,7 @@ from mlir_datagen.programs.rejected import Rejected
 from mlir_datagen.sources.decontamination import Decontamination
 from mlir_datagen.sources.extraction import extracted_programs
 from mlir_datagen.sources.networks import Networks
-from mlir_datagen.sources.suite_spec import ExtractSettings, SuiteSpec
+from mlir_datagen.sources.settings import ExtractSettings, SuiteSpec
 from mlir_datagen.sources.suites import digest, suite_programs
 
 Write = Callable[[str, Iterable[Program | Rejected]], object]

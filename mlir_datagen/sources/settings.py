@@ -13,6 +13,9 @@ from mlir_datagen.sources.grid import Axis, Grid, SameAs
 from mlir_datagen.sources.strata import Strata
 from mlir_datagen.sources.walk import Limits
 
+SUITES = "suites"
+"""The folder of the suites' programs, and what the names of their splits begin with."""
+
 
 @dataclass(frozen=True)
 class OpSettings:
@@ -100,3 +103,85 @@ class NetworkSettings:
     trust: tuple[str, ...]
     save_weights: bool
     command: Callable[[ModelSpec, ConverterSettings], str]
+
+
+@dataclass(frozen=True)
+class ExtractSettings:
+    """What is taken out of networks.
+
+    Attributes:
+        window: how many connected linalg operations a program has; None for nothing.
+        stride: at every so many operations a window begins.
+    """
+
+    window: int | None
+    stride: int
+
+
+@dataclass(frozen=True)
+class SuiteSpec:
+    """A fixed list of programs to evaluate on: specs of op families, or networks and what is extracted from them.
+
+    Attributes:
+        name: its name.
+        version: goes up whenever its programs change.
+        digest: of the names and texts of its programs; None for a suite that is not fixed yet.
+        programs: for each program's name its family and its spec's fields.
+        models: the networks, with the names that `conf/models/` gives them.
+        converter: how they are converted.
+        extract: what is taken out of them; nothing where they are the programs themselves.
+    """
+
+    name: str
+    version: int
+    digest: str | None
+    programs: Mapping[str, tuple[str, Mapping[str, Any]]]
+    models: tuple[ModelSpec, ...]
+    converter: str | None
+    extract: ExtractSettings
+
+    @property
+    def is_of_networks(self) -> bool:
+        """Whether its programs are networks, and not what is taken out of them."""
+        return bool(self.models) and self.extract.window is None
+
+    @property
+    def split(self) -> str:
+        """The name of its split."""
+        return f"{SUITES}.{self.name}"
+
+    def to_saved(self) -> dict[str, Any]:
+        """Return the suite as `conf/suites/` has it."""
+        head = {"version": self.version, "digest": self.digest}
+        if self.programs:
+            listed = {name: {"op": op, **fields} for name, (op, fields) in self.programs.items()}
+            return {**head, "programs": listed}
+        return {
+            **head,
+            "models": [model.name for model in self.models],
+            "converter": self.converter,
+            "window": self.extract.window,
+            "stride": self.extract.stride,
+        }
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """A suite, or a dataset, whose programs are kept out of the random splits.
+
+    Attributes:
+        name: the suite's name, or the dataset's folder.
+        digest: the dataset's; None for a suite, which is fixed, and for a dataset that was not looked at yet.
+    """
+
+    name: str
+    digest: str | None = None
+
+    def to_saved(self) -> str | dict[str, Any]:
+        """Return it as `exclude` has it."""
+        return self.name if self.digest is None else {"dataset": self.name, "digest": self.digest}
+
+    @property
+    def identity(self) -> str:
+        """What a run's programs depend on: not the place of a dataset."""
+        return self.digest or self.name

@@ -30,7 +30,7 @@ from mlir_datagen.programs.rejected import Rejected
 from mlir_datagen.proving.batch import check_level
 from mlir_datagen.sources.extraction import extracted_programs
 from mlir_datagen.sources.networks import network_spec
-from mlir_datagen.sources.suite_spec import ExtractSettings, SuiteSpec
+from mlir_datagen.sources.settings import ExtractSettings, SuiteSpec
 from mlir_datagen.sources.suites import listed_programs
 
 Row = dict[str, Any]

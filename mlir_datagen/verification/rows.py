@@ -22,7 +22,7 @@ from mlir_datagen.programs.rejected import Rejected
 from mlir_datagen.programs.spec import parse_spec, spec_json
 from mlir_datagen.sources.decontamination import Decontamination
 from mlir_datagen.sources.random_ops import RandomOps
-from mlir_datagen.sources.suite_spec import SUITES
+from mlir_datagen.sources.settings import SUITES
 from mlir_datagen.sources.suites import SOURCE
 from mlir_datagen.verification.drawn import Drawing, drawn_row
 from mlir_datagen.verification.listed import Listing
