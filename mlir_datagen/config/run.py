@@ -24,7 +24,7 @@ from mlir_datagen.config.strata import parse_strata, saved_strata
 from mlir_datagen.config.suites import parse_exclude, parse_extract, parse_suites
 from mlir_datagen.dataset.settings import DatasetSettings
 from mlir_datagen.errors import UserError, listed, said, shown
-from mlir_datagen.networks.fallback import described
+from mlir_datagen.networks.fallback import how_converted
 from mlir_datagen.networks.model_spec import ConverterSettings, ModelSpec
 from mlir_datagen.programs.content import canonical_order
 from mlir_datagen.programs.program import EXTRACTED, NETWORKS_SPLIT
@@ -143,7 +143,7 @@ class RunConfig:
             splits=tuple(self.splits),
             families=tuple(self.ops),
             networks=tuple(self.models),
-            converted=described(self.converter),
+            converted=how_converted(self.converter),
             with_weights=self.save_weights,
             check=self.check,
             measure=self.measure,

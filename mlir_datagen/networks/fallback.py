@@ -37,7 +37,7 @@ def written(converter: str, weights: str, instead_of: str | None) -> dict[str, s
     return {"kind": converter, "weights": weights, **({"instead_of": instead_of} if instead_of else {})}
 
 
-def described(settings: ConverterSettings) -> str:
+def how_converted(settings: ConverterSettings) -> str:
     """Say how networks were converted, as the rest of a sentence that begins with their names, and a second one."""
     weights = {
         "arguments": "Their parameters and buffers are arguments of the function, in the order of the column.",

@@ -23,7 +23,7 @@ from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.errors import UserError
 from mlir_datagen.networks.eager import network_call
 from mlir_datagen.pipeline.run import Listener
-from mlir_datagen.programs.program import NETWORK, StoredProgram
+from mlir_datagen.programs.program import EXTRACTED, NETWORK, StoredProgram
 from mlir_datagen.programs.proof import Failure, Measurement, Proof
 from mlir_datagen.proving.eager import family_call
 from mlir_datagen.proving.job import EagerJob, Job, job_of_program
@@ -117,7 +117,7 @@ def eager_job(program: StoredProgram) -> EagerJob | None:
     job = measuring_job(program)
     if job.family is not None:
         return EagerJob(partial(family_call, job))
-    if program.family != NETWORK:
+    if program.family != NETWORK or program.source == EXTRACTED:
         return None
     saved = orjson.loads(program.spec)
     return EagerJob(partial(network_call, parse_model(saved["name"], saved["model"])))
