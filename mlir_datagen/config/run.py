@@ -163,7 +163,7 @@ class RunConfig:
     @property
     def dataset_name(self) -> str:
         """The name of the dataset's folder."""
-        return f"{self.name}-{self.fingerprint}"
+        return self.dataset_settings.dataset_name
 
     def to_saved(self) -> dict[str, Any]:
         """Return the config as it is saved: the same for equal datasets, however they were asked for.
