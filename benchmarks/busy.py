@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from unittest import mock
 
-from mlir_datagen.proving.job import Failure, Job, Proof
+from mlir_datagen.programs.proof import Failure, Proof
+from mlir_datagen.proving.job import Job
 from mlir_datagen.proving.prover import Prover
 
 Span = tuple[int, int]

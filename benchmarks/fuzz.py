@@ -45,7 +45,7 @@ from mlir_datagen.dataset.rejects import read_rejects
 from mlir_datagen.errors import UserError, said
 from mlir_datagen.export import EXPORTERS
 from mlir_datagen.export.base import export_dataset
-from mlir_datagen.pipeline import Listener, generate, preview
+from mlir_datagen.pipeline.run import Listener, generate, preview
 from mlir_datagen.verification import verify_dataset
 
 GENERATE = Path(__file__).resolve().parents[1] / "scripts" / "generate.py"

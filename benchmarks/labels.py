@@ -45,9 +45,9 @@ from mlir_datagen.config.compose import compose_config
 from mlir_datagen.dataset.journal import Place
 from mlir_datagen.dataset.measurements import read_measurements
 from mlir_datagen.dataset.reader import Dataset
-from mlir_datagen.measuring import measure_dataset, repeat_measurements
-from mlir_datagen.pipeline import Listener, generate
-from mlir_datagen.proving.job import Measurement
+from mlir_datagen.pipeline.measuring import measure_dataset, repeat_measurements
+from mlir_datagen.pipeline.run import Listener, generate
+from mlir_datagen.programs.proof import Measurement
 
 ALL_OPS = "ops=[matmul,conv2d,pooling,elementwise]"
 RANGE_NS = (0.1e6, 50e6)

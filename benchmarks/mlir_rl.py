@@ -42,7 +42,7 @@ from mlir_datagen.export.mlir_rl.checker import check_folder
 from mlir_datagen.export.mlir_rl.training import CODE_FILES, LEFT_OUT
 from mlir_datagen.mlir.element_types import literal
 from mlir_datagen.mlir.mlir_rl_lowering import MLIR_RL_PASSES
-from mlir_datagen.pipeline import Listener, generate
+from mlir_datagen.pipeline.run import Listener, generate
 
 CONSUMER = "mlir_rl"
 EXTRACTED = {"resnet50": 10, "bert_base": 15}
@@ -182,8 +182,8 @@ def time_extraction() -> None:
     """Print how long it takes to extract every operation of networks, with torch-mlir's conversion done before."""
     from mlir_datagen.mlir.extraction import extract
     from mlir_datagen.mlir.parse import Contexts
-    from mlir_datagen.nn.building import build_model, example_inputs
-    from mlir_datagen.nn.conversion import convert
+    from mlir_datagen.networks.building import build_model, example_inputs
+    from mlir_datagen.networks.conversion import convert
 
     for name, seconds in EXTRACTED.items():
         spec = compose_config([f"models=[{name}]", "ops=[]"]).models[name]

@@ -34,9 +34,9 @@ from wrong_programs import Planted, plant
 
 from mlir_datagen.config.compose import compose_config
 from mlir_datagen.ops import FAMILIES
-from mlir_datagen.pipeline import generate
-from mlir_datagen.proving.batch import job_of
-from mlir_datagen.proving.job import Failure
+from mlir_datagen.pipeline.run import generate
+from mlir_datagen.programs.proof import Failure
+from mlir_datagen.proving.job import job_of
 from mlir_datagen.proving.prover import Prover
 
 if TYPE_CHECKING:

@@ -32,14 +32,15 @@ from typing import Any
 from tabulate import tabulate
 from tqdm import tqdm
 
+from mlir_datagen.config.commands import network_settings
 from mlir_datagen.config.compose import compose_config
 from mlir_datagen.errors import Rejection, UserError
 from mlir_datagen.mlir.cost import operation_names
 from mlir_datagen.mlir.parse import Contexts
-from mlir_datagen.nn.catalogue import TORCHVISION_CLASSIFIERS
-from mlir_datagen.nn.model_spec import CONVERTERS
-from mlir_datagen.nn.worker import PRELOADED
-from mlir_datagen.program import Rejected
+from mlir_datagen.networks.catalogue import TORCHVISION_CLASSIFIERS
+from mlir_datagen.networks.model_spec import CONVERTERS
+from mlir_datagen.networks.worker import PRELOADED
+from mlir_datagen.programs.rejected import Rejected
 
 KB = 1000
 REPEATS = 3
@@ -79,9 +80,9 @@ def convert_network(choice: str, converter: str) -> Conversion:
     """Build a network of the catalogue and convert it, in this process."""
     import torch
 
-    from mlir_datagen.nn.building import build_model, example_inputs
-    from mlir_datagen.nn.conversion import convert
-    from mlir_datagen.nn.manual import UnknownOperatorError
+    from mlir_datagen.networks.building import build_model, example_inputs
+    from mlir_datagen.networks.conversion import convert
+    from mlir_datagen.networks.manual import UnknownOperatorError
 
     torch.set_num_threads(1)
     (spec,) = compose_config(["ops=[]", f"models=[{choice}]"]).models.values()
@@ -154,8 +155,8 @@ def compare_with_plain(converters: Sequence[str]) -> None:
     import torch
 
     from mlir_datagen.mlir.fx_import import plain_export
-    from mlir_datagen.nn.building import build_model, example_inputs
-    from mlir_datagen.nn.conversion import convert
+    from mlir_datagen.networks.building import build_model, example_inputs
+    from mlir_datagen.networks.conversion import convert
 
     torch.set_num_threads(1)
     (spec,) = compose_config(["ops=[]", "models=[resnet18]"]).models.values()
@@ -254,7 +255,7 @@ def execute(names: Sequence[str], converters: Sequence[str]) -> None:
         settings = ["ops=[]", f"models=[{','.join(names)}]", f"converter={converter}", "check=execute"]
         config = compose_config([*settings, "converter.seconds=7200"])
         with tempfile.TemporaryDirectory(prefix="mlir_datagen_") as folder:
-            for outcome in Networks(config, Path(folder)).produce():
+            for outcome in Networks(network_settings(config), Path(folder)).produce():
                 if isinstance(outcome, Rejected):
                     report(f"rejected, {converter}", outcome.stage, outcome.reason)
                     continue

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mlir_datagen.nn.torchvision_import import import_torchvision
+from mlir_datagen.networks.torchvision_import import import_torchvision
 
 import_torchvision()
 

@@ -26,7 +26,7 @@ from torch_mlir import ir
 
 from mlir_datagen.config.compose import compose_config
 from mlir_datagen.mlir.parse import PROGRAMS_PER_CONTEXT
-from mlir_datagen.pipeline import generate
+from mlir_datagen.pipeline.run import generate
 
 STORAGES = ("parquet", "both")
 

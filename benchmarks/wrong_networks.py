@@ -26,10 +26,9 @@ from torch.fx.node import map_aggregate
 
 from mlir_datagen import NeuralNetworkToMLIR, UserError
 from mlir_datagen.errors import Rejection
-from mlir_datagen.nn import conversion
-from mlir_datagen.nn.capture import input_names
-from mlir_datagen.nn.quiet import quiet
-from mlir_datagen.sources import given_network
+from mlir_datagen.networks import conversion, given_network
+from mlir_datagen.networks.capture import input_names
+from mlir_datagen.networks.quiet import quiet
 
 ROUNDING = 1e-5
 """The largest difference, relative to the largest value of a result, that is not held to be one.

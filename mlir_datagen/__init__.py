@@ -14,7 +14,7 @@ from mlir_datagen.version import PACKAGE_VERSION
 if TYPE_CHECKING:
     from mlir_datagen.converter import NeuralNetworkToMLIR
     from mlir_datagen.generator import RandomMLIRGenerator
-    from mlir_datagen.nn.manual import register_layer, register_operator
+    from mlir_datagen.networks.manual import register_layer, register_operator
 
 __version__ = PACKAGE_VERSION
 
@@ -31,8 +31,8 @@ __all__ = [
 _HOMES = {
     "NeuralNetworkToMLIR": "mlir_datagen.converter",
     "RandomMLIRGenerator": "mlir_datagen.generator",
-    "register_layer": "mlir_datagen.nn.manual",
-    "register_operator": "mlir_datagen.nn.manual",
+    "register_layer": "mlir_datagen.networks.manual",
+    "register_operator": "mlir_datagen.networks.manual",
 }
 
 

@@ -11,21 +11,21 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlir_datagen.config import values
+from mlir_datagen import values
 from mlir_datagen.config.models import MODEL_NAME
-from mlir_datagen.config.values import choice
 from mlir_datagen.dataset.network_folder import add_network, check_addable
 from mlir_datagen.errors import Rejection, UserError
-from mlir_datagen.nn.fallback import FIRST, SECOND
-from mlir_datagen.nn.model_spec import AUTO, DEFAULT_MEMORY_BYTES, DEFAULT_SECONDS, WEIGHTS
+from mlir_datagen.networks.fallback import FIRST, SECOND
+from mlir_datagen.networks.model_spec import AUTO, DEFAULT_MEMORY_BYTES, DEFAULT_SECONDS, WEIGHTS
+from mlir_datagen.programs.proof import LEVELS
 from mlir_datagen.progress import StageLine
-from mlir_datagen.proving.job import LEVELS
 from mlir_datagen.proving.settings import SandboxLimits
+from mlir_datagen.values import choice
 
 if find_spec("torch") is None:
     raise UserError("Networks need PyTorch, which is not installed: pip install 'mlir_datagen[networks]'.")
 if find_spec("torchvision") is not None:
-    from mlir_datagen.nn.torchvision_import import import_torchvision
+    from mlir_datagen.networks.torchvision_import import import_torchvision
 
     # So that `from torchvision.models import resnet18` works after this one, beside a PyTorch for the processor alone.
     import_torchvision()
@@ -33,7 +33,7 @@ if find_spec("torchvision") is not None:
 if TYPE_CHECKING:
     import torch
 
-    from mlir_datagen.nn.given_inputs import Given
+    from mlir_datagen.networks.given_inputs import Given
 
 
 class NeuralNetworkToMLIR:
@@ -112,9 +112,10 @@ class NeuralNetworkToMLIR:
         kind = _kind(use_torch_mlir, check)
         check_addable(self.output_dir, model_name)
         # Only here: they import PyTorch and more.
-        from mlir_datagen.nn.given_inputs import example_tensors
-        from mlir_datagen.nn.quiet import working_threads
-        from mlir_datagen.sources.given_network import GivenNetwork
+        from mlir_datagen.networks.given_inputs import example_tensors
+        from mlir_datagen.networks.given_network import GivenNetwork
+        from mlir_datagen.networks.quiet import working_threads
+        from mlir_datagen.networks.state import stored_state
 
         with working_threads(), _evaluated(model, weights) as network:
             with _for_people(model_name), StageLine(model_name) as line:
@@ -122,7 +123,8 @@ class NeuralNetworkToMLIR:
                 program = GivenNetwork(network, inputs, model_name, weights, check, limits, line).program(kind)
             if program.remark:
                 warnings.warn(program.remark, stacklevel=2)
-            return add_network(self.output_dir, program, network if save_weights else None)
+            state = stored_state(network, program.arguments) if save_weights else None
+            return add_network(self.output_dir, program, state)
 
 
 def _kind(use_torch_mlir: bool | None, check: str) -> str:
@@ -149,7 +151,7 @@ def _evaluated(model: Any, weights: str) -> Iterator[torch.nn.Module]:
     """Have a network in evaluation mode and on the processor, and leave it as it was."""
     import torch
 
-    from mlir_datagen.nn.state import require_values, splat, state_tensors
+    from mlir_datagen.networks.state import require_values, splat, state_tensors
 
     if not isinstance(model, torch.nn.Module):
         raise UserError(f"model is a {type(model).__name__}, and must be a torch.nn.Module.")
@@ -170,7 +172,7 @@ def _evaluated(model: Any, weights: str) -> Iterator[torch.nn.Module]:
 @contextmanager
 def _for_people(name: str) -> Iterator[None]:
     """Turn why a network was not converted into a message for people."""
-    from mlir_datagen.nn.building import is_about_memory
+    from mlir_datagen.errors import is_about_memory
 
     try:
         yield

@@ -17,6 +17,7 @@ LONGEST_MESSAGE = 4000
 _LONGEST_VALUE = 200
 _LONGEST_SAID = 400
 _MOST_BITS = 4096
+_MEMORY = ("can't allocate memory", "not enough memory", "std::bad_alloc")
 
 
 class UserError(ValueError):
@@ -95,3 +96,13 @@ def nearest(word: str, known: Iterable[str]) -> str:
 def listed(words: Iterable[str]) -> str:
     """Join words for a sentence: `a, b, c`."""
     return ", ".join(words)
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an exception says."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def is_about_memory(error: BaseException) -> bool:
+    """Tell whether PyTorch raised something because there is not enough memory."""
+    return any(sign in str(error) for sign in _MEMORY)

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from mlir_datagen.config.export import DEFAULT_MIN_NS, ExportSettings, parse_time_bounds
 from mlir_datagen.export import EXPORTERS
 from mlir_datagen.export.base import export_dataset
-from mlir_datagen.pipeline import Listener
+from mlir_datagen.pipeline.run import Listener
 
 _WHEN_STOPPED = "Stopped; the times measured so far are kept. The same command starts again."
 

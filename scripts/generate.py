@@ -23,8 +23,8 @@ from mlir_datagen.config.compose import CONFIG_NAME, command_line, from_omegacon
 from mlir_datagen.config.export import ExportSettings
 from mlir_datagen.dataset.scratch import scratch_folder
 from mlir_datagen.errors import listed
-from mlir_datagen.pipeline import Listener, Outcome, Preview, generate, preview
-from mlir_datagen.program import NETWORKS_SPLIT
+from mlir_datagen.pipeline.run import Listener, Outcome, Preview, generate, preview
+from mlir_datagen.programs.program import NETWORKS_SPLIT
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name=CONFIG_NAME)

@@ -6,7 +6,7 @@ import _cli  # isort: split
 
 import sys
 
-from mlir_datagen.nn.manual.coverage import coverage_page
+from mlir_datagen.networks.manual.coverage import coverage_page
 
 
 def main() -> None:

@@ -16,9 +16,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from mlir_datagen.dataset.journal import Place
-from mlir_datagen.measuring import Agreement, Session, measure_dataset, repeat_measurements
-from mlir_datagen.pipeline import Listener
-from mlir_datagen.proving.job import Failure
+from mlir_datagen.pipeline.measuring import Agreement, Session, measure_dataset, repeat_measurements
+from mlir_datagen.pipeline.run import Listener
+from mlir_datagen.programs.proof import Failure
 
 _SHOWN = 10
 _WHEN_STOPPED = "Stopped; the times measured so far are kept. The same command goes on where it stopped."

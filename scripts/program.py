@@ -11,10 +11,10 @@ import argparse
 import sys
 
 from mlir_datagen.errors import UserError
-from mlir_datagen.one_program import prove_program
 from mlir_datagen.ops import FAMILIES
-from mlir_datagen.program import parse_spec
-from mlir_datagen.proving.job import LEVELS, Failure
+from mlir_datagen.pipeline.one_program import prove_program
+from mlir_datagen.programs.proof import LEVELS, Failure
+from mlir_datagen.programs.spec import parse_spec
 
 
 def main() -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from mlir_datagen.pipeline import Listener
-from mlir_datagen.reproduction import reproduce
+from mlir_datagen.pipeline.run import Listener
+from mlir_datagen.verification.reproduction import reproduce
 
 
 def main() -> None:

@@ -137,7 +137,7 @@ def config(ops: Iterable[str] | None = None, **changes: Any) -> RunConfig:
 
 def planned_specs(run: RunConfig) -> dict[str, list[tuple[str, Any]]]:
     """Return the (family, spec) of each program of each split, in order, without making the programs."""
-    source = RandomOps(run)
+    source = RandomOps(run.random_settings)
     planned: dict[str, list[tuple[str, Any]]] = {split: [] for split in run.splits}
     for task in source.plan(run.splits).tasks:
         for variant, point in zip(task.variants, task.points, strict=True):

@@ -13,7 +13,7 @@ from mlir_datagen.mlir.element_types import ELEMENT_TYPES
 from mlir_datagen.mlir.jit import CompiledProgram
 from mlir_datagen.mlir.lower import lower
 from mlir_datagen.mlir.parse import Contexts
-from mlir_datagen.nn.manual import convert_manual
+from mlir_datagen.networks.manual import convert_manual
 
 
 def convert(module, *inputs, literals=None, **named):

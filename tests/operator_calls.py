@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mlir_datagen.nn.network_program import NetworkProgram
-from mlir_datagen.nn.signature import result_types
+from mlir_datagen.networks.converted import result_types
+from mlir_datagen.networks.network_program import NetworkProgram
 
 
 def answers_of(converted, calls):

@@ -8,7 +8,8 @@ import re
 from helpers import config, planned_specs
 
 from mlir_datagen.ops import FAMILIES
-from mlir_datagen.program import STAGES, spec_json
+from mlir_datagen.programs.proof import STAGES
+from mlir_datagen.programs.spec import spec_json
 
 MATMUL = FAMILIES["matmul"]
 REAL = MATMUL.program

@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlir_datagen.apportion import UNLIMITED, sequence, shares
+from mlir_datagen.sources.apportion import UNLIMITED, sequence, shares
 
 weights_of = st.lists(st.fractions(min_value=0, max_value=50, max_denominator=20), min_size=1, max_size=6).filter(any)
 

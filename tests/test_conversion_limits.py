@@ -12,9 +12,9 @@ from torch.nn import functional
 from torch_mlir import fx
 
 from mlir_datagen.errors import UserError
-from mlir_datagen.nn.conversion import convert
-from mlir_datagen.nn.manual.coverage import core_operators, coverage_page, lacking_operators
-from mlir_datagen.nn.manual.registry import BUILT_IN
+from mlir_datagen.networks.conversion import convert
+from mlir_datagen.networks.manual.coverage import core_operators, coverage_page, lacking_operators
+from mlir_datagen.networks.manual.registry import BUILT_IN
 
 EMPTY = {
     "cat": lambda x: torch.cat([x, x]),

@@ -15,9 +15,9 @@ from torch import nn
 
 from mlir_datagen import NeuralNetworkToMLIR, UserError
 from mlir_datagen.config.compose import compose_config
-from mlir_datagen.nn.fallback import both_failed
-from mlir_datagen.nn.model_spec import DEFAULT_MEMORY_BYTES, DEFAULT_SECONDS
-from mlir_datagen.proving.job import Failure
+from mlir_datagen.networks.fallback import both_failed
+from mlir_datagen.networks.model_spec import DEFAULT_MEMORY_BYTES, DEFAULT_SECONDS
+from mlir_datagen.programs.proof import Failure
 
 CRASH = "torch-mlir: it crashed its process (SIGSEGV)"
 BYTES = torch.tensor([[1, -2, 3]], dtype=torch.int8)
@@ -86,7 +86,7 @@ def test_a_program_that_always_stops_is_no_program(tmp_path):
         "mine failed at the stage 'emitted': torch-mlir gives a program that always stops (unimplemented: only support "
         "cases with fixed stride size.), for the operator aten.adaptive_max_pool2d.default"
     )
-    assert "mlir_datagen/nn" not in said
+    assert "mlir_datagen/networks" not in said
 
 
 def test_a_crash_of_the_program_names_stage_and_signal(tmp_path):
@@ -96,7 +96,7 @@ def test_a_crash_of_the_program_names_stage_and_signal(tmp_path):
 
 
 def test_an_operator_that_the_manual_converter_has_is_said_so(tmp_path, monkeypatch):
-    monkeypatch.setattr("mlir_datagen.nn.through_torch_mlir.operator_handler", lambda name: name)
+    monkeypatch.setattr("mlir_datagen.networks.through_torch_mlir.operator_handler", lambda name: name)
     said = refusal(tmp_path, nn.Sequential(nn.ReLU(), Scatters()), (2, 3), use_torch_mlir=True)
     assert "for the operator aten.scatter.src (" in said
     assert said.endswith(
@@ -125,7 +125,7 @@ def test_what_pytorch_refuses_is_tried_once(tmp_path, monkeypatch):
     def no_second(*given):
         raise AssertionError
 
-    monkeypatch.setattr("mlir_datagen.nn.manual.convert_manual", no_second)
+    monkeypatch.setattr("mlir_datagen.networks.manual.convert_manual", no_second)
     assert refusal(tmp_path, Branches(), (2, 3)).startswith("mine has control flow that depends on the values of its")
 
 

@@ -19,7 +19,7 @@ from mlir_datagen.dataset.card import dataset_card
 from mlir_datagen.dataset.columns import PLACE_COLUMNS, PROGRAM_COLUMNS
 from mlir_datagen.dataset.writer import SplitWriter, Storage
 from mlir_datagen.ops import FAMILIES
-from mlir_datagen.pipeline import generate
+from mlir_datagen.pipeline.run import generate
 from mlir_datagen.version import GENERATOR_VERSION
 
 TINY_DIGEST = "aa3c29075208bfaba638cf1e221fa7a62a55552f5004c34ac96d2e51863a68fa"
@@ -205,13 +205,15 @@ def test_a_disk_that_takes_a_little_at_a_time(monkeypatch, tmp_path):
     [(1, "n<1K"), (999, "n<1K"), (1000, "1K<n<10K"), (10**6, "1M<n<10M"), (10**7, "n>10M")],
 )
 def test_the_card_says_how_large_a_dataset_is(programs, category):
-    card = dataset_card(config(["matmul"]), {"train": {"matmul": programs - 1}, "test": {"matmul": 1}}, {})
+    card = dataset_card(
+        config(["matmul"]).dataset_settings, {"train": {"matmul": programs - 1}, "test": {"matmul": 1}}, {}
+    )
     assert yaml.safe_load(card.split("---")[1])["size_categories"] == [category]
 
 
 def test_the_card_names_suites_that_lost_programs_alone():
     against = {"suites/whole": {"kept": 9, "size": 9}, "suites/part": {"kept": 8, "size": 9}, "other": {}}
-    card = dataset_card(config(["matmul"]), {"train": {"matmul": 1}}, against)
+    card = dataset_card(config(["matmul"]).dataset_settings, {"train": {"matmul": 1}}, against)
     assert "**suites/part is incomplete**: 8 of its 9 programs" in card
     assert card.count("is incomplete") == 1
 

@@ -6,11 +6,10 @@ import pytest
 from helpers import GOLDEN_SPECS, golden_program
 from mlir19 import program_of
 
-from mlir_datagen.decontamination import Decontamination
-from mlir_datagen.mlir.structure import ProgramHasher
+from mlir_datagen.mlir.structural_hash import ProgramHasher
 from mlir_datagen.mlir.timed_main import Timer
-from mlir_datagen.program import PARSED
-from mlir_datagen.proving.job import Failure
+from mlir_datagen.programs.proof import PARSED, Failure
+from mlir_datagen.sources.decontamination import Decontamination
 
 IMAGE, FILTERS, RESULT = "tensor<2x3x28x32xf32>", "tensor<16x3x3x5xf32>", "tensor<2x16x13x24xf32>"
 # As it comes out of a network that adds the bias first.

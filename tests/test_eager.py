@@ -9,12 +9,10 @@ from helpers import golden_program
 from mlir_datagen.config.compose import compose_config
 from mlir_datagen.config.models import parse_model
 from mlir_datagen.errors import Rejection
-from mlir_datagen.nn.eager import EagerProgram
-from mlir_datagen.proving.batch import job_of, job_without_reference
-from mlir_datagen.proving.job import EagerJob
+from mlir_datagen.networks.eager import network_call
+from mlir_datagen.proving.eager import EagerProgram, family_call
+from mlir_datagen.proving.job import job_of
 from mlir_datagen.proving.reference import random_arguments
-
-WITHOUT_REFERENCE = job_without_reference("", (), (), "parse", measure=True)
 
 
 @pytest.mark.parametrize(
@@ -22,10 +20,10 @@ WITHOUT_REFERENCE = job_without_reference("", (), (), "parse", measure=True)
 )
 def test_a_program_of_a_family_is_its_reference_in_its_own_precision(name, monkeypatch):
     """On numbers: it is timed on zeros, of which any product is right."""
-    monkeypatch.setattr("mlir_datagen.nn.eager.zero_arguments", random_arguments)
+    monkeypatch.setattr("mlir_datagen.proving.eager.zero_arguments", random_arguments)
     family, spec, text = golden_program(name)
     job = job_of(family, spec, text, "parse", measure=True)
-    program = EagerProgram(EagerJob(job))
+    program = EagerProgram(family_call(job))
     (result,) = family.results(spec)
     found = program._call()
     assert (tuple(found.shape), found.dtype) == (result.shape, torch.float32)
@@ -35,7 +33,7 @@ def test_a_program_of_a_family_is_its_reference_in_its_own_precision(name, monke
 
 def test_it_is_called_as_often_as_asked(monkeypatch):
     family, spec, text = golden_program("relu_generic_1d")
-    program = EagerProgram(EagerJob(job_of(family, spec, text, "parse", measure=True)))
+    program = EagerProgram(family_call(job_of(family, spec, text, "parse", measure=True)))
     calls = []
     monkeypatch.setattr(program, "_call", lambda: calls.append(torch.is_grad_enabled()))
     samples = program.sample(2, 3)
@@ -45,7 +43,7 @@ def test_it_is_called_as_often_as_asked(monkeypatch):
 
 def test_a_network_is_built_from_its_spec_and_called_on_its_inputs():
     model = compose_config(["ops=[]", "models=[resnet18]", "models.resnet18.sizes.resolution=32"]).models["resnet18"]
-    program = EagerProgram(EagerJob(WITHOUT_REFERENCE, model))
+    program = EagerProgram(network_call(model))
     with torch.no_grad():
         assert tuple(program._call().shape) == (1, 1000)
 
@@ -60,5 +58,5 @@ def test_a_network_is_built_from_its_spec_and_called_on_its_inputs():
 def test_a_network_that_cannot_be_called_has_no_time(class_, shape, reason):
     raw = {"class": class_, "arguments": {}, "sizes": {}, "inputs": [{"name": "x", "shape": shape}]}
     with pytest.raises(Rejection, match=reason) as rejected:
-        EagerProgram(EagerJob(WITHOUT_REFERENCE, parse_model("mine", raw)))
+        network_call(parse_model("mine", raw))
     assert rejected.value.stage == "measured"

@@ -14,8 +14,8 @@ from operator_calls import Calls, answers_of
 from torch.nn import functional
 
 from mlir_datagen.errors import Rejection, UserError
-from mlir_datagen.nn.conversion import convert
-from mlir_datagen.nn.state import chosen
+from mlir_datagen.networks.conversion import convert
+from mlir_datagen.networks.state import chosen
 
 CONVERTERS = pytest.mark.parametrize("converter", ["torch_mlir", "manual"])
 NAN, INF = math.nan, math.inf

@@ -14,7 +14,7 @@ from mlir_datagen.config.export import ExportSettings, TimeBounds
 from mlir_datagen.errors import UserError
 from mlir_datagen.export import EXPORTERS
 from mlir_datagen.export.base import export_dataset
-from mlir_datagen.pipeline import Listener, generate
+from mlir_datagen.pipeline.run import Listener, generate
 
 MLIR_RL = EXPORTERS["mlir_rl"]
 ALL = ExportSettings("mlir_rl", bounds=TimeBounds(min_ns=None), torch=False)

@@ -18,7 +18,7 @@ from mlir_datagen.mlir.element_types import ELEMENT_TYPES
 from mlir_datagen.mlir.extraction import extract
 from mlir_datagen.mlir.jit import CompiledProgram
 from mlir_datagen.mlir.lower import lower
-from mlir_datagen.mlir.structure import structural_hash
+from mlir_datagen.mlir.structural_hash import structural_hash
 
 CONTEXT = ir.Context()
 NETWORKS = ("residual", "biased", "transformer")

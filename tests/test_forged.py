@@ -16,7 +16,7 @@ from helpers import made_dataset, run_script
 from mlir_datagen.config.compose import compose_config
 from mlir_datagen.dataset.columns import PLACE_COLUMNS, PROGRAM_COLUMNS
 from mlir_datagen.errors import UserError
-from mlir_datagen.pipeline import generate
+from mlir_datagen.pipeline.run import generate
 from mlir_datagen.verification import UNVERIFIABLE_COLUMNS, verify_dataset
 
 SPLITS = ("train", "suites/mlir_rl_eval", "neural_nets", "extracted")

@@ -15,9 +15,9 @@ import pytest
 from helpers import REPOSITORY
 
 from mlir_datagen.errors import Rejection, UserError
-from mlir_datagen.nn import isolated
-from mlir_datagen.nn.isolated import IsolatedProgram
-from mlir_datagen.nn.network_program import NetworkProgram
+from mlir_datagen.networks import isolated
+from mlir_datagen.networks.isolated import IsolatedProgram
+from mlir_datagen.networks.network_program import NetworkProgram
 from mlir_datagen.proving.settings import SandboxLimits
 
 LIMITS = SandboxLimits(60, 1 << 32)
@@ -215,7 +215,7 @@ def _is_alive(process):
 
 def test_the_process_imports_no_pytorch():
     code = (
-        "import sys, mlir_datagen.nn.isolated, mlir_datagen.nn.network_program; "
+        "import sys, mlir_datagen.networks.isolated, mlir_datagen.networks.network_program; "
         "print({'torch', 'transformers', 'hydra', 'pandas'} & set(sys.modules))"
     )
     with python(code) as process:

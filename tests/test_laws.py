@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlir_datagen.ops import FAMILIES
-from mlir_datagen.sources.split import Splitter
+from mlir_datagen.programs.content import Splitter
 
 mixes = st.lists(st.sampled_from(list(FAMILIES)), min_size=1, max_size=4, unique=True)
 seeds = st.integers(0, 2**32)

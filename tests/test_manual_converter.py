@@ -12,7 +12,7 @@ from torch import nn
 
 from mlir_datagen.export.mlir_rl.contract import program_problems
 from mlir_datagen.mlir.timed_main import Timer
-from mlir_datagen.nn.torchvision_import import import_torchvision
+from mlir_datagen.networks.torchvision_import import import_torchvision
 
 IMAGE = (2, 3, 40, 40)
 LOOKED_UP = 5  # reads at positions that are data: four embeddings or indexings and a gather
@@ -145,7 +145,7 @@ def test_the_same_network_gives_the_same_bytes_in_any_process():
     program = """
 import sys, torch
 sys.modules["torch_mlir"] = None
-from mlir_datagen.nn.manual import convert_manual
+from mlir_datagen.networks.manual import convert_manual
 from torch import nn
 network = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.GELU(), nn.Flatten(), nn.Linear(64, 2))
 exported = torch.export.export(network.eval(), (torch.zeros(1, 3, 4, 4),))

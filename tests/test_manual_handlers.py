@@ -8,7 +8,7 @@ from manual_networks import convert, largest_error
 from torch import nn
 
 from mlir_datagen.errors import UserError
-from mlir_datagen.nn.manual import register_layer, register_operator, registry
+from mlir_datagen.networks.manual import register_layer, register_operator, registry
 from mlir_datagen.ops.blocks import elementwise
 
 

@@ -11,7 +11,7 @@ from operator_calls import CONVOLUTIONS, GROUPS, Calls
 from torch import nn
 
 from mlir_datagen.errors import UserError
-from mlir_datagen.nn.manual import UnknownOperatorError, register_layer, register_operator, registry
+from mlir_datagen.networks.manual import UnknownOperatorError, register_layer, register_operator, registry
 from mlir_datagen.ops.blocks import elementwise
 
 
@@ -246,7 +246,7 @@ def test_what_cannot_be_converted_is_said():
         convert(Calls(lambda x: x * x.sum().item()), torch.randn(3))
     network = nn.ReLU()
     dynamic = torch.export.export(network, (torch.randn(3, 2),), dynamic_shapes=({0: torch.export.Dim("batch")},))
-    from mlir_datagen.nn.manual import convert_manual
+    from mlir_datagen.networks.manual import convert_manual
 
     with pytest.raises(UserError, match=r"static shapes.*dynamic_shapes"):
         convert_manual(network, dynamic, "network")

@@ -19,10 +19,10 @@ from planting import CRASHES, SLOW, assert_funnel_adds_up, matmuls, plant, rejec
 from mlir_datagen.dataset.journal import Journal
 from mlir_datagen.dataset.measurements import read_measurements
 from mlir_datagen.errors import UserError
-from mlir_datagen.measuring import rank_correlation
 from mlir_datagen.ops import FAMILIES
-from mlir_datagen.pipeline import generate
-from mlir_datagen.proving.job import Failure, Measurement
+from mlir_datagen.pipeline.measuring import rank_correlation
+from mlir_datagen.pipeline.run import generate
+from mlir_datagen.programs.proof import Failure, Measurement
 
 
 def index_of(path):

@@ -18,9 +18,9 @@ from torch import nn
 
 from mlir_datagen import NeuralNetworkToMLIR, UserError
 from mlir_datagen.config.compose import compose_config
-from mlir_datagen.nn.building import build_model
-from mlir_datagen.nn.worker import NetworkJob, convert_network
-from mlir_datagen.proving.job import Failure
+from mlir_datagen.networks.building import build_model
+from mlir_datagen.networks.worker import NetworkJob, convert_network
+from mlir_datagen.programs.proof import Failure
 
 IMAGE = (1, 3, 8, 8)
 
@@ -268,7 +268,7 @@ def test_not_enough_memory(tmp_path, monkeypatch):
     def no_memory(*arguments, **settings):
         raise MemoryError
 
-    monkeypatch.setattr("mlir_datagen.sources.given_network.convert", no_memory)
+    monkeypatch.setattr("mlir_datagen.networks.given_network.convert", no_memory)
     assert refusal(tmp_path, Scans(), (2, 3)) == advice
     setting = described("planted_networks.Scans", "{name: x, shape: [1073741824, 1073741824]}")
     assert failure(setting) == "it needs more memory than converter.memory_bytes, 17179869184"
@@ -329,7 +329,7 @@ def test_a_config_class_that_is_not_trusted():
         ("transformers.utils.import_utils.subprocess.run", "which cannot be imported: No module named 'transformers."),
         ("transformers.utils.import_utils.os", "which is neither a class of a network or of its config, nor one of"),
         ("mlir_datagen.verification.Path", "which is neither a class of a network or of its config, nor one of"),
-        ("mlir_datagen.pipeline.generate", "which is neither a class of a network or of its config, nor one of"),
+        ("mlir_datagen.pipeline.run.generate", "which is neither a class of a network or of its config, nor one of"),
         ("torchvision.datasets.utils.download_url", "which is neither a class of a network or of its config"),
         ("torchvision.models.get_model", "which is neither a class of a network or of its config, nor one of"),
         ("torchvision.models.resnet81", 'and torchvision.models has no resnet81. Did you mean "resnet'),

@@ -20,9 +20,9 @@ from torch import nn
 from mlir_datagen import NeuralNetworkToMLIR, UserError
 from mlir_datagen.mlir.cost import linalg_operations
 from mlir_datagen.mlir.jit import CompiledProgram
+from mlir_datagen.mlir.linalg_operation import parse_module
 from mlir_datagen.mlir.lower import lower
 from mlir_datagen.mlir.parse import Contexts
-from mlir_datagen.mlir.structured import parse_module
 
 WITHOUT_TORCH_MLIR = "import sys\nsys.modules['torch_mlir'] = None\n"
 
@@ -306,7 +306,7 @@ def test_a_failed_conversion_leaves_the_folder_as_it_was(tmp_path):
     "work",
     [
         "mlir_datagen.RandomMLIRGenerator().generate_dataset(4, 'programs')",
-        "from mlir_datagen.config.compose import compose_config; from mlir_datagen.pipeline import generate; "
+        "from mlir_datagen.config.compose import compose_config; from mlir_datagen.pipeline.run import generate; "
         "generate(compose_config(['experiment=tiny']))",
     ],
 )

@@ -11,11 +11,11 @@ from torch import nn
 
 from mlir_datagen import NeuralNetworkToMLIR, UserError
 from mlir_datagen.config.compose import compose_config
-from mlir_datagen.nn.isolated import IsolatedProgram
-from mlir_datagen.nn.oracle.expected import Expected
-from mlir_datagen.nn.oracle.reference import expected_results
-from mlir_datagen.nn.worker import NetworkJob, Refusal
-from mlir_datagen.sources import given_network
+from mlir_datagen.networks import given_network
+from mlir_datagen.networks.isolated import IsolatedProgram
+from mlir_datagen.networks.oracle.expected import Expected
+from mlir_datagen.networks.oracle.reference import expected_results
+from mlir_datagen.networks.worker import NetworkJob, Refusal
 from mlir_datagen.sources.networks import _reached
 
 CONVERTERS = pytest.mark.parametrize("use_torch_mlir", [True, False])
@@ -169,7 +169,7 @@ def test_a_failure_names_the_stage_that_was_reached(tmp_path, monkeypatch):
     def fails(*arguments):
         raise ZeroDivisionError("by zero\nand more")
 
-    monkeypatch.setattr("mlir_datagen.nn.network_program.NetworkProgram.run", fails)
+    monkeypatch.setattr("mlir_datagen.networks.network_program.NetworkProgram.run", fails)
     config = compose_config(["ops=[]", described("planted_networks.Returns")])
     job = NetworkJob(
         config.models["mine"], 0, config.converter, ("planted_networks",), "execute", None, tmp_path / "mine.stage"

@@ -14,7 +14,7 @@ from test_exact_results import results
 from torch import nn
 
 from mlir_datagen import NeuralNetworkToMLIR, UserError
-from mlir_datagen.nn.results import tensors_of
+from mlir_datagen.networks.results import tensors_of
 
 CONVERTERS = pytest.mark.parametrize("use_torch_mlir", [True, False])
 
@@ -72,7 +72,7 @@ def test_every_tensor_is_a_result_and_the_check_compares_it(use_torch_mlir, tmp_
 
 
 def language_model(name):
-    from mlir_datagen.nn.torchvision_import import import_torchvision
+    from mlir_datagen.networks.torchvision_import import import_torchvision
 
     import_torchvision()
     import transformers

@@ -28,16 +28,17 @@ from networks import (
 )
 from safetensors.numpy import load_file
 
-from mlir_datagen.config.compose import choosing, compose_config
+from mlir_datagen.config.commands import choosing
+from mlir_datagen.config.compose import compose_config
 from mlir_datagen.mlir.element_types import of_torch
 from mlir_datagen.mlir.jit import CompiledProgram
 from mlir_datagen.mlir.lower import lower
 from mlir_datagen.mlir.parse import Contexts
-from mlir_datagen.nn.building import build_model, example_inputs
-from mlir_datagen.nn.catalogue import TORCHVISION_CLASSIFIERS
-from mlir_datagen.nn.conversion import convert
-from mlir_datagen.nn.state import splat
-from mlir_datagen.nn.torchvision_import import import_torchvision
+from mlir_datagen.networks.building import build_model, example_inputs
+from mlir_datagen.networks.catalogue import TORCHVISION_CLASSIFIERS
+from mlir_datagen.networks.conversion import convert
+from mlir_datagen.networks.state import splat
+from mlir_datagen.networks.torchvision_import import import_torchvision
 
 CHOSEN = ["models=[resnet18,bert_base,gpt2]", *RESNET, *BERT, *GPT2, SMALL, TRUSTED]
 NAMES = ["bert_base", "gpt2", "resnet18", "small"]

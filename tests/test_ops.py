@@ -12,7 +12,7 @@ from helpers import GOLDEN_SPECS, REPOSITORY, golden_program, run_mlir_opt
 
 from mlir_datagen.mlir.parse import Verifier
 from mlir_datagen.ops import FAMILIES
-from mlir_datagen.program import spec_json
+from mlir_datagen.programs.spec import spec_json
 
 GOLDEN = REPOSITORY / "tests" / "golden"
 

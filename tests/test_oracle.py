@@ -17,12 +17,12 @@ from torch.nn import functional
 
 from mlir_datagen import NeuralNetworkToMLIR
 from mlir_datagen.errors import Rejection
-from mlir_datagen.nn.capture import input_names
-from mlir_datagen.nn.conversion import convert
-from mlir_datagen.nn.oracle.reference import expected_results
-from mlir_datagen.nn.oracle.verdict import judge
-from mlir_datagen.nn.state import splat
-from mlir_datagen.nn.torchvision_import import import_torchvision
+from mlir_datagen.networks.capture import input_names
+from mlir_datagen.networks.conversion import convert
+from mlir_datagen.networks.oracle.reference import expected_results
+from mlir_datagen.networks.oracle.verdict import judge
+from mlir_datagen.networks.state import splat
+from mlir_datagen.networks.torchvision_import import import_torchvision
 
 CONVERTERS = pytest.mark.parametrize("converter", ["manual", "torch_mlir"])
 

@@ -29,10 +29,13 @@ from mlir_datagen.errors import Rejection, UserError
 from mlir_datagen.mlir.jit import CompiledProgram
 from mlir_datagen.mlir.lower import left_over, lower
 from mlir_datagen.mlir.parse import Contexts
+from mlir_datagen.mlir.signature import Argument
 from mlir_datagen.ops import FAMILIES
-from mlir_datagen.pipeline import generate
-from mlir_datagen.proving.batch import job_of
-from mlir_datagen.proving.job import Failure, Proof
+from mlir_datagen.pipeline.run import generate
+from mlir_datagen.programs.program import StoredProgram
+from mlir_datagen.programs.proof import Failure, Proof
+from mlir_datagen.programs.spec import spec_json
+from mlir_datagen.proving.job import job_of, job_of_program
 from mlir_datagen.proving.prover import Prover
 from mlir_datagen.proving.reference import compare, difference, tolerance
 from mlir_datagen.proving.settings import CheckSettings
@@ -125,6 +128,22 @@ def test_lowering_rejects_what_no_pass_knows(monkeypatch, tmp_path):
 )
 def test_a_program_that_ends_its_process_fails_the_last_stage_that_it_may_have_come_to(level, measure, stage):
     assert job_of(*golden_program("matmul_mk_kn"), level, measure).last_stage == stage
+
+
+@pytest.mark.parametrize(
+    ("source", "family", "reference"),
+    [
+        ("random", "matmul", "matmul"),
+        ("suite", "matmul", "matmul"),
+        ("extracted", "matmul", None),
+        ("network", "network", None),
+    ],
+)
+def test_the_families_programs_have_a_reference_and_what_comes_from_networks_has_none(source, family, reference):
+    _, spec, text = golden_program("matmul_mk_kn")
+    matrix = Argument("input", "a", "f32", (2, 2))
+    stored = StoredProgram("train", "one", source, family, spec_json(spec), "", text, (matrix, matrix), (matrix,))
+    assert job_of_program(stored, "execute", measure=False).family == reference
 
 
 def test_what_is_left_over_is_named_and_not_the_casts_around_it():
@@ -285,8 +304,8 @@ def test_comparing_without_pytorch_says_what_to_install(monkeypatch, tmp_path):
 def test_a_script_without_a_main_guard_can_use_workers(tmp_path):
     script = tmp_path / "unguarded.py"
     script.write_text(
-        "from mlir_datagen.one_program import prove_program\n"
-        "from mlir_datagen.program import parse_spec\n"
+        "from mlir_datagen.pipeline.one_program import prove_program\n"
+        "from mlir_datagen.programs.spec import parse_spec\n"
         'spec = parse_spec("matmul", \'{"m": 4, "n": 4, "k": 4}\')\n'
         'print(prove_program("matmul", spec, "lower", measure=False).level)\n'
     )

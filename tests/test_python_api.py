@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +8,7 @@ import hydra
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from helpers import REPOSITORY, run_mlir_opt
+from helpers import run_mlir_opt
 
 from mlir_datagen import RandomMLIRGenerator, UserError
 
@@ -161,31 +160,3 @@ def test_importing_the_package_is_light(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stderr
-
-
-HYDRA = ("config/compose.py", "config/overrides.py")
-
-
-def test_boundaries():
-    """Only mlir/ imports torch_mlir, only nn/ PyTorch at once, only scripts/ print, and OmegaConf stops in HYDRA."""
-    package = REPOSITORY / "mlir_datagen"
-    heavy = {"torch", "torchvision", "transformers", "pandas", "matplotlib"}
-    for path in package.rglob("*.py"):
-        place = path.relative_to(package).as_posix()
-        tree = ast.parse(path.read_text())
-        at_import, imported = _imports(tree.body), _imports(ast.walk(tree))
-        assert "torch_mlir" not in imported or place.startswith("mlir/"), place
-        assert not imported & {"hydra", "omegaconf"} or place in HYDRA, place
-        assert not at_import & heavy or (place.startswith("nn/") and at_import & heavy == {"torch"}), place
-        calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
-        assert not any(isinstance(call, ast.Name) and call.id == "print" for call in calls), place
-
-
-def _imports(nodes):
-    found = set()
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            found.add(node.module.split(".")[0])
-    return found

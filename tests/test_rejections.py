@@ -11,7 +11,7 @@ from helpers import config, run_script
 
 from mlir_datagen.errors import UserError
 from mlir_datagen.ops import FAMILIES
-from mlir_datagen.pipeline import generate
+from mlir_datagen.pipeline.run import generate
 
 MATMUL, POOLING = FAMILIES["matmul"], FAMILIES["pooling"]
 REAL = MATMUL.program

@@ -9,12 +9,12 @@ from helpers import config, planned_specs
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlir_datagen.programs.content import Splitter, content_hash
 from mlir_datagen.sources import walk as walk_module
 from mlir_datagen.sources.grid import Grid, SameAs
 from mlir_datagen.sources.mix import FamilyWalk
 from mlir_datagen.sources.permutation import Permutation
 from mlir_datagen.sources.random_ops import RandomOps
-from mlir_datagen.sources.split import Splitter, content_hash
 from mlir_datagen.sources.walk import Existing
 
 
@@ -83,7 +83,7 @@ def test_a_large_grid_is_walked_without_counting_it(monkeypatch):
     wide = {"from": 1, "to": 1_000_000, "step": 1}
     run = config(["matmul"], **{f"ops__matmul__grid__{axis}": wide for axis in "mnk"})
     monkeypatch.setattr(walk_module.VariantWalk, "_count", lambda self: pytest.fail("counted"))
-    quota = RandomOps(run).plan(run.splits).quotas[0]
+    quota = RandomOps(run.random_settings).plan(run.splits).quotas[0]
     assert quota.existing == (1_000_000**3, "at most")
 
 
@@ -95,7 +95,7 @@ def test_a_walk_through_a_large_grid_ends(monkeypatch):
     run = config(
         ["matmul", "elementwise"], **{f"ops__matmul__grid__{axis}": wide for axis in "mnk"}, limits__max_bytes=48
     )
-    quotas = {(quota.split, quota.family): quota for quota in RandomOps(run).plan(run.splits).quotas}
+    quotas = {(quota.split, quota.family): quota for quota in RandomOps(run.random_settings).plan(run.splits).quotas}
     matmul = quotas["train", "matmul"]
     assert matmul.planned < matmul.asked
     assert matmul.exhausted
@@ -130,7 +130,7 @@ def test_a_program_that_just_meets_the_limits_is_one():
     counts = {}
     for key, limit in (("max_bytes", 48), ("max_flops", 16), ("max_flops", None), ("max_flops", 2**63 - 1)):
         run = config(["matmul"], **grid, split_ratios={"train": 1}, num_samples=1, limits={**unlimited, key: limit})
-        counts[key, limit] = RandomOps(run).plan({"train": 1}).quotas[0].existing
+        counts[key, limit] = RandomOps(run.random_settings).plan({"train": 1}).quotas[0].existing
     assert list(counts.values()) == [(1, "exact"), (1, "exact"), (7, "exact"), (7, "exact")]
 
 
@@ -152,7 +152,7 @@ def test_a_mix_begins_anew_after_programs_that_it_did_not_take():
     run = config(["matmul", "conv2d"], ops__matmul__weight=3)
 
     def planned(size, taken):
-        return [quota.planned for quota in RandomOps(run).plan({"train": size}, taken).quotas]
+        return [quota.planned for quota in RandomOps(run.random_settings).plan({"train": size}, taken).quotas]
 
     for size in range(1, 5):
         assert planned(size, {("train", "matmul"): 10}) == planned(size, None)

@@ -18,8 +18,8 @@ from helpers import GOLDEN_SPECS, REPOSITORY, golden_program, run_script
 from mlir_datagen import foreign
 from mlir_datagen.config.compose import compose_config
 from mlir_datagen.config.saved import load_saved_config
+from mlir_datagen.dataset.description import config_text
 from mlir_datagen.dataset.exported import RECORD
-from mlir_datagen.dataset.finished import config_text
 from mlir_datagen.dataset.measurements import record_measurements
 from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.errors import UserError
@@ -95,7 +95,7 @@ def test_every_saved_config_is_plain(tiny, tmp_path):
         ["models=[gpt2]", "ops=[]", "exclude=[gemm]"],
     ):
         run = compose_config(settings)
-        (tmp_path / "config.yaml").write_text(config_text(run))
+        (tmp_path / "config.yaml").write_text(config_text(run.dataset_settings))
         assert load_saved_config(tmp_path / "config.yaml").fingerprint == run.fingerprint
 
 

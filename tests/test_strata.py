@@ -13,11 +13,11 @@ from helpers import config, planned_specs, raw_config
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlir_datagen.apportion import shares
 from mlir_datagen.config.compose import compose_config
 from mlir_datagen.config.run import parse_config
 from mlir_datagen.errors import UserError
 from mlir_datagen.ops import FAMILIES
+from mlir_datagen.sources.apportion import shares
 from mlir_datagen.sources.random_ops import RandomOps
 
 SECONDS = [1e-7, 1e-6, 1e-5, 1e-4]
@@ -45,7 +45,7 @@ def stratum(family, spec, seconds=SECONDS):
 @given(st.integers(0, 2**32), st.sampled_from([None, [1, 2, 4], [5, 1, 1]]), st.integers(20, 60))
 def test_every_stratum_has_its_exact_share(seed, portions, size):
     run = spread(seed=seed, portions=portions, num_samples=size)
-    quotas = RandomOps(run).plan(run.splits).quotas
+    quotas = RandomOps(run.random_settings).plan(run.splits).quotas
     for split, programs in planned_specs(run).items():
         counts = Counter(stratum(family, spec) for family, spec in programs)
         expected = shares(len(programs), [Fraction(portion) for portion in portions or [1, 1, 1]])
@@ -92,7 +92,7 @@ def test_splits_are_disjoint_and_the_same_program_is_in_the_same_with_and_withou
 def test_a_later_plan_goes_on_where_the_first_ended():
     run = spread(num_samples=40, split_ratios={"train": 1})
     whole = planned_specs(run)["train"]
-    source = RandomOps(run)
+    source = RandomOps(run.random_settings)
     later = source.plan({"train": 15}, {("train", "matmul"): 25})
     ((task,), (quota,)) = later.tasks, later.quotas
     walk = source._variants[0]
@@ -104,11 +104,11 @@ def test_a_later_plan_goes_on_where_the_first_ended():
 def test_a_stratum_that_runs_out_is_made_up_for_and_named():
     """There are 8 programs of matmul whose dimensions are 1 or 2, and they take nanoseconds."""
     run = spread(seconds=[1e-10, 1e-8, 1e-4], num_samples=40, ops__matmul__grid__k=[1, 60], split_ratios={"train": 1})
-    first, second = RandomOps(run).plan(run.splits).quotas[0].strata
+    first, second = RandomOps(run.random_settings).plan(run.splits).quotas[0].strata
     assert (first.asked, second.asked) == (20, 20)
     assert first.planned < 20
     assert first.planned + second.planned == 40
-    assert RandomOps(run).plan(run.splits).quotas[0].scarce == (first,)
+    assert RandomOps(run.random_settings).plan(run.splits).quotas[0].scarce == (first,)
     with pytest.raises(UserError, match=rf"matmul has {first.planned} of 20 programs .* take 1e-10 to 1e-08 s\."):
         RandomOps(
             spread(
@@ -117,7 +117,7 @@ def test_a_stratum_that_runs_out_is_made_up_for_and_named():
                 ops__matmul__grid__k=[1, 60],
                 split_ratios={"train": 1},
                 on_exhausted="error",
-            )
+            ).random_settings
         ).plan(run.splits)
 
 
@@ -202,12 +202,12 @@ def test_limits_that_no_program_meets(changes, expected):
 )
 def test_limits_that_leave_nothing(changes, expected):
     with pytest.raises(UserError, match=rf"The limits leave nothing.*{expected}"):
-        RandomOps(config(["matmul"], **changes))
+        RandomOps(config(["matmul"], **changes).random_settings)
 
 
 def test_the_experiment_has_programs_for_every_stratum_of_every_op():
     run = compose_config(["experiment=mlir_rl"])
-    quotas = RandomOps(run).plan(run.splits).quotas
+    quotas = RandomOps(run.random_settings).plan(run.splits).quotas
     assert {quota.family for quota in quotas} == set(run.ops)
     assert not [quota for quota in quotas if quota.scarce or quota.exhausted]
     # A median of 10 ms by the estimate, and a tail to a second.

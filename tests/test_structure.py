@@ -14,7 +14,7 @@ from torch_mlir import dialects, ir
 from torch_mlir.dialects import affine, arith, func, linalg, scf, tensor  # noqa: F401  (which extend classes)
 
 from mlir_datagen.errors import UserError
-from mlir_datagen.mlir.structure import ProgramHasher, attribute_names, structural_hash
+from mlir_datagen.mlir.structural_hash import ProgramHasher, attribute_names, structural_hash
 from mlir_datagen.ops import FAMILIES
 
 CONTEXT = ir.Context()

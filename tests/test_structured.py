@@ -7,11 +7,11 @@ import re
 import pytest
 import torch
 from helpers import GOLDEN_SPECS, golden_program, run_mlir_opt
+from mlir_datagen.mlir.structure import ProgramHasher
 from torch.nn import functional
 
 from mlir_datagen.mlir.builder import FunctionBuilder
 from mlir_datagen.mlir.parse import Verifier
-from mlir_datagen.mlir.structure import ProgramHasher
 from mlir_datagen.mlir.types import tensor
 from mlir_datagen.ops.contractions import CONTRACTIONS
 from mlir_datagen.ops.elementwise import elementwise

@@ -13,9 +13,9 @@ from mlir_datagen.export.mlir_rl.contract import program_problems
 from mlir_datagen.export.mlir_rl.names import Names
 from mlir_datagen.mlir.parse import Verifier
 from mlir_datagen.mlir.timed_main import Timer
-from mlir_datagen.nn.torchvision_import import import_torchvision
+from mlir_datagen.networks.torchvision_import import import_torchvision
 from mlir_datagen.ops import FAMILIES
-from mlir_datagen.program import spec_problem
+from mlir_datagen.programs.spec import spec_problem
 
 SUITES = ("mlir_rl_eval", "gemm", "conv")
 

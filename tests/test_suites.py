@@ -12,12 +12,12 @@ from helpers import REPOSITORY, made_dataset, run_mlir_opt, run_script
 
 from mlir_datagen.config.compose import compose_config
 from mlir_datagen.config.run import CONSUMERS
-from mlir_datagen.decontamination import Decontamination
 from mlir_datagen.errors import UserError
 from mlir_datagen.export import EXPORTERS
-from mlir_datagen.mlir.structure import ProgramHasher
-from mlir_datagen.pipeline import generate
-from mlir_datagen.program import PARSED
+from mlir_datagen.mlir.structural_hash import ProgramHasher
+from mlir_datagen.pipeline.run import generate
+from mlir_datagen.programs.proof import PARSED
+from mlir_datagen.sources.decontamination import Decontamination
 
 SUITES = sorted(path.stem for path in (REPOSITORY / "conf/suites").glob("*.yaml"))
 SMALL_NETWORKS = [

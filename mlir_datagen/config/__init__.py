@@ -1,4 +1,7 @@
-"""The config of a run: composed by Hydra (`compose`), checked into typed values (`run`, `ops`)."""
+"""The config of a run: composed by Hydra (`compose`), checked into typed values (`run`, `ops`).
+
+May import: ops, programs, proving, dataset, networks, sources.
+"""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,13 +18,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mlir_datagen.config.folder import config_directory
-from mlir_datagen.config.models import parse_model
 from mlir_datagen.config.overrides import FIRST, GROUPS, LISTS, hydra_overrides, unreadable
 from mlir_datagen.config.run import RunConfig, parse_config
 from mlir_datagen.config.saved import load_saved_config
 from mlir_datagen.errors import UserError, listed, nearest, said, shown
-from mlir_datagen.nn.catalogue import TORCHVISION_CLASSIFIERS, torchvision_model
-from mlir_datagen.nn.model_spec import ModelSpec
+from mlir_datagen.networks.catalogue import TORCHVISION_CLASSIFIERS, torchvision_model
 
 CONFIG_NAME = "generate"
 CONFIG_ERRORS = (HydraException, OmegaConfBaseException)
@@ -54,28 +51,6 @@ def compose_config(overrides: Sequence[str]) -> RunConfig:
     with _hydra_errors_for_people(), _own_hydra():
         cfg = compose(CONFIG_NAME, overrides=taken)
     return from_omegaconf(cfg)
-
-
-def choosing(spec: ModelSpec) -> dict[str, str]:
-    """Return the settings, as the command line has them, with which a run chooses a network.
-
-    They name it where it is as in `conf/models/` or as torchvision's, and describe all of it elsewhere.
-    """
-    file = config_directory() / "models" / f"{spec.name}.yaml"
-    if file.exists() and parse_model(spec.name, yaml.safe_load(file.read_text())) == spec:
-        return {"models": f"[{spec.name}]"}
-    if spec.name in TORCHVISION_CLASSIFIERS and parse_model(spec.name, torchvision_model(spec.name)) == spec:
-        return {"models": f"[torchvision/{spec.name}]"}
-    return {f"+models.{spec.name}": _override_value(spec.to_saved())}
-
-
-def _override_value(value: Any) -> str:
-    """Return a plain value as Hydra's overrides spell it: JSON, but with the keys of mappings bare."""
-    if isinstance(value, dict):
-        return f"{{{','.join(f'{key}:{_override_value(each)}' for key, each in value.items())}}}"
-    if isinstance(value, list):
-        return f"[{','.join(map(_override_value, value))}]"
-    return json.dumps(value)
 
 
 def from_omegaconf(cfg: DictConfig) -> RunConfig:

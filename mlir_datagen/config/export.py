@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mlir_datagen.config.values import check_keys, choice, whole_number
 from mlir_datagen.errors import UserError, shown
+from mlir_datagen.values import check_keys, choice, whole_number
 
 DEFAULT_MIN_NS = 10_000
 """What is shorter is mostly the clock's own time, and nothing can be learned from it."""

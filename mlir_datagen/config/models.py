@@ -6,17 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from mlir_datagen.config.values import (
-    LARGEST,
-    check_keys,
-    choice,
-    mapping,
-    memory_bytes,
-    processor_seconds,
-    whole_number,
-)
 from mlir_datagen.errors import UserError, nearest, shown
-from mlir_datagen.nn.model_spec import (
+from mlir_datagen.networks.model_spec import (
     AUTO,
     CONVERTERS,
     INPUT_DTYPES,
@@ -25,6 +16,7 @@ from mlir_datagen.nn.model_spec import (
     InputSpec,
     ModelSpec,
 )
+from mlir_datagen.values import LARGEST, check_keys, choice, mapping, memory_bytes, processor_seconds, whole_number
 
 MODEL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _IMPORTABLE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")

@@ -4,57 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from mlir_datagen.config.values import check_keys, mapping, some_of, whole_number
 from mlir_datagen.errors import UserError, listed, nearest, shown
 from mlir_datagen.ops import FAMILIES
 from mlir_datagen.ops.family import OpFamily, Variant
-from mlir_datagen.sources.grid import Axis, Grid, SameAs
+from mlir_datagen.sources.grid import Axis, SameAs
 from mlir_datagen.sources.permutation import MAXIMUM_SIZE
+from mlir_datagen.sources.settings import OpSettings
+from mlir_datagen.values import check_keys, mapping, some_of, whole_number
 
 LARGEST_DIMENSION = (1 << 31) - 1
 LARGEST_WEIGHT = 1_000_000
 GRID_FORMS = "a list like [16, 32, 64], a range like {from: 16, to: 512, step: 16}, or {same_as: <other dimension>}"
 
 
-@dataclass(frozen=True)
-class OpConfig:
-    """One family's part: its weight in the mix, which of its kinds and ranks, and the values of each dimension."""
-
-    family: OpFamily
-    weight: Fraction
-    kinds: tuple[str, ...]
-    ranks: tuple[int, ...]
-    grid: dict[str, Axis]
-
-    @property
-    def variants(self) -> tuple[Variant, ...]:
-        """The family's variants of the chosen kinds and ranks."""
-        return tuple(
-            variant
-            for variant in self.family.variants
-            if variant.kind in self.kinds and (variant.rank is None or variant.rank in self.ranks)
-        )
-
-    def variant_grid(self, variant: Variant) -> Grid:
-        """Return the grid of one variant."""
-        return Grid({axis: self.grid[axis] for axis in variant.axes})
-
-    def to_saved(self) -> dict[str, Any]:
-        """Return the part as plain values, from which `parse_ops` makes it again."""
-        weight = int(self.weight) if self.weight.denominator == 1 else float(self.weight)
-        saved: dict[str, Any] = {"weight": weight}
-        if len(self.family.kinds) > 1:
-            saved["kinds"] = list(self.kinds)
-        if self.family.ranks:
-            saved["ranks"] = list(self.ranks)
-        return {**saved, "grid": {axis: _saved_axis(self.grid[axis]) for axis in self.family.axes}}
-
-
-def parse_ops(raw: Mapping[str, Any], required: bool) -> dict[str, OpConfig]:
+def parse_ops(raw: Mapping[str, Any], required: bool) -> dict[str, OpSettings]:
     """Check the `ops` part of a config; return it in the order of the table of families.
 
     Args:
@@ -85,7 +51,7 @@ def parse_ops(raw: Mapping[str, Any], required: bool) -> dict[str, OpConfig]:
     return ops
 
 
-def _parse_op(family: OpFamily, raw: Mapping[str, Any]) -> OpConfig:
+def _parse_op(family: OpFamily, raw: Mapping[str, Any]) -> OpSettings:
     key = f"ops.{family.name}"
     has_kinds, has_ranks = len(family.kinds) > 1, bool(family.ranks)
     allowed = ["weight", *(["kinds"] if has_kinds else []), *(["ranks"] if has_ranks else []), "grid"]
@@ -98,7 +64,7 @@ def _parse_op(family: OpFamily, raw: Mapping[str, Any]) -> OpConfig:
     for axis in family.axes:
         if axis not in grid:
             raise UserError(f"{key}.grid lacks the dimension {axis}. It takes {GRID_FORMS}.")
-    op = OpConfig(
+    op = OpSettings(
         family=family,
         weight=_parse_weight(raw["weight"], f"{key}.weight"),
         kinds=some_of(raw["kinds"], f"{key}.kinds", family.kinds) if has_kinds else family.kinds,
@@ -110,7 +76,7 @@ def _parse_op(family: OpFamily, raw: Mapping[str, Any]) -> OpConfig:
     return op
 
 
-def _check_variant(op: OpConfig, variant: Variant) -> None:
+def _check_variant(op: OpSettings, variant: Variant) -> None:
     key = f"ops.{op.family.name}.grid"
     for axis in variant.axes:
         values = op.grid[axis]
@@ -154,14 +120,6 @@ def parse_axis(value: Any, key: str) -> Axis:
 
 def _dimension(value: Any, key: str, example: str) -> int:
     return whole_number(value, key, minimum=1, maximum=LARGEST_DIMENSION, example=example)
-
-
-def _saved_axis(axis: Axis) -> list[int] | dict[str, int] | dict[str, str]:
-    if isinstance(axis, SameAs):
-        return {"same_as": axis.axis}
-    if isinstance(axis, range):
-        return {"from": axis.start, "to": axis[-1], "step": axis.step}
-    return list(axis)
 
 
 def _parse_weight(value: Any, key: str) -> Fraction:

@@ -5,17 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mlir_datagen.config.values import (
-    check_keys,
-    choice,
-    memory_bytes,
-    positive_number,
-    processor_seconds,
-    whole_number,
-)
 from mlir_datagen.errors import UserError
-from mlir_datagen.proving.job import LEVELS
+from mlir_datagen.programs.proof import LEVELS
 from mlir_datagen.proving.settings import CheckSettings, MeasureSettings, SandboxLimits
+from mlir_datagen.values import check_keys, choice, memory_bytes, positive_number, processor_seconds, whole_number
 
 MEASURES = ("none", "baseline")
 

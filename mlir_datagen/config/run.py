@@ -16,24 +16,25 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from mlir_datagen.apportion import shares, smallest_integers
 from mlir_datagen.config.export import DEFAULT_MIN_NS, ExportSettings, parse_export
 from mlir_datagen.config.models import parse_converter, parse_models, parse_trust
-from mlir_datagen.config.ops import OpConfig, parse_ops
+from mlir_datagen.config.ops import parse_ops
 from mlir_datagen.config.proving import parse_check, parse_measure, parse_sandbox
 from mlir_datagen.config.strata import parse_strata, saved_strata
 from mlir_datagen.config.suites import parse_exclude, parse_extract, parse_suites
-from mlir_datagen.config.values import check_keys, choice, mapping, whole_number
+from mlir_datagen.dataset.settings import DatasetSettings
 from mlir_datagen.errors import UserError, listed, said, shown
-from mlir_datagen.nn.model_spec import ConverterSettings, ModelSpec
-from mlir_datagen.program import EXTRACTED, NETWORKS_SPLIT
+from mlir_datagen.networks.fallback import how_converted
+from mlir_datagen.networks.model_spec import ConverterSettings, ModelSpec
+from mlir_datagen.programs.content import canonical_order
+from mlir_datagen.programs.program import EXTRACTED, NETWORKS_SPLIT
 from mlir_datagen.proving.settings import CheckSettings, MeasureSettings, SandboxLimits
-from mlir_datagen.sources.exclusion import Exclusion
-from mlir_datagen.sources.split import canonical_order
+from mlir_datagen.sources.apportion import shares, smallest_integers
+from mlir_datagen.sources.settings import SUITES, Exclusion, ExtractSettings, OpSettings, RandomSettings, SuiteSpec
 from mlir_datagen.sources.strata import WHOLE, Strata
-from mlir_datagen.sources.suite_spec import SUITES, ExtractSettings, SuiteSpec
 from mlir_datagen.sources.walk import Limits
-from mlir_datagen.version import GENERATOR_VERSION, SCHEMA_VERSION
+from mlir_datagen.values import check_keys, choice, mapping, whole_number
+from mlir_datagen.version import GENERATOR_VERSION, SCHEMA_VERSION, check_schema_version
 
 DEFAULT_SPLITS = {"train": 1000, "test": 200}
 MOST_PROGRAMS = 100_000_000
@@ -82,7 +83,7 @@ class RunConfig:
     seed: int
     splits: dict[str, int]
     split_ratios: dict[str, int]
-    ops: dict[str, OpConfig]
+    ops: dict[str, OpSettings]
     models: dict[str, ModelSpec]
     extract: ExtractSettings
     suites: dict[str, SuiteSpec]
@@ -107,8 +108,20 @@ class RunConfig:
         return self.check.level != "parse" or self.measure.enabled
 
     @property
-    def grid_limits(self) -> Limits:
-        """The limits on the grids: those asked for, and what keeps estimated times within `measure.max_seconds`."""
+    def random_settings(self) -> RandomSettings:
+        """What the source of random programs is handed."""
+        return RandomSettings(
+            ops=self.ops,
+            split_ratios=self.split_ratios,
+            seed=self.seed,
+            limits=self._grid_limits(),
+            strata=self.strata,
+            on_exhausted=self.on_exhausted,
+            is_slow=self.needs_workers,
+        )
+
+    def _grid_limits(self) -> Limits:
+        """Return the limits on the grids: those asked for, and what keeps times within `measure.max_seconds`."""
         longest = self.measure.largest_cost
         if longest is None:
             return self.limits
@@ -117,6 +130,24 @@ class RunConfig:
             for bound in (self.limits.max_bytes, self.limits.max_flops)
         )
         return Limits(most_bytes, most_flops, self.limits.min_flops)
+
+    @property
+    def dataset_settings(self) -> DatasetSettings:
+        """What the dataset tells of the run."""
+        return DatasetSettings(
+            name=self.name,
+            fingerprint=self.fingerprint,
+            saved=self.to_saved(),
+            seed=self.seed,
+            storage=self.storage,
+            splits=tuple(self.splits),
+            families=tuple(self.ops),
+            networks=tuple(self.models),
+            converted=how_converted(self.converter),
+            with_weights=self.save_weights,
+            check=self.check,
+            measure=self.measure,
+        )
 
     @property
     def fingerprint(self) -> str:
@@ -132,7 +163,7 @@ class RunConfig:
     @property
     def dataset_name(self) -> str:
         """The name of the dataset's folder."""
-        return f"{self.name}-{self.fingerprint}"
+        return self.dataset_settings.dataset_name
 
     def to_saved(self) -> dict[str, Any]:
         """Return the config as it is saved: the same for equal datasets, however they were asked for.
@@ -224,15 +255,6 @@ def parse_config(raw: Mapping[str, Any]) -> RunConfig:
         trust=parse_trust(raw["trust"]),
         export=export,
     )
-
-
-def check_schema_version(version: Any) -> None:
-    """Refuse a config or manifest whose layout this version does not know."""
-    if version != SCHEMA_VERSION:
-        raise UserError(
-            f"schema_version is {shown(version)}, and this version of mlir_datagen reads {SCHEMA_VERSION} only. "
-            "Use the version of mlir_datagen that wrote it (the dataset's manifest.json names it)."
-        )
 
 
 def _parse_folder(value: Any) -> Path:

@@ -9,8 +9,9 @@ from typing import Any
 import yaml
 
 from mlir_datagen import foreign
-from mlir_datagen.config.run import RunConfig, check_schema_version, parse_config
+from mlir_datagen.config.run import RunConfig, parse_config
 from mlir_datagen.errors import UserError, said
+from mlir_datagen.version import check_schema_version
 
 _MOST_BYTES = 2 << 20
 _DEEPEST = 48

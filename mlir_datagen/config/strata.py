@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from mlir_datagen.apportion import smallest_integers
-from mlir_datagen.config.values import check_keys, positive_number
 from mlir_datagen.errors import UserError
+from mlir_datagen.sources.apportion import smallest_integers
 from mlir_datagen.sources.strata import WHOLE, Strata
+from mlir_datagen.values import check_keys, positive_number
 
 _KEYS = ("seconds", "shares")
 _SECONDS = "'strata.seconds=[1.0e-3,1.0e-2,1.0e-1]'"

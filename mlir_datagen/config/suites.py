@@ -10,14 +10,14 @@ import yaml
 
 from mlir_datagen.config.folder import config_directory
 from mlir_datagen.config.models import parse_model
-from mlir_datagen.config.values import check_keys, choice, mapping, whole_number
 from mlir_datagen.errors import UserError, listed, nearest, shown
-from mlir_datagen.nn.catalogue import TORCHVISION_CLASSIFIERS, torchvision_model
-from mlir_datagen.nn.model_spec import CONVERTERS, ModelSpec
+from mlir_datagen.networks.catalogue import TORCHVISION_CLASSIFIERS, torchvision_model
+from mlir_datagen.networks.model_spec import CONVERTERS, ModelSpec
 from mlir_datagen.ops import FAMILIES
-from mlir_datagen.program import spec_problem
-from mlir_datagen.sources.exclusion import Exclusion
-from mlir_datagen.sources.suite_spec import ExtractSettings, SuiteSpec
+from mlir_datagen.ops.family import NotOfFamily
+from mlir_datagen.programs.spec import spec_of_fields, spec_problem
+from mlir_datagen.sources.settings import Exclusion, ExtractSettings, SuiteSpec
+from mlir_datagen.values import check_keys, choice, mapping, whole_number
 
 _NAME = re.compile(r"[A-Za-z0-9_]{1,128}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -126,26 +126,15 @@ def _parse_program(key: str, name: str, raw: Any) -> tuple[str, dict[str, Any]]:
             f"{listed(FAMILIES)}."
         )
     try:
-        spec = suite_program(op, fields)
-    except (TypeError, KeyError) as error:
-        # Python's own message begins with the name of a class of ours.
-        said = str(error).partition("__new__() ")[2] or f"it lacks {error}"
-        raise UserError(f"{key} does not have the fields of {op}: {said}.") from error
+        spec = spec_of_fields(op, fields)
+    except TypeError as error:
+        raise UserError(f"{key} does not have the fields of {op}: {error}.") from error
+    except NotOfFamily as error:
+        raise UserError(f"{key} is not a program of {op}: {error}.") from error
     problem = spec_problem(FAMILIES[op], spec)
     if problem is not None:
         raise UserError(f"{key} is not a program of {op}: {problem}.")
     return op, fields
-
-
-def suite_program(op: str, fields: Mapping[str, Any]) -> Any:
-    """Return the spec of a suite's program; strides and dilations that are left out are 1.
-
-    Raises:
-        TypeError, KeyError: when the fields are not the family's.
-    """
-    family = FAMILIES[op]
-    ones = {axis: 1 for axis in family.axes if axis.startswith(("stride", "dilation"))}
-    return family.spec_from_json({**ones, **fields})
 
 
 def defined_model(name: str) -> ModelSpec:

@@ -1,1 +1,4 @@
-"""The dataset's folder: the only place that writes files."""
+"""The dataset's folder: the only place that writes files.
+
+May import: mlir, programs, proving.
+"""

@@ -8,11 +8,9 @@ from typing import Any
 import yaml
 from tabulate import tabulate
 
-from mlir_datagen.config import RunConfig
 from mlir_datagen.dataset.columns import PLACE_COLUMNS, PROGRAM_COLUMNS
-from mlir_datagen.dataset.places import index_name, split_folder
-from mlir_datagen.nn.fallback import FIRST, SECOND
-from mlir_datagen.nn.model_spec import AUTO
+from mlir_datagen.dataset.paths import index_name, split_folder
+from mlir_datagen.dataset.settings import DatasetSettings
 from mlir_datagen.version import GENERATOR_VERSION
 
 CARD = "README.md"
@@ -28,22 +26,22 @@ _SIZES = (
 
 
 def dataset_card(
-    config: RunConfig, counts: Mapping[str, Mapping[str, int]], against: Mapping[str, Mapping[str, Any]]
+    settings: DatasetSettings, counts: Mapping[str, Mapping[str, int]], against: Mapping[str, Mapping[str, Any]]
 ) -> str:
     """Return the card of a finished dataset.
 
     Args:
-        config: its config.
+        settings: of the run.
         counts: programs by split and family.
         against: what the manifest says of the programs that the random splits must not have.
     """
-    families = list(dict.fromkeys([*config.ops, *(family for split in counts.values() for family in split)]))
+    families = list(dict.fromkeys([*settings.families, *(family for split in counts.values() for family in split)]))
     total = sum(sum(by_family.values()) for by_family in counts.values())
     rows = [
         [split, *(counts[split].get(family, 0) for family in families), sum(counts[split].values())] for split in counts
     ]
     head = {
-        "pretty_name": config.dataset_name,
+        "pretty_name": settings.dataset_name,
         "tags": ["mlir", "linalg", "compilers"],
         "size_categories": [next((label for bound, label in _SIZES if total < bound), "n>10M")],
         "configs": [
@@ -53,8 +51,8 @@ def dataset_card(
             }
         ],
     }
-    with_text = config.storage != "files"
-    with_files = config.storage != "parquet"
+    with_text = settings.storage != "files"
+    with_files = settings.storage != "parquet"
     described = {**PLACE_COLUMNS, **PROGRAM_COLUMNS}
     if not with_text:
         del described["mlir"]
@@ -65,18 +63,18 @@ def dataset_card(
     ]
     if with_files:
         layout += [f"- `{split_folder(split)}/`: the programs as `.mlir` files" for split in counts]
-    if config.save_weights and config.models:
+    if settings.with_weights and settings.networks:
         layout.append("- `weights/`: the networks' parameters and buffers, as safetensors under their names in PyTorch")
     first = next(iter(counts))
     return f"""---
 {yaml.safe_dump(head, sort_keys=False).strip()}
 ---
 
-# {config.dataset_name}
+# {settings.dataset_name}
 
 {total} MLIR programs, made by mlir_datagen (generator version {GENERATOR_VERSION}). Each is a module with one
 function on tensors of static shape. Every one passed MLIR's parser and verifier, and no two are the same.
-{_networks(config)}{_incomplete(against)}
+{_networks(settings)}{_incomplete(against)}
 {tabulate(rows, headers=["split", *families, "all"], tablefmt="github")}
 
 A program's split is decided by its content and the proportions of the splits alone: a program that is in `test` here is
@@ -127,21 +125,9 @@ def without_times(card: str) -> str:
     return card.partition(_TIMES_HEADING)[0]
 
 
-def _networks(config: RunConfig) -> str:
+def _networks(settings: DatasetSettings) -> str:
     """Say what the networks are."""
-    if not config.models:
-        return ""
-    weights = {
-        "arguments": "Their parameters and buffers are arguments of the function, in the order of the column.",
-        "embedded": "Their weights are constants in the text.",
-        "splat": "Their weights are constants of one value each.",
-    }[config.converter.weights]
-    kind = config.converter.kind
-    by = f"`{FIRST}`, or by `{SECOND}` where that failed" if kind == AUTO else f"`{kind}`"
-    return (
-        f"\nThe networks {', '.join(config.models)} were converted by {by}, with random weights "
-        f"from the seed. {weights}\n"
-    )
+    return f"\nThe networks {', '.join(settings.networks)} {settings.converted}\n" if settings.networks else ""
 
 
 def _incomplete(against: Mapping[str, Mapping[str, Any]]) -> str:

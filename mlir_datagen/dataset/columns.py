@@ -19,8 +19,10 @@ from mlir_datagen.dataset.arrow import (
     repeated_string,
     string_array,
 )
-from mlir_datagen.ops.family import Loop, Operand
-from mlir_datagen.program import Batch, Program, ProgramBlock, spec_json
+from mlir_datagen.mlir.signature import Loop, Operand
+from mlir_datagen.programs.batch import Batch, ProgramBlock
+from mlir_datagen.programs.program import Program
+from mlir_datagen.programs.spec import spec_json
 
 _OPERANDS = pa.list_(
     pa.struct([("role", pa.string()), ("name", pa.string()), ("dtype", pa.string()), ("shape", pa.list_(pa.int64()))])

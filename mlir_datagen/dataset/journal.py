@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Self
 
 from mlir_datagen.dataset.disk_errors import recordable
 from mlir_datagen.errors import UserError
-from mlir_datagen.proving.job import Failure, Measurement
+from mlir_datagen.programs.proof import Failure, Measurement
 
 Place = tuple[str, str]
 """Split and name of a program."""

@@ -13,25 +13,24 @@ from pathlib import Path
 from typing import Any
 
 from mlir_datagen import foreign
-from mlir_datagen.config import RunConfig
-from mlir_datagen.config.run import check_schema_version
-from mlir_datagen.config.values import LARGEST
+from mlir_datagen.dataset.settings import DatasetSettings
 from mlir_datagen.errors import UserError, said, shown
 from mlir_datagen.mlir.parse import llvm_version
-from mlir_datagen.production import Production
-from mlir_datagen.program import STAGES, Rejected
-from mlir_datagen.proving.job import LEVEL_STAGES
-from mlir_datagen.sources.mix import Quota, StratumQuota
-from mlir_datagen.version import GENERATOR_VERSION, PACKAGE_VERSION, SCHEMA_VERSION
+from mlir_datagen.programs.production import Production
+from mlir_datagen.programs.proof import LEVEL_STAGES, STAGES
+from mlir_datagen.programs.rejected import Rejected
+from mlir_datagen.proving.settings import CheckSettings, MeasureSettings
+from mlir_datagen.values import LARGEST
+from mlir_datagen.version import GENERATOR_VERSION, PACKAGE_VERSION, SCHEMA_VERSION, check_schema_version
 
 MANIFEST = "manifest.json"
 MEASUREMENTS_KEY = "measurements"
 
 
 def manifest(
-    config: RunConfig,
+    settings: DatasetSettings,
     counts: Mapping[str, Mapping[str, int]],
-    quotas: Sequence[Quota],
+    quotas: Mapping[str, Any],
     production: Production,
     digest: str,
     files: Mapping[str, str],
@@ -39,71 +38,48 @@ def manifest(
     """Return the manifest of a finished dataset.
 
     Args:
-        config: the run's config.
+        settings: of the run.
         counts: programs by split and family.
-        quotas: what each family was asked for and had.
+        quotas: what is said of what each family was asked for and had.
         production: what was attempted and rejected.
         digest: the dataset's digest, over every program's place and text.
         files: the sha256 of every other top-level file.
     """
     return {
         "schema_version": SCHEMA_VERSION,
-        "name": config.name,
-        "fingerprint": config.fingerprint,
+        "name": settings.name,
+        "fingerprint": settings.fingerprint,
         "generator_version": GENERATOR_VERSION,
         "digest": digest,
-        "seed": config.seed,
-        "storage": config.storage,
+        "seed": settings.seed,
+        "storage": settings.storage,
         "counts": counts,
-        "quotas": quotas_part(config, quotas, production.rejected),
-        "funnel": funnel_part(config, production.attempted, production.rejected),
+        "quotas": quotas,
+        "funnel": funnel_part(settings.check, settings.measure, production.attempted, production.rejected),
         "check": {
-            "level": config.check.level,
-            "fraction": config.check.fraction,
+            "level": settings.check.level,
+            "fraction": settings.check.fraction,
             "checked_beyond_parsing": production.checked,
             "matched": production.matched,
         },
         "files": files,
-        "environment": environment(with_networks=bool(config.models)),
+        "environment": environment(with_networks=bool(settings.networks)),
     }
 
 
-def quotas_part(config: RunConfig, quotas: Sequence[Quota], rejected: Sequence[Rejected]) -> dict[str, Any]:
-    """Return what each family was asked for, had, and lost, by split."""
-    failed = Counter((one.split, one.family) for one in rejected)
-    return {
-        family: {quota.split: _quota(quota, failed[quota.split, family]) for quota in quotas if quota.family == family}
-        for family in config.ops
-    }
-
-
-def _quota(quota: Quota, rejected: int) -> dict[str, Any]:
-    suffix = {"exact": "", "at most": "_at_most", "at least": "_at_least"}[quota.existing.meaning]
-    return {
-        "asked": quota.asked,
-        f"existing{suffix}": quota.existing.number,
-        "planned": quota.planned,
-        "rejected": rejected,
-        "exhausted": quota.exhausted,
-        **({"strata": [_stratum(stratum) for stratum in quota.strata]} if quota.strata else {}),
-    }
-
-
-def _stratum(stratum: StratumQuota) -> dict[str, float]:
-    return {"from": stratum.begin, "to": stratum.end, "asked": stratum.asked, "planned": stratum.planned}
-
-
-def run_stages(config: RunConfig) -> tuple[str, ...]:
+def run_stages(check: CheckSettings, measure: MeasureSettings) -> tuple[str, ...]:
     """Return the stages that a run's programs pass, in order."""
-    stages = STAGES[: 4 + LEVEL_STAGES[config.check.level]]
-    if not config.measure.enabled:
+    stages = STAGES[: 4 + LEVEL_STAGES[check.level]]
+    if not measure.enabled:
         return stages
     return (*(stage for stage in STAGES if stage in {*stages, "lowered", "executed"}), "measured")
 
 
-def funnel_part(config: RunConfig, attempted: int, rejected: Sequence[Rejected]) -> dict[str, Any]:
+def funnel_part(
+    check: CheckSettings, measure: MeasureSettings, attempted: int, rejected: Sequence[Rejected]
+) -> dict[str, Any]:
     """Return how many programs were attempted, passed each stage and were kept, and the rejects by stage."""
-    stages = run_stages(config)
+    stages = run_stages(check, measure)
     failed = Counter(one.stage for one in rejected)
     funnel: dict[str, Any] = {"attempted": attempted}
     left = attempted

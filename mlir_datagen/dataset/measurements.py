@@ -23,7 +23,7 @@ from mlir_datagen.dataset.disk_errors import recordable
 from mlir_datagen.dataset.manifest import MANIFEST, MEASUREMENTS_KEY
 from mlir_datagen.dataset.writer import CHECKSUMS, file_sha256
 from mlir_datagen.errors import UserError, listed, said
-from mlir_datagen.proving.job import Measurement
+from mlir_datagen.programs.proof import Measurement
 
 MEASUREMENTS = "measurements.parquet"
 

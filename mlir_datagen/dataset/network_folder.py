@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,7 @@ from mlir_datagen.dataset.disk_errors import writable
 from mlir_datagen.dataset.files_folder import FLAT_INDEX
 from mlir_datagen.dataset.weights import remove_weights, save_weights, weights_file
 from mlir_datagen.errors import UserError, said
-from mlir_datagen.nn.signature import Converted
-from mlir_datagen.program import NETWORKS_SPLIT, Program
+from mlir_datagen.programs.program import NETWORKS_SPLIT, Program
 
 
 def check_addable(folder: Path, name: str) -> None:
@@ -36,13 +36,13 @@ def check_addable(folder: Path, name: str) -> None:
         )
 
 
-def add_network(folder: Path, program: Program, weights_of: Any | None) -> Path:
+def add_network(folder: Path, program: Program, state: Mapping[str, Any] | None) -> Path:
     """Write a network, in the place of an earlier one of its name; return the path of its `.mlir` file.
 
     Args:
         folder: the folder, which `check_addable` has seen.
         program: the network.
-        weights_of: the `torch.nn.Module` whose parameters and buffers are written too, if any.
+        state: its parameters and buffers by name, PyTorch's tensors, if they are written too.
 
     Raises:
         UserError: when it cannot be written.
@@ -54,8 +54,8 @@ def add_network(folder: Path, program: Program, weights_of: Any | None) -> Path:
     rows.sort(key=lambda one: one["name"])
     with writable(folder):
         weights = weights_file(folder, program.name)
-        if weights_of is not None:
-            save_weights(weights, weights_of, _signature(program))
+        if state is not None:
+            save_weights(weights, state)
         elif weights.exists():
             # Those of the network that is replaced would be taken for this one's.
             remove_weights(folder, program.name)
@@ -90,7 +90,3 @@ def _replace(path: Path, data: bytes) -> None:
     partial = path.with_name(f".{path.name}.partial")
     partial.write_bytes(data)
     partial.rename(path)
-
-
-def _signature(program: Program) -> Converted:
-    return Converted(program.text, program.arguments, program.results)

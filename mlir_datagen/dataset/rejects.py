@@ -10,7 +10,7 @@ import orjson
 
 from mlir_datagen import foreign
 from mlir_datagen.errors import UserError, said, shown
-from mlir_datagen.program import Rejected
+from mlir_datagen.programs.rejected import Rejected
 
 REJECTS = "rejects.jsonl"
 

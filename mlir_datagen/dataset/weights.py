@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-from mlir_datagen.nn.signature import Converted
 
 WEIGHTS_FOLDER = "weights"
 
@@ -24,26 +23,14 @@ def remove_weights(root: Path, name: str) -> None:
         path.parent.rmdir()
 
 
-def save_weights(path: Path, module: Any, converted: Converted) -> None:
-    """Write the parameters and buffers that a converted network takes, under their names in PyTorch.
-
-    All of them, when its program takes none, since they are constants in it.
-
-    Args:
-        path: the file.
-        module: the network, a `torch.nn.Module`.
-        converted: its program, whose arguments say which tensors.
-    """
+def save_weights(path: Path, tensors: Mapping[str, Any]) -> None:
+    """Write parameters and buffers, PyTorch's tensors, under their names there."""
     from safetensors.torch import save_file
 
-    from mlir_datagen.nn.state import state_tensors
-
-    tensors = {one.name: one.tensor for one in state_tensors(module)}
-    named = {argument.name for argument in converted.arguments if argument.role != "input"} or set(tensors)
     path.parent.mkdir(exist_ok=True)
     partial = _partial(path)
     # Copies, since safetensors refuses tensors that share memory.
-    save_file({name: tensors[name].clone().contiguous() for name in sorted(named)}, partial)
+    save_file({name: tensors[name].clone().contiguous() for name in sorted(tensors)}, partial)
     partial.rename(path)
 
 

@@ -1,6 +1,8 @@
 """Formats of particular consumers, and this table of them.
 
 To add a consumer, write its file with a subclass of `Exporter` and add its line here.
+
+May import: mlir, programs, proving, dataset, config, pipeline.
 """
 
 from __future__ import annotations

@@ -17,9 +17,10 @@ from mlir_datagen.dataset.manifest import MEASUREMENTS_KEY
 from mlir_datagen.dataset.measurements import MEASUREMENTS, read_measurements
 from mlir_datagen.dataset.reader import Dataset, changed_files
 from mlir_datagen.errors import UserError, listed
-from mlir_datagen.measuring import measure_dataset, measure_jobs
-from mlir_datagen.pipeline import Listener
-from mlir_datagen.proving.job import EagerJob, Failure, Job, Measurement
+from mlir_datagen.pipeline.measuring import measure_dataset, measure_jobs
+from mlir_datagen.pipeline.run import Listener
+from mlir_datagen.programs.proof import Failure, Measurement
+from mlir_datagen.proving.job import EagerJob, Job
 from mlir_datagen.version import PACKAGE_VERSION
 
 Times = Mapping[tuple[str, str], Measurement]

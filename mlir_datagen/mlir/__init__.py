@@ -1,1 +1,4 @@
-"""Everything that touches MLIR: text emission (no bindings) and parsing (the only importer of torch_mlir)."""
+"""Text of MLIR: written without bindings, and read, lowered and compiled with them. Only here is torch_mlir imported.
+
+May import: no other package.
+"""

@@ -17,7 +17,7 @@ import math
 from torch_mlir import ir
 
 from mlir_datagen.errors import UserError
-from mlir_datagen.mlir.structured import (
+from mlir_datagen.mlir.linalg_operation import (
     body,
     is_fill,
     is_structured,
@@ -27,7 +27,7 @@ from mlir_datagen.mlir.structured import (
     network_block,
     parse_module,
 )
-from mlir_datagen.ops.family import Loop
+from mlir_datagen.mlir.signature import Loop
 
 __all__ = ["body_operations", "flops", "linalg_operations", "loops", "main_operation", "module_flops"]
 

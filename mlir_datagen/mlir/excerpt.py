@@ -20,8 +20,7 @@ from torch_mlir import ir
 from torch_mlir.dialects import arith, func, linalg, tensor
 
 from mlir_datagen.errors import UserError
-from mlir_datagen.mlir.network import Network
-from mlir_datagen.mlir.structured import (
+from mlir_datagen.mlir.linalg_operation import (
     body,
     indexing_maps,
     iterators,
@@ -30,6 +29,7 @@ from mlir_datagen.mlir.structured import (
     reads,
     static_shape,
 )
+from mlir_datagen.mlir.network_graph import Network
 
 _UNKNOWN_TO_MLIR_19 = frozenset(
     f"linalg.{name}"

@@ -21,10 +21,10 @@ from mlir_datagen.errors import UserError
 from mlir_datagen.mlir.cost import flops, loops
 from mlir_datagen.mlir.excerpt import Excerpt, excerpt
 from mlir_datagen.mlir.facts import element_bits
-from mlir_datagen.mlir.network import Network
-from mlir_datagen.mlir.structure import StructuralHasher
-from mlir_datagen.mlir.structured import network_block, parse_module, static_shape
-from mlir_datagen.ops.family import Loop, Operand
+from mlir_datagen.mlir.linalg_operation import network_block, parse_module, static_shape
+from mlir_datagen.mlir.network_graph import Network
+from mlir_datagen.mlir.signature import Loop, Operand
+from mlir_datagen.mlir.structural_hash import StructuralHasher
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class ExtractedProgram:
         main_operation: the costliest linalg operation of the text, such as `linalg.conv_2d_nchw_fchw`; of equally
             costly ones that with the largest iteration space, and of these the first.
         positions: which operations of the network it was made of where it first occurs.
-        structural_hash: see `mlir.structure`.
+        structural_hash: see `mlir.structural_hash`.
         multiplicity: how often it occurs in the network.
     """
 

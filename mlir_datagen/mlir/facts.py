@@ -10,7 +10,7 @@ from typing import Any
 from torch_mlir import ir
 from torch_mlir.dialects import linalg
 
-from mlir_datagen.mlir.structured import is_structured, plain_dimensions
+from mlir_datagen.mlir.linalg_operation import is_structured, plain_dimensions
 
 DYNAMIC = -1
 """Stands for a dimension that is not static."""

@@ -17,9 +17,9 @@ from torch_mlir import ir
 from torch_mlir.dialects import arith, linalg, tensor
 
 from mlir_datagen.mlir.facts import init_count, maker, walk
+from mlir_datagen.mlir.linalg_operation import body, indexing_maps, is_structured, is_whole, plain_dimensions, reads
 from mlir_datagen.mlir.reassociation import collapse_then_expand
-from mlir_datagen.mlir.single_operation import single_operation
-from mlir_datagen.mlir.structured import body, indexing_maps, is_structured, is_whole, plain_dimensions, reads
+from mlir_datagen.mlir.single_op_program import single_operation
 
 CONSTANT_INDEX = "the dimensions of size 1 that a result has at a constant index are dropped and added again"
 TRUTH_VALUES = "truth values (i1) are numbers (i32) where they are arguments or results"

@@ -31,10 +31,10 @@ from torch_mlir.dialects import arith, func
 
 from mlir_datagen.errors import Rejection
 from mlir_datagen.mlir.facts import ModuleFacts, module_facts, walk
+from mlir_datagen.mlir.linalg_operation import is_structured
 from mlir_datagen.mlir.mlir_rl_form import rewrite
 from mlir_datagen.mlir.parse import Contexts, first_diagnostic
-from mlir_datagen.mlir.single_operation import filled_bytes, give_arguments, single_operation, write_in_place
-from mlir_datagen.mlir.structured import is_structured
+from mlir_datagen.mlir.single_op_program import filled_bytes, give_arguments, single_operation, write_in_place
 
 CLOCK = "nanoTime"
 MAIN = "main"

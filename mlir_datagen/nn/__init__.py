@@ -1,1 +1,4 @@
-"""PyTorch networks: the model catalogue, building and lifting them, and the two converters. Only here is torch used."""
+"""Networks of our own, as classes that configs name: these paths are part of datasets, and so stay what they are.
+
+May import: no other package.
+"""

@@ -1,6 +1,8 @@
 """The op vocabulary: tables of structured operations by kind, and the families of programs made of them.
 
 To add an operation, write its line in the table of its kind (see CONTRIBUTING.md).
+
+May import: mlir.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from mlir_datagen.errors import listed, shown
 from mlir_datagen.mlir.builder import FunctionBuilder, Value
 from mlir_datagen.mlir.element_types import ELEMENT_TYPES, as_tensor
+from mlir_datagen.mlir.signature import Loop, Operand
 from mlir_datagen.mlir.types import tensor
 from mlir_datagen.ops.baseline import baseline_seconds
 from mlir_datagen.ops.reference import computed
@@ -30,21 +31,6 @@ from mlir_datagen.ops.structured import NAMED, Structured, Versions
 
 FAMILY_DTYPES = ("f32",)
 """The element types that specs may have."""
-
-
-class Operand(NamedTuple):
-    """An argument or a result of a program's function."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
-
-
-class Loop(NamedTuple):
-    """One dimension of an operation's iteration space; `iterator` is `parallel` or `reduction`."""
-
-    bound: int
-    iterator: str
 
 
 class Constraint(NamedTuple):

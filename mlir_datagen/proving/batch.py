@@ -7,12 +7,13 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mlir_datagen.nn.signature import Argument
-from mlir_datagen.ops import FAMILIES
-from mlir_datagen.program import EXTRACTED, NETWORK, PARSED, Batch, Program, ProgramBlock, Rejected, spec_json
-from mlir_datagen.proving.job import Failure, Job, Proof
+from mlir_datagen.programs.batch import Batch, ProgramBlock
+from mlir_datagen.programs.program import NETWORK, Program
+from mlir_datagen.programs.proof import PARSED, Failure, Proof
+from mlir_datagen.programs.rejected import Rejected
+from mlir_datagen.proving.job import Job, job_of, job_of_program
 from mlir_datagen.proving.settings import CheckSettings, MeasureSettings
 
 if TYPE_CHECKING:
@@ -75,10 +76,7 @@ class BatchProver:
         level = self._level(digest) if program.family != NETWORK else "parse"
         if level == "parse" and not self._measure:
             return None
-        if program.family in FAMILIES and program.source != EXTRACTED:
-            family = FAMILIES[program.family]
-            return job_of(family, family.spec_of_json(program.spec), program.text, level, self._measure)
-        return job_without_reference(program.text, program.arguments, program.results, level, self._measure)
+        return job_of_program(program, level, self._measure)
 
     def _outcomes(self, jobs: Sequence[Job | None], progress: Progress) -> Iterator[Proof | Failure]:
         proven = self._prover.prove([job for job in jobs if job is not None])
@@ -123,31 +121,3 @@ def _proven(program: Program, split: str, outcome: Proof | Failure) -> Program |
         # A network, which was checked where it was converted.
         outcome = dataclasses.replace(program.proof, measurement=outcome.measurement)
     return dataclasses.replace(program, proof=outcome)
-
-
-def job_of(family: Any, spec: Any, text: str, level: str, measure: bool) -> Job:
-    """Return the job of proving one program of a family."""
-    arguments, results = family.arguments(spec), family.results(spec)
-    return _job(family.name, spec_json(spec), text, arguments, results, level, measure)
-
-
-def job_without_reference(
-    text: str, arguments: Sequence[Argument], results: Sequence[Argument], level: str, measure: bool
-) -> Job:
-    """Return the job of lowering, running or measuring a program that there is no reference for."""
-    return _job(None, "", text, arguments, results, level, measure)
-
-
-def _job(
-    family: str | None,
-    spec: str,
-    text: str,
-    arguments: Sequence[Any],
-    results: Sequence[Any],
-    level: str,
-    measure: bool,
-) -> Job:
-    operands = (*arguments, *results)
-    shapes = tuple(operand.shape for operand in operands)
-    dtypes = tuple(operand.dtype for operand in operands)
-    return Job(family, spec, text, shapes, dtypes, len(arguments), level, measure)

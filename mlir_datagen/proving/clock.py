@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlir_datagen.errors import Rejection, UserError
-from mlir_datagen.proving.job import Measurement
+from mlir_datagen.programs.proof import Measurement
 from mlir_datagen.proving.settings import Cores, MeasureSettings
 
 _SHORTEST_WINDOW_NS = 50_000

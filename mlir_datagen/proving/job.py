@@ -1,16 +1,16 @@
-"""What goes to a worker process, and what comes back."""
+"""What goes to a worker process."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from mlir_datagen.nn.model_spec import ModelSpec
-
-LEVELS = ("parse", "lower", "execute")
-"""How far programs are checked; each level includes the one before it."""
-
-LEVEL_STAGES = {"parse": 0, "lower": 1, "execute": 3}
-"""How many stages each level adds to parsing: `lowered`; `executed` and `matched`."""
+from mlir_datagen.mlir.signature import Argument
+from mlir_datagen.ops import FAMILIES
+from mlir_datagen.ops.family import OpFamily, Spec
+from mlir_datagen.programs.program import EXTRACTED, Program, StoredProgram
+from mlir_datagen.programs.spec import parse_spec, spec_json
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,11 @@ class EagerJob:
     """What a program computes, to be measured as PyTorch does it: eagerly, one operation after the other.
 
     Attributes:
-        program: the program of a family, whose reference is called on the arguments that the program would get.
-        model: the network, where it is one, which is called on its example inputs.
+        prepare: makes, in the worker process, the call that is timed; it is found there by its name. It raises a
+            `Rejection` at stage `measured` for what cannot be called.
     """
 
-    program: Job
-    model: ModelSpec | None = None
+    prepare: Callable[[], Callable[[], Any]]
 
     @property
     def last_stage(self) -> str:
@@ -66,66 +65,44 @@ class EagerJob:
         return "measured"
 
 
-@dataclass(frozen=True)
-class Measurement:
-    """The time of one call of a program, in nanoseconds.
+def job_of_program(program: Program | StoredProgram, level: str, measure: bool) -> Job:
+    """Return the job of proving a program.
 
-    Attributes:
-        median_ns, min_ns, iqr_ns: of the runs; the last is the interquartile range. Wall time of undisturbed runs;
-            where there is none, processor time.
-        runs: how many runs these are of.
-        set_aside: how many further ones were disturbed: something else had the core meanwhile.
-        calls_per_run: how many calls in a row a run times; its time is divided by them.
-        cpu_ns: the median of the processor time that the thread had in these runs, with that of reading the clocks.
-        disturbed: whether too few runs were undisturbed, or the machine was slower than it can be.
-        compile_ns: processor time of lowering and compiling; others may be compiling on the same core.
+    The programs of the op families have a reference, whoever listed them; networks, and what was taken out of them
+    under a family's name, have none.
+
+    Raises:
+        UserError: when the spec of a family's program is damaged.
     """
-
-    median_ns: float
-    min_ns: float
-    iqr_ns: float
-    runs: int
-    set_aside: int
-    calls_per_run: int
-    cpu_ns: float
-    disturbed: bool
-    compile_ns: int
+    if program.family in FAMILIES and program.source != EXTRACTED:
+        spec = parse_spec(program.family, program.spec)
+        return job_of(FAMILIES[program.family], spec, program.text, level, measure)
+    return job_without_reference(program.text, program.arguments, program.results, level, measure)
 
 
-@dataclass(frozen=True)
-class Proof:
-    """A program that passed.
-
-    Attributes:
-        level: how far it was checked.
-        error: the largest error relative to the largest reference value, rounded to three digits; None if not compared.
-        measurement: its time, if it was measured.
-        busy: begin and end of compiling and of running it, on the monotonic clock in nanoseconds.
-        absolute_error: the largest error itself.
-        excused: how many elements of its results hang on a rounding and were left out; None if not compared.
-        unshown: what does not show in what was compared, so that a fault there would not have been found; None where
-            that was not looked for: a single op, all of whose arguments show.
-    """
-
-    level: str
-    error: float | None
-    measurement: Measurement | None
-    busy: tuple[tuple[int, int], ...]
-    absolute_error: float | None = None
-    excused: int | None = None
-    unshown: tuple[str, ...] | None = None
-
-    @property
-    def proven(self) -> str | None:
-        """What is proven: `parsed`, `lowered`, `executed`, or `matched`; None where no parser has seen the program."""
-        if self.level != "execute":
-            return {"parse": "parsed", "lower": "lowered"}.get(self.level)
-        return "executed" if self.error is None or self.unshown else "matched"
+def job_of(family: OpFamily, spec: Spec, text: str, level: str, measure: bool) -> Job:
+    """Return the job of proving one program of a family."""
+    arguments, results = family.arguments(spec), family.results(spec)
+    return _job(family.name, spec_json(spec), text, arguments, results, level, measure)
 
 
-@dataclass(frozen=True)
-class Failure:
-    """A program that did not pass: the stage, and the reason on one line."""
+def job_without_reference(
+    text: str, arguments: Sequence[Argument], results: Sequence[Argument], level: str, measure: bool
+) -> Job:
+    """Return the job of lowering, running or measuring a program that there is no reference for."""
+    return _job(None, "", text, arguments, results, level, measure)
 
-    stage: str
-    reason: str
+
+def _job(
+    family: str | None,
+    spec: str,
+    text: str,
+    arguments: Sequence[Any],
+    results: Sequence[Any],
+    level: str,
+    measure: bool,
+) -> Job:
+    operands = (*arguments, *results)
+    shapes = tuple(operand.shape for operand in operands)
+    dtypes = tuple(operand.dtype for operand in operands)
+    return Job(family, spec, text, shapes, dtypes, len(arguments), level, measure)

@@ -8,10 +8,11 @@ from types import TracebackType
 from typing import Self
 
 from mlir_datagen.errors import UserError
+from mlir_datagen.programs.proof import Failure, Proof
 from mlir_datagen.proving import worker
 from mlir_datagen.proving.clock import pin, require_clocks
 from mlir_datagen.proving.fork_server import SERVER
-from mlir_datagen.proving.job import EagerJob, Failure, Job, Proof
+from mlir_datagen.proving.job import EagerJob, Job
 from mlir_datagen.proving.pool import Pool
 from mlir_datagen.proving.settings import CheckSettings, Cores, MeasureSettings, SandboxLimits
 

@@ -10,8 +10,10 @@ from mlir_datagen.errors import Rejection
 from mlir_datagen.mlir.jit import CompiledProgram
 from mlir_datagen.mlir.lower import lower
 from mlir_datagen.mlir.parse import Contexts
+from mlir_datagen.programs.proof import Failure, Measurement, Proof
 from mlir_datagen.proving.clock import Timed, any_core, measure, measuring_core, open_lock, pin
-from mlir_datagen.proving.job import EagerJob, Failure, Job, Measurement, Proof
+from mlir_datagen.proving.eager import EagerProgram
+from mlir_datagen.proving.job import EagerJob, Job
 from mlir_datagen.proving.reference import (
     Errors,
     compare,
@@ -74,12 +76,9 @@ class Worker:
         return Proof(job.level, error and error.relative, measurement, tuple(busy), error and error.absolute, excused)
 
     def _measure_eager(self, job: EagerJob) -> Proof:
-        # Only here, since it imports PyTorch.
-        from mlir_datagen.nn.eager import EagerProgram
-
         busy: list[tuple[int, int]] = []
         with any_core(self._cores, self._lock):
-            program = EagerProgram(job)
+            program = EagerProgram(job.prepare())
         return Proof("parse", None, self._measured(program, 0, busy), tuple(busy))
 
     def _measured(self, program: Timed, compile_ns: int, busy: list[tuple[int, int]]) -> Measurement:

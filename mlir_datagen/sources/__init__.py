@@ -1,1 +1,4 @@
-"""Where programs come from. A source has two methods: `plan` (config to tasks) and `produce` (task to programs)."""
+"""Where programs come from. A source is handed its own settings, and gives programs or why there are none.
+
+May import: mlir, ops, programs, proving, dataset, networks.
+"""

@@ -12,8 +12,10 @@ import orjson
 from mlir_datagen.errors import UserError
 from mlir_datagen.mlir.extraction import ExtractedProgram, extract
 from mlir_datagen.mlir.parse import Contexts
-from mlir_datagen.program import EXTRACTED, PARSED, Program, signature
-from mlir_datagen.sources.suite_spec import ExtractSettings
+from mlir_datagen.mlir.signature import signature
+from mlir_datagen.programs.program import EXTRACTED, Program
+from mlir_datagen.programs.proof import PARSED
+from mlir_datagen.sources.settings import ExtractSettings
 
 
 @dataclass(frozen=True)

@@ -2,46 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from mlir_datagen.config import RunConfig
-from mlir_datagen.dataset.excluded import excluded_suites
-from mlir_datagen.decontamination import Decontamination
-from mlir_datagen.program import EXTRACTED, NETWORK, NETWORKS_SPLIT, Program, Rejected
+from mlir_datagen.programs.program import EXTRACTED, NETWORK, NETWORKS_SPLIT, Program
+from mlir_datagen.programs.rejected import Rejected
+from mlir_datagen.sources.decontamination import Decontamination
 from mlir_datagen.sources.extraction import extracted_programs
 from mlir_datagen.sources.networks import Networks
-from mlir_datagen.sources.suite_spec import SuiteSpec
+from mlir_datagen.sources.settings import ExtractSettings, SuiteSpec
 from mlir_datagen.sources.suites import digest, suite_programs
 
 Write = Callable[[str, Iterable[Program | Rejected]], object]
 """Takes the programs of a split."""
 
 
-def produce_listed_splits(config: RunConfig, root: Path, unseen: Decontamination, write: Write) -> None:
+def produce_listed_splits(
+    networks: Networks,
+    settings: ExtractSettings,
+    suites: Sequence[SuiteSpec],
+    excluded: Iterable[SuiteSpec],
+    unseen: Decontamination,
+    write: Write,
+) -> None:
     """Make the programs of all listed splits, and tell what the random ones must not have.
 
     Args:
-        config: the run's config.
-        root: the dataset's folder.
+        networks: converts the networks of the run, and those of suites.
+        settings: what is taken out of the networks of the run.
+        suites: the suites that are written.
+        excluded: those that are only kept out of the random splits.
         unseen: takes in extracted programs and suites.
         write: is given each split.
 
     Raises:
         UserError: when nothing can be extracted, or a suite is not what its digest says.
     """
-    networks = Networks(config, root)
     kept: list[Program] = []
-    if config.models:
+    if networks.settings.models:
         write(NETWORKS_SPLIT, _kept(networks.produce(), kept))
-    if config.extract.window is not None and kept:
-        found = list(extracted_programs(kept, config.extract))
+    if settings.window is not None and kept:
+        found = list(extracted_programs(kept, settings))
         unseen.add(EXTRACTED, (program.text for _, program in found))
         write(EXTRACTED, (program for _, program in found))
-    for suite in config.suites.values():
+    for suite in suites:
         write(suite.split, _suite(suite, networks, unseen))
-    for suite in excluded_suites(config.exclude):
-        if suite.name not in config.suites:
+    for suite in excluded:
+        if suite.name not in {written.name for written in suites}:
             _suite(suite, networks, unseen)
 
 

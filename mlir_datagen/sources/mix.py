@@ -13,53 +13,12 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from mlir_datagen.apportion import UNLIMITED, sequence, shares
-from mlir_datagen.config.ops import OpConfig
 from mlir_datagen.errors import UserError
+from mlir_datagen.sources.apportion import UNLIMITED, sequence, shares
+from mlir_datagen.sources.quotas import Quota, StratumQuota
+from mlir_datagen.sources.settings import OpSettings
 from mlir_datagen.sources.strata import WHOLE, Strata
 from mlir_datagen.sources.walk import LARGEST_COST, WALK_LIMIT, Existing, Limits, VariantWalk
-
-
-@dataclass(frozen=True)
-class StratumQuota:
-    """What one family gives to one split in one stratum.
-
-    Attributes:
-        begin, end: of the estimated time, in seconds.
-        asked: its exact share of the family's programs.
-        planned: its programs in the plan, which are fewer where it ran out, and more where others did.
-    """
-
-    begin: float
-    end: float
-    asked: int
-    planned: int
-
-
-@dataclass(frozen=True)
-class Quota:
-    """What one family gives to one split.
-
-    Attributes:
-        asked: its exact share of the split.
-        planned: its programs in the plan, which differ where a family ran out.
-        existing: how many programs there are for the split.
-        exhausted: whether it has fewer left than asked for.
-        strata: the same by stratum, where there are several.
-    """
-
-    split: str
-    family: str
-    asked: int
-    planned: int
-    existing: Existing
-    exhausted: bool
-    strata: tuple[StratumQuota, ...] = ()
-
-    @property
-    def scarce(self) -> tuple[StratumQuota, ...]:
-        """The strata that have fewer programs than their share."""
-        return tuple(stratum for stratum in self.strata if stratum.planned < stratum.asked)
 
 
 @dataclass(frozen=True)
@@ -77,7 +36,7 @@ class FamilyWalk:
     With strata, these have their shares, and the variants equal ones of each.
     """
 
-    def __init__(self, op: OpConfig, walks: Sequence[VariantWalk], first_index: int, strata: Strata = WHOLE) -> None:
+    def __init__(self, op: OpSettings, walks: Sequence[VariantWalk], first_index: int, strata: Strata = WHOLE) -> None:
         self.op = op
         self.walks = tuple(walks)
         self._first_index = first_index

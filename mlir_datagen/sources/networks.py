@@ -3,49 +3,47 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import orjson
 
-from mlir_datagen.config import RunConfig
-from mlir_datagen.config.compose import choosing
 from mlir_datagen.dataset.scratch import scratch_folder
 from mlir_datagen.dataset.weights import remove_weights, weights_file
-from mlir_datagen.nn import worker
-from mlir_datagen.nn.fallback import FIRST, SECOND, both_failed, said_of_second, written
-from mlir_datagen.nn.model_spec import AUTO, ConverterSettings, ModelSpec
-from mlir_datagen.nn.worker import NetworkJob, NetworkProof, Refusal
-from mlir_datagen.program import NETWORK, NETWORKS_SPLIT, Program, Rejected
+from mlir_datagen.networks import worker
+from mlir_datagen.networks.fallback import FIRST, SECOND, both_failed, said_of_second, written
+from mlir_datagen.networks.model_spec import AUTO, ConverterSettings, ModelSpec
+from mlir_datagen.networks.worker import NetworkJob, NetworkProof, Refusal
+from mlir_datagen.programs.program import NETWORK, NETWORKS_SPLIT, Program
+from mlir_datagen.programs.proof import Failure, Proof
+from mlir_datagen.programs.rejected import Rejected
 from mlir_datagen.proving.fork_server import SERVER
-from mlir_datagen.proving.job import Failure, Proof
 from mlir_datagen.proving.pool import Pool
 from mlir_datagen.proving.settings import Cores, SandboxLimits
+from mlir_datagen.sources.settings import NetworkSettings
 
 _IDLE_SECONDS = 300
 
 
 class Networks:
-    """Converts networks as a run's config says. Each is converted once, however often it is asked for.
+    """Converts networks. Each is converted once, however often it is asked for.
 
     Args:
-        config: the run's config.
+        settings: which networks, and how.
         root: the dataset's folder, for the weights.
     """
 
-    def __init__(self, config: RunConfig, root: Path) -> None:
-        self._config = config
+    def __init__(self, settings: NetworkSettings, root: Path) -> None:
+        self.settings = settings
         self._root = root
-        self._limits = SandboxLimits(config.converter.seconds, config.converter.memory_bytes)
+        self._limits = SandboxLimits(settings.converter.seconds, settings.converter.memory_bytes)
         self._done: dict[tuple[str, str], Program | Rejected] = {}
 
     def produce(self) -> Iterator[Program | Rejected]:
-        """Yield each network of the run, converted, parsed and checked as far as the config asks for."""
-        config = self._config
-        models = list(config.models.values())
-        for spec, outcome in self._converted(models, config.converter, config.check.level, config.save_weights):
-            self._done[self._key(spec, config.converter)] = outcome
+        """Yield each network of the run, converted, parsed and checked as far as the settings ask for."""
+        own = self.settings
+        for spec, outcome in self._converted(own.models, own.converter, own.level, own.save_weights):
+            self._done[self._key(spec, own.converter)] = outcome
             yield outcome
 
     def suite(self, models: Sequence[ModelSpec], kind: str) -> Iterator[Program | Rejected]:
@@ -55,7 +53,7 @@ class Networks:
             models: the networks.
             kind: the converter.
         """
-        converter = dataclasses.replace(self._config.converter, kind=kind, weights="arguments")
+        converter = dataclasses.replace(self.settings.converter, kind=kind, weights="arguments")
         keys = [self._key(spec, converter) for spec in models]
         missing = [spec for spec, key in zip(models, keys, strict=True) if key not in self._done]
         for spec, outcome in self._converted(missing, converter, "parse", save_weights=False):
@@ -68,16 +66,14 @@ class Networks:
     ) -> Iterator[tuple[ModelSpec, Program | Rejected]]:
         if not models:
             return
-        config = self._config
+        seed, trust = self.settings.seed, self.settings.trust
         kind = FIRST if converter.kind == AUTO else converter.kind
         using = dataclasses.replace(converter, kind=kind)
         with scratch_folder() as scratch, self._pool(len(models)) as pool:
             jobs = []
             for spec in models:
                 file = weights_file(self._root, spec.name) if save_weights else None
-                jobs.append(
-                    NetworkJob(spec, config.seed, using, config.trust, level, file, scratch / f"{spec.name}.stage")
-                )
+                jobs.append(NetworkJob(spec, seed, using, trust, level, file, scratch / f"{spec.name}.stage"))
             for job, proof in zip(jobs, self._proofs(pool, jobs), strict=True):
                 outcome = self._outcome(pool, job, proof, converter)
                 if save_weights and isinstance(outcome, Rejected):
@@ -109,7 +105,7 @@ class Networks:
             pool: for another process.
             job: what was done.
             proof: how it ended.
-            converter: as the config or the suite has it.
+            converter: as the settings or the suite have it.
         """
         first: Failure | None = None
         if converter.kind == AUTO and isinstance(proof, Failure) and not isinstance(proof, Refusal):
@@ -119,7 +115,7 @@ class Networks:
             first, proof = proof, next(self._proofs(pool, [job]))
             if isinstance(proof, Failure):
                 proof = both_failed(first, proof)
-        spec, command = job.spec, self._command(job.spec, converter)
+        spec, command = job.spec, self.settings.command(job.spec, converter)
         if isinstance(proof, Failure):
             saved = network_spec(spec, converter)
             return Rejected(NETWORK, NETWORKS_SPLIT, saved, proof.stage, proof.reason, command, spec.name)
@@ -133,7 +129,7 @@ class Networks:
             family=NETWORK,
             kind=kind,
             spec=network_spec(spec, job.converter, None if first is None else FIRST),
-            seed=self._config.seed,
+            seed=self.settings.seed,
             text=converted.text,
             arguments=converted.arguments,
             results=converted.results,
@@ -144,23 +140,6 @@ class Networks:
             provenance=orjson.dumps({"model": spec.name, "class": spec.class_path}).decode(),
             remark="\n".join(_remarks(spec.name, first, proof)),
         )
-
-    def _command(self, spec: ModelSpec, converter: ConverterSettings) -> str:
-        config = self._config
-        settings = {
-            **choosing(spec),
-            "ops": "[]",
-            "converter": converter.kind,
-            "converter.weights": converter.weights,
-            "check": config.check.level,
-            "measure": config.measure.kind,
-            "converter.seconds": converter.seconds,
-            "converter.memory_bytes": converter.memory_bytes,
-            "seed": config.seed,
-        }
-        if config.trust:
-            settings["trust"] = f"[{','.join(config.trust)}]"
-        return f"python scripts/generate.py {shlex.join(f'{key}={value}' for key, value in settings.items())}"
 
 
 def _remarks(name: str, first: Failure | None, proof: NetworkProof) -> Iterator[str]:

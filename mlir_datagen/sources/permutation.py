@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlir_datagen.programs.content import mix, stable_hash
+
 ROUNDS = 8
 MAXIMUM_SIZE = 1 << 62
-
-
-def mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Return the finaliser of SplitMix64, a bijection that spreads every input bit over all output bits.
-
-    (Steele, Lea, Flood: Fast splittable pseudorandom number generators, OOPSLA 2014, the variant of Stafford's Mix13.)
-    """
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
-
-
-def stable_hash(words: str) -> int:
-    """Return 64 bits that depend on the text alone: not on the process, as `hash` does."""
-    return int.from_bytes(hashlib.sha256(words.encode()).digest()[:8], "big")
 
 
 class Permutation:

@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlir_datagen.config import RunConfig
 from mlir_datagen.errors import Rejection
 from mlir_datagen.mlir.parse import Verifier
 from mlir_datagen.ops.family import OpFamily, Spec
-from mlir_datagen.program import PARSED, Batch, ProgramBlock
-from mlir_datagen.proving.job import Failure, Proof
-from mlir_datagen.sources.mix import FamilyWalk, Quota, allot, check_admissible
-from mlir_datagen.sources.split import Splitter
+from mlir_datagen.programs.batch import Batch, ProgramBlock
+from mlir_datagen.programs.content import Splitter
+from mlir_datagen.programs.proof import PARSED, Failure, Proof
+from mlir_datagen.sources.mix import FamilyWalk, allot, check_admissible
+from mlir_datagen.sources.quotas import Quota
+from mlir_datagen.sources.settings import RandomSettings
 from mlir_datagen.sources.walk import VariantWalk
 
 PROGRAMS_PER_TASK = 8192
@@ -55,24 +56,24 @@ class Plan:
 
 
 class RandomOps:
-    """The source of random single ops that a config describes."""
+    """The source of random single ops."""
 
     name = "random"
 
-    def __init__(self, config: RunConfig) -> None:
-        self._config = config
-        splitter = Splitter(config.split_ratios)
-        limits, strata = config.grid_limits, config.strata
+    def __init__(self, settings: RandomSettings) -> None:
+        self._settings = settings
+        splitter = Splitter(settings.split_ratios)
+        limits, strata = settings.limits, settings.strata
         self._families: dict[str, FamilyWalk] = {}
         self._variants: list[VariantWalk] = []
-        for name, op in config.ops.items():
+        for name, op in settings.ops.items():
             walks = [
-                VariantWalk(op.family, variant, op.variant_grid(variant), limits, splitter, config.seed, strata)
+                VariantWalk(op.family, variant, op.variant_grid(variant), limits, splitter, settings.seed, strata)
                 for variant in op.variants
             ]
             self._families[name] = FamilyWalk(op, walks, len(self._variants), strata)
             self._variants += walks
-        check_admissible(self._families, limits, strata, len(config.split_ratios))
+        check_admissible(self._families, limits, strata, len(settings.split_ratios))
 
     def plan(self, sizes: Mapping[str, int], taken: Taken | None = None) -> Plan:
         """Plan the next programs of each split, after those that were taken.
@@ -82,11 +83,11 @@ class RandomOps:
         """
         tasks: list[RandomTask] = []
         quotas: list[Quota] = []
-        split_names = list(self._config.split_ratios)
-        step = PROGRAMS_PER_SLOW_TASK if self._config.needs_workers else PROGRAMS_PER_TASK
+        split_names = list(self._settings.split_ratios)
+        step = PROGRAMS_PER_SLOW_TASK if self._settings.is_slow else PROGRAMS_PER_TASK
         for split, size in sizes.items():
             own = {name: (taken or {}).get((split, name), 0) for name in self._families}
-            allotment = allot(self._families, split, split_names.index(split), size, own, self._config.on_exhausted)
+            allotment = allot(self._families, split, split_names.index(split), size, own, self._settings.on_exhausted)
             quotas += allotment.quotas
             for start in range(0, size, step):
                 chunk = slice(start, start + step)
@@ -111,7 +112,7 @@ class RandomOps:
             blocks.append(_emit(self._variants[index], task.points[positions], positions))
         # One stage after the other for a whole block: emitting and parsing in turn drive each other out of the
         # processor's caches.
-        return Batch(task.split, self.name, self._config.seed, blocks, []).sift(
+        return Batch(task.split, self.name, self._settings.seed, blocks, []).sift(
             lambda block: [_verified(text, verifier) for text in block.texts]
         )
 

@@ -8,13 +8,16 @@ from typing import Any
 
 import orjson
 
-from mlir_datagen.config.suites import suite_program
 from mlir_datagen.errors import UserError
 from mlir_datagen.mlir.parse import Verifier
-from mlir_datagen.nn.model_spec import ModelSpec
+from mlir_datagen.mlir.signature import signature
+from mlir_datagen.networks.model_spec import ModelSpec
 from mlir_datagen.ops import FAMILIES
-from mlir_datagen.program import PARSED, Program, Rejected, signature, spec_json
-from mlir_datagen.sources.suite_spec import SuiteSpec
+from mlir_datagen.programs.program import Program
+from mlir_datagen.programs.proof import PARSED
+from mlir_datagen.programs.rejected import Rejected
+from mlir_datagen.programs.spec import spec_json, spec_of_fields
+from mlir_datagen.sources.settings import SuiteSpec
 
 SOURCE = "suite"
 Convert = Callable[[Sequence[ModelSpec], str], Iterator[Program | Rejected]]
@@ -60,7 +63,7 @@ def listed_programs(suite: SuiteSpec) -> list[Program]:
     verifier = Verifier()
     programs = []
     for name, (op, fields) in suite.programs.items():
-        program = _program(suite.name, name, op, suite_program(op, fields))
+        program = _program(suite.name, name, op, spec_of_fields(op, fields))
         verifier.verify(program.text)
         programs.append(program)
     return programs

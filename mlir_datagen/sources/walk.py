@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mlir_datagen.apportion import UNLIMITED
 from mlir_datagen.ops.family import OpFamily, Variant
+from mlir_datagen.programs.content import Splitter
+from mlir_datagen.sources.apportion import UNLIMITED
 from mlir_datagen.sources.grid import Grid
 from mlir_datagen.sources.permutation import Permutation
-from mlir_datagen.sources.split import Splitter
 from mlir_datagen.sources.strata import OUTSIDE, WHOLE, Strata
 
 ENUMERATION_LIMIT = 10_000_000

@@ -3,6 +3,8 @@
 `files` looks at the folder, `rows` at each program; `drawn` and `listed` know what a row must be; `manifest` and
 `measured` compare what is counted. What follows from nothing in the dataset is not verified, and the last sentence says
 so.
+
+May import: mlir, ops, programs, proving, dataset, networks, sources, config, pipeline.
 """
 
 from __future__ import annotations
@@ -11,12 +13,12 @@ from pathlib import Path
 
 from mlir_datagen.config import RunConfig
 from mlir_datagen.config.saved import load_saved_config
-from mlir_datagen.dataset.finished import CONFIG
+from mlir_datagen.dataset.description import CONFIG
 from mlir_datagen.dataset.manifest import MEASUREMENTS_KEY
 from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.dataset.rejects import read_rejects
 from mlir_datagen.errors import UserError
-from mlir_datagen.program import NETWORK
+from mlir_datagen.programs.program import NETWORK
 from mlir_datagen.proving.batch import Progress
 from mlir_datagen.verification.drawn import Drawing
 from mlir_datagen.verification.files import check_files, file_set_problems

@@ -7,10 +7,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mlir_datagen.config import RunConfig
+from mlir_datagen.mlir.signature import signature
 from mlir_datagen.ops.family import OpFamily, Spec
-from mlir_datagen.program import Rejected, signature, spec_json
+from mlir_datagen.programs.rejected import Rejected
+from mlir_datagen.programs.spec import spec_json
 from mlir_datagen.proving.batch import check_level
-from mlir_datagen.sources.mix import Quota
+from mlir_datagen.sources.quotas import Quota
 from mlir_datagen.sources.random_ops import RandomOps, RandomTask
 
 
@@ -38,7 +40,7 @@ class Drawing:
         self.quotas: list[Quota] = []
         self.lost: Counter[str] = Counter()
         if config.ops:
-            self._source = RandomOps(config)
+            self._source = RandomOps(config.random_settings)
             self._plan()
 
     def _plan(self) -> None:

@@ -8,16 +8,17 @@ from collections.abc import Callable, Iterator, Sequence
 
 from mlir_datagen.config import RunConfig
 from mlir_datagen.dataset.card import CARD
+from mlir_datagen.dataset.description import CONFIG
 from mlir_datagen.dataset.exported import check_exports
-from mlir_datagen.dataset.finished import CONFIG, listed_files
 from mlir_datagen.dataset.manifest import MANIFEST
-from mlir_datagen.dataset.places import index_name, program_file
-from mlir_datagen.dataset.reader import Dataset, changed_files
+from mlir_datagen.dataset.paths import index_name, program_file
+from mlir_datagen.dataset.reader import Dataset, changed_files, listed_files
 from mlir_datagen.dataset.rejects import REJECTS
 from mlir_datagen.dataset.weights import WEIGHTS_FOLDER
 from mlir_datagen.dataset.writer import CHECKSUMS
 from mlir_datagen.errors import said
-from mlir_datagen.program import NETWORKS_SPLIT, Rejected
+from mlir_datagen.programs.program import NETWORKS_SPLIT
+from mlir_datagen.programs.rejected import Rejected
 from mlir_datagen.verification.summary import Summary
 
 

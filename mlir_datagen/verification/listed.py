@@ -17,19 +17,20 @@ import orjson
 
 from mlir_datagen.config import RunConfig
 from mlir_datagen.dataset.columns import listed_table
-from mlir_datagen.dataset.reader import StoredProgram
 from mlir_datagen.errors import UserError, listed, shown
 from mlir_datagen.mlir.cost import main_operation, module_flops
 from mlir_datagen.mlir.element_types import ELEMENT_TYPES
 from mlir_datagen.mlir.parse import Contexts
-from mlir_datagen.nn.fallback import FIRST, SECOND
-from mlir_datagen.nn.model_spec import AUTO, CONVERTERS, ConverterSettings, ModelSpec
-from mlir_datagen.nn.signature import Argument
-from mlir_datagen.program import EXTRACTED, NETWORK, NETWORKS_SPLIT, PARSED, Program, Rejected
+from mlir_datagen.mlir.signature import Argument
+from mlir_datagen.networks.fallback import FIRST, SECOND
+from mlir_datagen.networks.model_spec import AUTO, CONVERTERS, ConverterSettings, ModelSpec
+from mlir_datagen.programs.program import EXTRACTED, NETWORK, NETWORKS_SPLIT, Program, StoredProgram
+from mlir_datagen.programs.proof import PARSED
+from mlir_datagen.programs.rejected import Rejected
 from mlir_datagen.proving.batch import check_level
 from mlir_datagen.sources.extraction import extracted_programs
 from mlir_datagen.sources.networks import network_spec
-from mlir_datagen.sources.suite_spec import ExtractSettings, SuiteSpec
+from mlir_datagen.sources.settings import ExtractSettings, SuiteSpec
 from mlir_datagen.sources.suites import listed_programs
 
 Row = dict[str, Any]

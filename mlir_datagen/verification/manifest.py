@@ -9,20 +9,22 @@ from mlir_datagen import foreign
 from mlir_datagen.config import RunConfig
 from mlir_datagen.config.suites import defined_suite
 from mlir_datagen.dataset.card import CARD, dataset_card, with_times
-from mlir_datagen.dataset.finished import CONFIG, config_text
+from mlir_datagen.dataset.description import CONFIG, config_text
 from mlir_datagen.dataset.manifest import (
     MANIFEST,
     MEASUREMENTS_KEY,
     environment,
     funnel_part,
-    quotas_part,
     run_stages,
 )
 from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.dataset.writer import dataset_digest
 from mlir_datagen.errors import UserError, said, shown
-from mlir_datagen.program import EXTRACTED, NETWORKS_SPLIT, Rejected, parse_spec, rejected_program
-from mlir_datagen.proving.job import Failure
+from mlir_datagen.programs.program import EXTRACTED, NETWORKS_SPLIT
+from mlir_datagen.programs.proof import Failure
+from mlir_datagen.programs.rejected import Rejected, rejected_program
+from mlir_datagen.programs.spec import parse_spec
+from mlir_datagen.sources.quotas import quotas_part
 from mlir_datagen.sources.suites import digest_of
 from mlir_datagen.verification.drawn import Drawing
 from mlir_datagen.verification.summary import Summary
@@ -76,8 +78,8 @@ def manifest_problems(
             split: {family: counted[family] for family in (config.ops if split in config.splits else counted)}
             for split, counted in summary.families.items()
         },
-        "quotas": quotas_part(config, drawing.quotas, rejected),
-        "funnel": funnel_part(config, kept + len(rejected), rejected),
+        "quotas": quotas_part(config.ops, drawing.quotas, rejected),
+        "funnel": funnel_part(config.check, config.measure, kept + len(rejected), rejected),
         "check": {
             "level": config.check.level,
             "fraction": config.check.fraction,
@@ -109,10 +111,10 @@ def sum_problems(dataset: Dataset, summary: Summary) -> Iterator[str]:
 def description_problems(dataset: Dataset, config: RunConfig) -> Iterator[str]:
     """Say which of the files that describe a dataset are not as this version writes them."""
     against = dataset.manifest.get("decontamination", {}).get("against", {})
-    card = dataset_card(config, dataset.manifest["counts"], against)
+    card = dataset_card(config.dataset_settings, dataset.manifest["counts"], against)
     if MEASUREMENTS_KEY in dataset.manifest:
         card = with_times(card, dataset.manifest[MEASUREMENTS_KEY])
-    texts = {CONFIG: config_text(config), CARD: card}
+    texts = {CONFIG: config_text(config.dataset_settings), CARD: card}
     for file, text in texts.items():
         try:
             if foreign.read_text(dataset.folder / file) != text:
@@ -132,7 +134,7 @@ def _differences(key: str, found: Any, expected: Any) -> Iterator[str]:
 
 def _rejected_problems(config: RunConfig, rejected: Sequence[Rejected], drawing: Drawing) -> Iterator[str]:
     """Say which rejects the run cannot have had; why they were rejected follows from nothing."""
-    stages = run_stages(config)
+    stages = run_stages(config.check, config.measure)
     drawn = dict.fromkeys(config.splits, 0)
     for one in rejected:
         place = f"a reject of {said(one.split)}"

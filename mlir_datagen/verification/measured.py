@@ -12,7 +12,7 @@ from mlir_datagen.dataset.measurements import MEASUREMENTS, read_measurements
 from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.errors import said, shown
 from mlir_datagen.mlir.pipelines import BASELINE_PIPELINE
-from mlir_datagen.proving.job import Measurement
+from mlir_datagen.programs.proof import Measurement
 from mlir_datagen.proving.machine import session
 from mlir_datagen.verification.summary import Summary
 from mlir_datagen.version import GENERATOR_VERSION

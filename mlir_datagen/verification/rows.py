@@ -10,17 +10,19 @@ from itertools import zip_longest
 from typing import Any
 
 from mlir_datagen.config import RunConfig
-from mlir_datagen.dataset.places import program_file
-from mlir_datagen.dataset.reader import Dataset, StoredProgram
-from mlir_datagen.decontamination import Decontamination
+from mlir_datagen.dataset.paths import program_file
+from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.errors import Rejection, UserError, said, shown
 from mlir_datagen.mlir.parse import Contexts, Verifier, function_types
 from mlir_datagen.ops import FAMILIES
-from mlir_datagen.program import NETWORK, NETWORKS_SPLIT, Rejected, parse_spec, spec_json
-from mlir_datagen.proving.job import Failure, Proof
+from mlir_datagen.programs.content import Splitter
+from mlir_datagen.programs.program import NETWORK, NETWORKS_SPLIT, StoredProgram
+from mlir_datagen.programs.proof import Failure, Proof
+from mlir_datagen.programs.rejected import Rejected
+from mlir_datagen.programs.spec import parse_spec, spec_json
+from mlir_datagen.sources.decontamination import Decontamination
 from mlir_datagen.sources.random_ops import RandomOps
-from mlir_datagen.sources.split import Splitter
-from mlir_datagen.sources.suite_spec import SUITES
+from mlir_datagen.sources.settings import SUITES
 from mlir_datagen.sources.suites import SOURCE
 from mlir_datagen.verification.drawn import Drawing, drawn_row
 from mlir_datagen.verification.listed import Listing

@@ -7,16 +7,15 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from mlir_datagen.config.export import TimeBounds
-from mlir_datagen.dataset.reader import StoredProgram
 from mlir_datagen.errors import Rejection
 from mlir_datagen.export.base import ExportInput
 from mlir_datagen.export.mlir_rl.contract import program_problems, time_problem
 from mlir_datagen.mlir.parse import Contexts, function_types
+from mlir_datagen.mlir.signature import Operand, signature
 from mlir_datagen.mlir.timed_main import TimedProgram, Timer
-from mlir_datagen.ops.family import Operand
-from mlir_datagen.program import signature
-from mlir_datagen.proving.batch import job_without_reference
-from mlir_datagen.proving.job import Failure, Job
+from mlir_datagen.programs.program import StoredProgram
+from mlir_datagen.programs.proof import Failure
+from mlir_datagen.proving.job import Job, job_without_reference
 
 UNREADABLE = "outside what MLIR-RL reads"
 UNMEASURED = "without a time"

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from mlir_datagen.dataset.exported import ExportWriter
-from mlir_datagen.dataset.reader import StoredProgram
 from mlir_datagen.errors import UserError, listed
 from mlir_datagen.export.base import Account, Exporter, ExportInput
 from mlir_datagen.export.mlir_rl.candidates import TWICE, Candidate, Reason, candidates
@@ -28,8 +27,9 @@ from mlir_datagen.export.mlir_rl.training import (
     readme,
     training_config,
 )
-from mlir_datagen.measuring import eager_job
-from mlir_datagen.proving.job import Failure, Measurement
+from mlir_datagen.pipeline.measuring import eager_job
+from mlir_datagen.programs.program import StoredProgram
+from mlir_datagen.programs.proof import Failure, Measurement
 
 _TRAIN = "train"
 _EVAL = "eval"

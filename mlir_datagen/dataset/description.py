@@ -1,0 +1,86 @@
+"""Writing what describes a dataset, when its programs are written."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mlir_datagen.dataset.card import CARD, dataset_card, with_times
+from mlir_datagen.dataset.manifest import MANIFEST, MEASUREMENTS_KEY, manifest
+from mlir_datagen.dataset.measurements import MEASUREMENTS, write_measurements
+from mlir_datagen.dataset.paths import index_name
+from mlir_datagen.dataset.rejects import write_rejects
+from mlir_datagen.dataset.settings import DatasetSettings
+from mlir_datagen.dataset.weights import WEIGHTS_FOLDER
+from mlir_datagen.dataset.writer import CHECKSUMS, Checksums, dataset_digest, file_sha256
+from mlir_datagen.programs.production import Production
+from mlir_datagen.proving.machine import session
+
+CONFIG = "config.yaml"
+
+
+def write_description(
+    root: Path,
+    settings: DatasetSettings,
+    counts: Mapping[str, Counter[str]],
+    quotas: Mapping[str, Any],
+    production: Production,
+    against: Mapping[str, dict[str, Any]],
+    left_out: int,
+) -> dict[str, Any]:
+    """Write config, card, rejects, checksums and, last, the manifest; return the manifest.
+
+    Args:
+        root: the folder, with the programs written.
+        settings: of the run.
+        counts: programs by split and family.
+        quotas: what the manifest says of what each family was asked for and had.
+        production: what was attempted and rejected.
+        against: what was kept out of the random splits; how many programs of each suite were kept is added.
+        left_out: how many programs were rejected for that.
+    """
+    by_family = {
+        split: {family: counter[family] for family in (settings.families if split in settings.splits else counter)}
+        for split, counter in counts.items()
+    }
+    (root / CONFIG).write_text(config_text(settings))
+    for split in sorted(counts.keys() & against.keys()):
+        against[split]["kept"] = counts[split].total()
+    card = dataset_card(settings, by_family, against)
+    measurements = None
+    if settings.measure.enabled:
+        measurements = write_measurements(root, production.measured, session(settings.measure))
+        card = with_times(card, measurements)
+    (root / CARD).write_text(card)
+    write_rejects(root, production.rejected)
+    apart = (CHECKSUMS, MEASUREMENTS)
+    described = sorted(path.name for path in root.iterdir() if path.is_file() and path.name not in apart)
+    described += sorted(index_name(split) for split in counts if "/" in index_name(split))
+    files = {name: file_sha256(root / name) for name in described}
+    with Checksums(root) as checksums:
+        for name, sha256 in files.items():
+            checksums.add(sha256, name)
+        for path in sorted((root / WEIGHTS_FOLDER).glob("*")):
+            checksums.add(file_sha256(path), f"{WEIGHTS_FOLDER}/{path.name}")
+    files[CHECKSUMS] = file_sha256(root / CHECKSUMS)
+    written = manifest(settings, by_family, quotas, production, dataset_digest(root, counts), files)
+    if against:
+        written["decontamination"] = {"against": against, "left_out": left_out}
+    if measurements is not None:
+        written[MEASUREMENTS_KEY] = measurements
+    (root / MANIFEST).write_text(json.dumps(written, indent=2) + "\n")
+    return written
+
+
+def config_text(settings: DatasetSettings) -> str:
+    """Return the config of a run as a dataset holds it."""
+    head = (
+        f"# The config of the dataset {settings.dataset_name}. To run it again:\n"
+        f"#   python scripts/generate.py --config-dir {settings.dataset_name} --config-name config\n"
+    )
+    return head + yaml.safe_dump(settings.saved, sort_keys=False, default_flow_style=None, width=120)

@@ -1,0 +1,47 @@
+"""What a dataset tells of the run that makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mlir_datagen.proving.settings import CheckSettings, MeasureSettings
+
+
+@dataclass(frozen=True)
+class DatasetSettings:
+    """The settings of a run, as far as they are in the manifest or on the card.
+
+    Attributes:
+        name: the name that the run was given.
+        fingerprint: of all that decides the dataset's bytes.
+        saved: all settings, as plain values.
+        seed: the seed.
+        storage: `both`, `files` or `parquet`.
+        splits: the splits whose programs are drawn.
+        families: the op families that they are drawn from.
+        networks: the networks' names.
+        converted: how they were converted, as sentences.
+        with_weights: whether their weights are stored.
+        check: how far programs are checked.
+        measure: whether and how they are measured.
+    """
+
+    name: str
+    fingerprint: str
+    saved: Mapping[str, Any]
+    seed: int
+    storage: str
+    splits: tuple[str, ...]
+    families: tuple[str, ...]
+    networks: tuple[str, ...]
+    converted: str
+    with_weights: bool
+    check: CheckSettings
+    measure: MeasureSettings
+
+    @property
+    def dataset_name(self) -> str:
+        """The name of the dataset's folder."""
+        return f"{self.name}-{self.fingerprint}"

@@ -1,0 +1,267 @@
+"""The order of a run: compose, plan, produce, write, publish. The one place that knows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlir_datagen.config import RunConfig
+from mlir_datagen.config.commands import network_settings
+from mlir_datagen.dataset.columns import program_table
+from mlir_datagen.dataset.description import write_description
+from mlir_datagen.dataset.disk_errors import writable
+from mlir_datagen.dataset.disk_space import check_room, disk_bytes
+from mlir_datagen.dataset.files_folder import FLAT_INDEX, check_replaceable, replace_folder, written_files
+from mlir_datagen.dataset.paths import index_name, split_folder
+from mlir_datagen.dataset.reader import find_finished
+from mlir_datagen.dataset.staging import Staging
+from mlir_datagen.dataset.writer import Checksums, SplitWriter, Storage
+from mlir_datagen.errors import UserError
+from mlir_datagen.mlir.parse import Verifier
+from mlir_datagen.networks.model_spec import require_trusted
+from mlir_datagen.networks.worker import PRELOADED
+from mlir_datagen.pipeline.exclusions import excluded_suites, keep_out_datasets, with_found_exclusions
+from mlir_datagen.pipeline.producing import produce_all, produce_listed
+from mlir_datagen.programs.production import Production, last_rejected
+from mlir_datagen.programs.program import EXTRACTED, Program
+from mlir_datagen.programs.rejected import Rejected
+from mlir_datagen.proving.batch import BatchProver, Progress
+from mlir_datagen.sources.decontamination import Decontamination
+from mlir_datagen.sources.quotas import Quota, quotas_part
+from mlir_datagen.sources.random_ops import Plan, RandomOps
+
+_SAMPLE = 256
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a run would do.
+
+    Attributes:
+        path: where the dataset would be, or is.
+        quotas: what each family gives to each split.
+        networks: the networks' names.
+        listed: the other splits whose programs are not drawn; how many, or None where only making them tells.
+        disk_bytes: the room needed by the random programs, scaled up from a sample.
+        exists: whether the dataset is there already.
+    """
+
+    path: Path
+    quotas: list[Quota]
+    networks: list[str]
+    listed: dict[str, int | None]
+    disk_bytes: int
+    exists: bool
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run did.
+
+    Attributes:
+        path: the dataset's folder.
+        manifest: its manifest.
+        existed: whether it was finished before.
+        rejected: what this run rejected.
+        remarks: what the person is told of programs that were kept.
+    """
+
+    path: Path
+    manifest: dict[str, Any]
+    existed: bool
+    rejected: Sequence[Rejected] = ()
+    remarks: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Listener:
+    """What a run tells while it works.
+
+    Attributes:
+        on_start: called with the number of programs, when the plan stands.
+        on_written: called with the number of programs that were just written.
+        on_wait: called when another process is writing the same dataset.
+    """
+
+    on_start: Callable[[int], object] = lambda total: None
+    on_written: Progress = lambda count: None
+    on_wait: Callable[[], object] = lambda: None
+
+
+def dataset_path(config: RunConfig) -> Path:
+    """Return the folder of the dataset that a config describes, with its exclusions found."""
+    return config.output_dir / config.dataset_name
+
+
+def preview(config: RunConfig) -> Preview:
+    """Plan a run without writing anything.
+
+    Raises:
+        UserError: when the config cannot be fulfilled.
+    """
+    config = with_found_exclusions(config)
+    path = dataset_path(config)
+    _require_trusted(config)
+    source, plan = _planned(config)
+    with writable(path):
+        exists = find_finished(path, config.fingerprint) is not None
+        estimate = _estimate(config, source, plan)
+        return Preview(path, plan.quotas, list(config.models), _listed_splits(config), estimate, exists)
+
+
+def generate(config: RunConfig, listener: Listener | None = None) -> Outcome:
+    """Make the dataset that a config describes, or find it finished.
+
+    Raises:
+        UserError: when the config cannot be fulfilled, or its folder cannot be written.
+    """
+    listener = listener or Listener()
+    config = with_found_exclusions(config)
+    path = dataset_path(config)
+    with writable(path):
+        finished = find_finished(path, config.fingerprint)
+    if finished is not None:
+        return Outcome(path, finished, existed=True)
+    _require_trusted(config)
+    if config.needs_workers:
+        from mlir_datagen.proving.prover import prepare
+
+        prepare(config.check, PRELOADED if config.models else ())
+    source, plan = _planned(config)
+    needed = _estimate(config, source, plan)
+    with Staging(path, listener.on_wait) as staging:
+        if (finished := find_finished(path, config.fingerprint)) is not None:
+            return Outcome(path, finished, existed=True)
+        check_room(staging.path, needed)
+        listener.on_start(plan.total + len(config.models))
+        with writable(path):
+            manifest, production = _write_dataset(staging.path, config, source, plan, listener.on_written)
+        staging.publish()
+    return Outcome(path, manifest, existed=False, rejected=production.rejected, remarks=production.remarks)
+
+
+def generate_files(
+    config: RunConfig, source: RandomOps, output_dir: Path, taken: Mapping[tuple[str, str], int]
+) -> tuple[list[Path], Mapping[tuple[str, str], int]]:
+    """Write the programs of a config with one split as `.mlir` files with an index beside them, and nothing else.
+
+    Args:
+        config: a config with one split.
+        source: the source that the config describes.
+        output_dir: the folder. It may be missing or empty; what an earlier call wrote there is replaced.
+        taken: how many points of each (split, family) earlier calls have used.
+
+    Returns:
+        The paths of the files, and how many points have been used now.
+
+    Raises:
+        UserError: when the config cannot be fulfilled, or the folder holds other things or cannot be written.
+    """
+    output_dir = output_dir.resolve()
+    with writable(output_dir):
+        check_replaceable(output_dir)
+    plan = source.plan(config.splits, taken)
+    ((split, size),) = config.splits.items()
+    with Staging(output_dir) as staging:
+        with writable(output_dir):
+            # Again, now that nobody else can be writing it.
+            check_replaceable(output_dir)
+            writer = SplitWriter(staging.path, split, size, Storage("", FLAT_INDEX, with_text=False))
+            with writer:
+                production = produce_all(source, plan, {split: writer}, taken=taken)
+        replace_folder(staging)
+    return [output_dir / file for file in written_files(output_dir)], production.taken
+
+
+def _listed_splits(config: RunConfig) -> dict[str, int | None]:
+    suites = {
+        suite.split: len(suite.programs or suite.models) if suite.extract.window is None else None
+        for suite in config.suites.values()
+    }
+    return {**({} if config.extract.window is None else {EXTRACTED: None}), **suites}
+
+
+def _require_trusted(config: RunConfig) -> None:
+    """Refuse classes that the run does not trust.
+
+    Before anything is made: a dataset without them would stand in the way of the run that trusts them, which is of the
+    same name.
+    """
+    for spec in config.models.values():
+        require_trusted(spec, config.trust)
+
+
+def _planned(config: RunConfig) -> tuple[RandomOps | None, Plan]:
+    """Return the source of random programs, if any are asked for, and its plan."""
+    if not config.ops:
+        return None, Plan([], [])
+    source = RandomOps(config.random_settings)
+    return source, source.plan(config.splits)
+
+
+def _write_dataset(
+    root: Path, config: RunConfig, source: RandomOps | None, plan: Plan, progress: Progress
+) -> tuple[dict[str, Any], Production]:
+    production = Production()
+    unseen = Decontamination()
+    keep_out_datasets(config.exclude, unseen)
+    writers: dict[str, SplitWriter] = {}
+    with ExitStack() as stack:
+        checksums = stack.enter_context(Checksums(root))
+
+        def open_split(split: str, size: int) -> SplitWriter:
+            writer = SplitWriter(root, split, size, _storage(config, split), checksums)
+            writers[split] = stack.enter_context(writer)
+            return writer
+
+        def write_listed(split: str, programs: Iterable[Program | Rejected]) -> None:
+            produce_listed(programs, split, open_split(split, 1), production, prover, progress)
+
+        prover = stack.enter_context(batch_prover(config)) if config.needs_workers else None
+        excluded = excluded_suites(config.exclude)
+        if config.models or config.suites or excluded:
+            # Only here, since it brings libraries that runs without networks and suites do not need.
+            from mlir_datagen.sources.listed import produce_listed_splits
+            from mlir_datagen.sources.networks import Networks
+
+            networks = Networks(network_settings(config), root)
+            suites = list(config.suites.values())
+            produce_listed_splits(networks, config.extract, suites, excluded, unseen, write_listed)
+        if source is not None:
+            drawn = {split: open_split(split, size) for split, size in config.splits.items()}
+            produce_all(source, plan, drawn, prover, progress=progress, unseen=unseen, production=production)
+    counts = {split: writer.counts for split, writer in writers.items()}
+    if not any(counter.total() for counter in counts.values()):
+        raise UserError(f"Not one program was kept, and nothing was left behind. {last_rejected(production)}")
+    quotas = quotas_part(config.ops, plan.quotas, production.rejected)
+    manifest = write_description(
+        root, config.dataset_settings, counts, quotas, production, unseen.against, unseen.left_out
+    )
+    return manifest, production
+
+
+@contextmanager
+def batch_prover(config: RunConfig) -> Iterator[BatchProver]:
+    """Have the worker processes that a config needs."""
+    # Only here, since the pool's library is not needed by runs that only parse.
+    from mlir_datagen.proving.prover import Prover
+
+    with Prover(config.check, config.measure, config.sandbox) as prover:
+        yield BatchProver(prover, config.check, config.measure, config.seed)
+
+
+def _storage(config: RunConfig, split: str) -> Storage:
+    folder = None if config.storage == "parquet" else split_folder(split)
+    return Storage(folder, index_name(split), with_text=config.storage != "files")
+
+
+def _estimate(config: RunConfig, source: RandomOps | None, plan: Plan) -> int:
+    """Return the bytes that the random programs need on disk, scaled up from the first of their plan."""
+    if source is None:
+        return 0
+    sample = program_table(source.produce(plan.tasks[0].first(_SAMPLE), Verifier()))
+    storage = _storage(config, next(iter(config.splits)))
+    return plan.total * disk_bytes(sample, storage, config.output_dir) // max(1, len(sample))

@@ -1,0 +1,76 @@
+"""Programs that are known one by one: listed, and not drawn from a grid; or stored in a dataset."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from mlir_datagen.mlir.element_types import ELEMENT_TYPES
+from mlir_datagen.mlir.signature import Argument, Loop
+from mlir_datagen.programs.proof import Proof
+
+NETWORK = "network"
+"""The source and the family of a whole network."""
+EXTRACTED = "extracted"
+"""The source, and the split, of what was taken out of networks."""
+NETWORKS_SPLIT = "neural_nets"
+"""The split of whole networks."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program that was not drawn from a grid: a network, or a part of one.
+
+    Attributes:
+        name: its name in its split.
+        source: where it comes from, such as `network`.
+        family: what it is, such as `network`.
+        kind: which of those; for a network the converter.
+        spec: JSON from which it can be made again.
+        arguments, results: the function's signature.
+        loops: the iteration space of the main operation; empty for a network.
+        flops: arithmetic operations of all its linalg operations; None where nothing could read them.
+        proof: what is proven of it.
+        provenance: JSON that says what it was made from.
+        multiplicity: how often the network that it comes from has it; None where it is none's part.
+        command: what makes it again, for when it is rejected.
+        remark: what the person is told of it, if anything.
+    """
+
+    name: str
+    source: str
+    family: str
+    kind: str
+    spec: str
+    seed: int
+    text: str
+    arguments: tuple[Argument, ...]
+    results: tuple[Argument, ...]
+    loops: tuple[Loop, ...]
+    flops: int | None
+    proof: Proof
+    provenance: str
+    multiplicity: int | None = None
+    command: str = ""
+    remark: str = ""
+
+    @property
+    def bytes_moved(self) -> int:
+        """The size of arguments and results in bytes."""
+        operands = (*self.arguments, *self.results)
+        return sum(math.prod(operand.shape) * ELEMENT_TYPES[operand.dtype].size for operand in operands)
+
+
+class StoredProgram(NamedTuple):
+    """A program as a dataset holds it."""
+
+    split: str
+    name: str
+    source: str
+    family: str
+    spec: str
+    sha256: str
+    text: str
+    arguments: tuple[Argument, ...]
+    results: tuple[Argument, ...]

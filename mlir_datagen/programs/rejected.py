@@ -1,0 +1,40 @@
+"""Programs that are not kept."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+from mlir_datagen.ops.family import Spec
+from mlir_datagen.programs.proof import Failure
+from mlir_datagen.programs.spec import spec_json
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A program that was not kept, with what is needed to see it again.
+
+    Attributes:
+        spec: the spec as JSON.
+        stage: the stage it failed, one of `STAGES`.
+        reason: why, on one line.
+        command: the command that makes and checks this program alone.
+        name: what it is called where it is listed; empty for a program that was drawn.
+    """
+
+    family: str
+    split: str
+    spec: str
+    stage: str
+    reason: str
+    command: str
+    name: str = ""
+
+
+def rejected_program(family: str, split: str, spec: Spec, failure: Failure) -> Rejected:
+    """Describe a rejection so that it can be repeated."""
+    written = spec_json(spec)
+    option = {"lowered": " --check lower", "executed": " --check execute", "matched": " --check execute"}
+    option["measured"] = " --measure"
+    command = f"python scripts/program.py {family} {shlex.quote(written)}{option.get(failure.stage, '')}"
+    return Rejected(family, split, written, failure.stage, failure.reason, command)

@@ -1,0 +1,58 @@
+"""The spec of a family's program, to and from JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from mlir_datagen.errors import UserError, listed, nearest, shown
+from mlir_datagen.ops import FAMILIES
+from mlir_datagen.ops.family import FAMILY_DTYPES, NotOfFamily, OpFamily, Spec
+
+
+def spec_json(spec: Spec) -> str:
+    """Return a spec as one line of JSON; the family's `spec_from_json` reads it back."""
+    return orjson.dumps(spec.fields).decode()
+
+
+def parse_spec(family: str, spec: str) -> Spec:
+    """Return the spec that a family's name and its fields as JSON describe.
+
+    Raises:
+        UserError: when there is no such family, or its spec has other fields.
+    """
+    if family not in FAMILIES:
+        raise UserError(f'There is no op "{family}".{nearest(family, FAMILIES)} The ops are {listed(FAMILIES)}.')
+    try:
+        parsed = FAMILIES[family].spec_of_json(spec)
+    except NotOfFamily as error:
+        raise UserError(f"{shown(spec)} is not a program of {family}: {error}.") from error
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            f"{shown(spec)} is not a spec of {family} as JSON ({error}); the index has a column of them."
+        ) from error
+    problem = spec_problem(FAMILIES[family], parsed)
+    if problem is not None:
+        raise UserError(f"{shown(spec)} is not a program of {family}: {problem}.")
+    return parsed
+
+
+def spec_of_fields(op: str, fields: Mapping[str, Any]) -> Spec:
+    """Return the spec of fields that a person wrote; strides and dilations that are left out are 1.
+
+    Raises:
+        TypeError: when the fields are not the family's.
+        NotOfFamily: when they are, and make none of its programs.
+    """
+    family = FAMILIES[op]
+    ones = {axis: 1 for axis in family.axes if axis.startswith(("stride", "dilation"))}
+    return family.spec_from_json({**ones, **fields})
+
+
+def spec_problem(family: OpFamily, spec: Spec) -> str | None:
+    """Say why a spec that comes from elsewhere is none of the family's, or return None."""
+    if spec.dtype not in FAMILY_DTYPES:
+        return family.allowed_words
+    return next((constraint.if_never for constraint in family.constraints(spec) if not constraint.holds), None)
