@@ -12,6 +12,7 @@ import sys
 
 from mlir_datagen.errors import UserError
 from mlir_datagen.ops import FAMILIES
+from mlir_datagen.ops.structured import FORMS, NAMED
 from mlir_datagen.pipeline.one_program import prove_program
 from mlir_datagen.programs.proof import LEVELS, Failure
 from mlir_datagen.programs.spec import parse_spec
@@ -22,12 +23,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Print one program, and check it with MLIR's parser and verifier.")
     parser.add_argument("family", help="the op family")
     parser.add_argument("spec", help="the spec as JSON: the column `spec` of an index")
+    parser.add_argument("--form", choices=FORMS, default=NAMED, help="how its operations are written (default: named)")
     parser.add_argument("--check", choices=LEVELS, default="parse", help="how far it is checked (default: parse)")
     parser.add_argument("--measure", action="store_true", help="measure the time of one call, too")
     arguments = parser.parse_args()
     spec = parse_spec(arguments.family, arguments.spec)
-    print(FAMILIES[arguments.family].program(spec), end="")
-    outcome = prove_program(arguments.family, spec, arguments.check, arguments.measure)
+    print(FAMILIES[arguments.family].program(spec, arguments.form), end="")
+    outcome = prove_program(arguments.family, spec, arguments.form, arguments.check, arguments.measure)
     if isinstance(outcome, Failure):
         raise UserError(f"The program is rejected at the stage {outcome.stage}: {outcome.reason}")
     if outcome.measurement is not None:

@@ -92,7 +92,7 @@ def plant(monkeypatch, run, **defects):
     """Have some matmuls of a run's plan emitted with a defect each; return the spec of each defect's program."""
     specs = dict(zip(defects, (spec for _, spec in planned_specs(run)["train"]), strict=False))
     texts = {specs[name]: defect(REAL(specs[name])) for name, defect in defects.items()}
-    monkeypatch.setattr(MATMUL, "program", lambda spec: texts.get(spec) or REAL(spec))
+    monkeypatch.setattr(MATMUL, "program", lambda spec, form="named": texts.get(spec) or REAL(spec, form))
     return {name: spec_json(spec) for name, spec in specs.items()}
 
 

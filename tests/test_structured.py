@@ -7,11 +7,11 @@ import re
 import pytest
 import torch
 from helpers import GOLDEN_SPECS, golden_program, run_mlir_opt
-from mlir_datagen.mlir.structure import ProgramHasher
 from torch.nn import functional
 
 from mlir_datagen.mlir.builder import FunctionBuilder
 from mlir_datagen.mlir.parse import Verifier
+from mlir_datagen.mlir.structural_hash import ProgramHasher
 from mlir_datagen.mlir.types import tensor
 from mlir_datagen.ops.contractions import CONTRACTIONS
 from mlir_datagen.ops.elementwise import elementwise
@@ -139,7 +139,7 @@ def test_what_is_timed_in_pytorch_is_the_reference(name):
 def test_a_form_parses_on_the_versions_that_are_said_to_know_it_and_on_the_wheel(name, form, version):
     family, spec, _ = golden_program(name)
     text = family.program(spec, form)
-    oldest, newest = family.versions(spec, form)
+    oldest, newest = family.versions(spec.variant, form)
     done = run_mlir_opt(version, [text])
     if oldest <= version and (newest is None or version <= newest):
         assert done.returncode == 0, done.stderr

@@ -21,6 +21,7 @@ GROUPS = (
     "suites",
     "check",
     "measure",
+    "form",
     "strata",
     "export",
     "experiment",

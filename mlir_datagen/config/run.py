@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mlir_datagen.config.export import DEFAULT_MIN_NS, ExportSettings, parse_export
+from mlir_datagen.config.form import parse_form, saved_form
 from mlir_datagen.config.models import parse_converter, parse_models, parse_trust
 from mlir_datagen.config.ops import parse_ops
 from mlir_datagen.config.proving import parse_check, parse_measure, parse_sandbox
@@ -27,6 +28,7 @@ from mlir_datagen.errors import UserError, listed, said, shown
 from mlir_datagen.networks.fallback import how_converted
 from mlir_datagen.networks.model_spec import ConverterSettings, ModelSpec
 from mlir_datagen.programs.content import canonical_order
+from mlir_datagen.programs.forms import ALL_NAMED, Forms, versions_of
 from mlir_datagen.programs.program import EXTRACTED, NETWORKS_SPLIT
 from mlir_datagen.proving.settings import CheckSettings, MeasureSettings, SandboxLimits
 from mlir_datagen.sources.apportion import shares, smallest_integers
@@ -67,7 +69,7 @@ _REQUIRED = (
     "extract",
     "exclude",
 )
-_OPTIONAL = ("num_samples", "splits", "split_ratios", "ops", "models", "suites", "strata")
+_OPTIONAL = ("num_samples", "splits", "split_ratios", "ops", "models", "suites", "form", "strata")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _SPLIT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
@@ -89,6 +91,7 @@ class RunConfig:
     suites: dict[str, SuiteSpec]
     exclude: tuple[Exclusion, ...]
     limits: Limits
+    forms: Forms
     strata: Strata
     converter: ConverterSettings
     check: CheckSettings
@@ -115,6 +118,7 @@ class RunConfig:
             split_ratios=self.split_ratios,
             seed=self.seed,
             limits=self._grid_limits(),
+            forms=self.forms,
             strata=self.strata,
             on_exhausted=self.on_exhausted,
             is_slow=self.needs_workers,
@@ -142,6 +146,8 @@ class RunConfig:
             storage=self.storage,
             splits=tuple(self.splits),
             families=tuple(self.ops),
+            forms=self.forms.asked,
+            versions=versions_of({name: op.family for name, op in self.ops.items()}, self.forms),
             networks=tuple(self.models),
             converted=how_converted(self.converter),
             with_weights=self.save_weights,
@@ -188,6 +194,7 @@ class RunConfig:
             "converter": dataclasses.asdict(self.converter),
             # What came later is there only where it is used, so that other datasets keep their fingerprints.
             "limits": {key: bound for key, bound in self.limits._asdict().items() if bound or key != "min_flops"},
+            **({} if self.forms == ALL_NAMED else {"form": saved_form(self.forms)}),
             **({} if self.strata == WHOLE else {"strata": saved_strata(self.strata)}),
             "check": dataclasses.asdict(self.check),
             "measure": dataclasses.asdict(self.measure),
@@ -242,6 +249,7 @@ def parse_config(raw: Mapping[str, Any]) -> RunConfig:
         suites=suites,
         exclude=parse_exclude(raw["exclude"]),
         limits=_parse_limits(mapping(raw["limits"], "limits")),
+        forms=parse_form(mapping(raw.get("form") or {}, "form")),
         strata=strata,
         converter=parse_converter(mapping(raw["converter"], "converter")),
         check=parse_check(mapping(raw["check"], "check")),

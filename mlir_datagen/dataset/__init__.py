@@ -1,4 +1,4 @@
 """The dataset's folder: the only place that writes files.
 
-May import: mlir, programs, proving.
+May import: mlir, ops, programs, proving.
 """

@@ -74,7 +74,7 @@ def dataset_card(
 
 {total} MLIR programs, made by mlir_datagen (generator version {GENERATOR_VERSION}). Each is a module with one
 function on tensors of static shape. Every one passed MLIR's parser and verifier, and no two are the same.
-{_networks(settings)}{_incomplete(against)}
+{_forms(settings)}{_networks(settings)}{_incomplete(against)}
 {tabulate(rows, headers=["split", *families, "all"], tablefmt="github")}
 
 A program's split is decided by its content and the proportions of the splits alone: a program that is in `test` here is
@@ -123,6 +123,15 @@ the machine was slower than it can be.
 def without_times(card: str) -> str:
     """Return a card without what it says of measured times: all that comes back byte for byte."""
     return card.partition(_TIMES_HEADING)[0]
+
+
+def _forms(settings: DatasetSettings) -> str:
+    """Say how the random programs are written, and what parses them."""
+    if not settings.families:
+        return ""
+    oldest, newest = settings.versions
+    versions = f"{oldest} and newer" if newest is None else f"{oldest} to {newest}"
+    return f"\nForms of the random programs: {', '.join(settings.forms)}. All of them parse on MLIR {versions}.\n"
 
 
 def _networks(settings: DatasetSettings) -> str:

@@ -21,6 +21,7 @@ from mlir_datagen.dataset.arrow import (
 )
 from mlir_datagen.mlir.signature import Loop, Operand
 from mlir_datagen.programs.batch import Batch, ProgramBlock
+from mlir_datagen.programs.forms import written
 from mlir_datagen.programs.program import Program
 from mlir_datagen.programs.spec import spec_json
 
@@ -33,6 +34,10 @@ PROGRAM_COLUMNS = {
     "source": (pa.string(), "where it comes from: `random` for a sampled single op, `network` for a whole network"),
     "family": (pa.string(), "the op family, which is also the function's name; `network` for a network"),
     "kind": (pa.string(), "the kind within the family; for a network the converter"),
+    "form": (
+        pa.string(),
+        "how its main operation is written: `named`, `generic` or `category`; null for what is of no op family",
+    ),
     "dtype": (pa.string(), "the element type of the first result"),
     "spec": (pa.string(), "JSON from which the program can be made again"),
     "arguments": (_OPERANDS, "the function's arguments in order: role, name, dtype, shape"),
@@ -69,6 +74,8 @@ PROGRAM_COLUMNS = {
         "inputs, parameters and operations that no compared result shows, so that it is not `matched`; null for what "
         "is not a network, or was not compared",
     ),
+    "minimum_mlir": (pa.int64(), "the oldest of MLIR 16, 19 and 22 that parses it; null where that is not known"),
+    "maximum_mlir": (pa.int64(), "the newest release of MLIR that parses it; null where no end is known"),
     "multiplicity": (pa.int64(), "how often the network that it was taken from has it; null for all others"),
     "provenance": (pa.string(), "JSON that says what it was made from; null for a sampled single op"),
     "sha256": (pa.string(), "of the program's text"),
@@ -117,6 +124,7 @@ def _row(split: str, program: Program) -> dict[str, Any]:
         "source": program.source,
         "family": program.family,
         "kind": program.kind,
+        "form": program.written.form,
         "dtype": program.results[0].dtype if program.results else None,
         "spec": program.spec,
         "arguments": [argument._asdict() for argument in program.arguments],
@@ -132,6 +140,8 @@ def _row(split: str, program: Program) -> dict[str, Any]:
         "absolute_error": program.proof.absolute_error,
         "excused": program.proof.excused,
         "unshown": program.proof.unshown,
+        "minimum_mlir": program.written.minimum_mlir,
+        "maximum_mlir": program.written.maximum_mlir,
         "multiplicity": program.multiplicity,
         "provenance": program.provenance,
         "sha256": hashlib.sha256(program.text.encode()).hexdigest(),
@@ -142,6 +152,7 @@ def _row(split: str, program: Program) -> dict[str, Any]:
 def _block_columns(batch: Batch, block: ProgramBlock) -> dict[str, Any]:
     rows = len(block.texts)
     family, spec = block.family, block.spec
+    ways = {form: written(family, block.variant, form) for form in set(block.forms)}
     flops = np.broadcast_to(np.asarray(family.flops(spec), np.int64), rows)
     bytes_moved = np.broadcast_to(np.asarray(family.bytes_moved(spec), np.int64), rows)
     return {
@@ -149,6 +160,7 @@ def _block_columns(batch: Batch, block: ProgramBlock) -> dict[str, Any]:
         "source": repeated_string(batch.source, rows),
         "family": repeated_string(family.name, rows),
         "kind": repeated_string(block.variant.kind, rows),
+        "form": string_array([str(ways[form].form) for form in block.forms]),
         "dtype": repeated_string(spec.dtype, rows),
         "spec": string_array([spec_json(one) for one in block.specs]),
         "arguments": _operands(family.arguments(spec), "input", rows),
@@ -164,6 +176,8 @@ def _block_columns(batch: Batch, block: ProgramBlock) -> dict[str, Any]:
         "absolute_error": optional_number_array([proof.absolute_error for proof in block.proofs]),
         "excused": optional_number_array([proof.excused for proof in block.proofs], np.int64),
         "unshown": pa.nulls(rows, PROGRAM_COLUMNS["unshown"][0]),
+        "minimum_mlir": pa.array([ways[form].minimum_mlir for form in block.forms], pa.int64()),
+        "maximum_mlir": pa.array([ways[form].maximum_mlir for form in block.forms], pa.int64()),
         "multiplicity": pa.nulls(rows, pa.int64()),
         "provenance": pa.nulls(rows, pa.string()),
         "sha256": string_array(block.digests),

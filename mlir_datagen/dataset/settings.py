@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mlir_datagen.ops.structured import Versions
 from mlir_datagen.proving.settings import CheckSettings, MeasureSettings
 
 
@@ -21,6 +22,8 @@ class DatasetSettings:
         storage: `both`, `files` or `parquet`.
         splits: the splits whose programs are drawn.
         families: the op families that they are drawn from.
+        forms: the forms in which their operations are asked for.
+        versions: the MLIR that parses them all.
         networks: the networks' names.
         converted: how they were converted, as sentences.
         with_weights: whether their weights are stored.
@@ -35,6 +38,8 @@ class DatasetSettings:
     storage: str
     splits: tuple[str, ...]
     families: tuple[str, ...]
+    forms: tuple[str, ...]
+    versions: Versions
     networks: tuple[str, ...]
     converted: str
     with_weights: bool

@@ -222,13 +222,10 @@ class OpFamily:
         """Return the range of random arguments in which a wrong program shows."""
         return -1.0, 1.0
 
-    def form(self, spec: Spec, asked: str) -> str:
-        """Return the form that its main operation has where this one is asked for."""
-        return spec.variant.operation.form(asked)
-
-    def versions(self, spec: Spec, form: str) -> Versions:
-        """Return the MLIR that parses its program where this form is asked for."""
-        return spec.variant.operation.versions_of(self.form(spec, form))
+    def versions(self, variant: Variant, asked: str) -> Versions:
+        """Return the MLIR that parses the programs of a variant where a form is asked for."""
+        operation = variant.operation
+        return operation.versions_of(operation.form(asked))
 
     def reference_result(self, spec: Spec, arguments: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
         """Return what `reference` computes in double precision, from and to numpy arrays."""

@@ -12,7 +12,7 @@ from mlir_datagen.ops.family import Constraint, OpFamily, Spec, Variant
 from mlir_datagen.ops.notation import Window, dilated
 from mlir_datagen.ops.reference import computed
 from mlir_datagen.ops.scalars import Body
-from mlir_datagen.ops.structured import Structured, Versions, structured
+from mlir_datagen.ops.structured import GENERIC, Structured, Versions, structured
 
 _RANK = 4
 _IMAGE = "n c h=oh*sh+kh*dh w=ow*sw+kw*dw"
@@ -90,9 +90,9 @@ class _Pooling(_Windows):
         has_none = steps["dilation"] == (1, 1)
         return functional.avg_pool2d(image, kernel, steps["stride"]) if has_none else self.reference(spec, image)
 
-    def versions(self, spec: Spec, form: str) -> Versions:
-        versions = super().versions(spec, form)
-        return versions if spec.kind == "max" else versions.both(self._division(spec).versions_of("generic"))
+    def versions(self, variant: Variant, asked: str) -> Versions:
+        versions = super().versions(variant, asked)
+        return versions if variant.kind == "max" else versions.both(with_number("div", _RANK, 1).versions_of(GENERIC))
 
     def _division(self, spec: Spec) -> Structured:
         sizes = spec.sizes

@@ -11,9 +11,9 @@ from mlir_datagen.programs.proof import PARSED, Failure, Proof
 from mlir_datagen.proving.job import job_of
 
 
-def prove_program(family: str, spec: Spec, level: str, measure: bool) -> Proof | Failure:
+def prove_program(family: str, spec: Spec, form: str, level: str, measure: bool) -> Proof | Failure:
     """Make one program, check it up to a level, and measure it if asked to, with the default limits."""
-    text = FAMILIES[family].program(spec)
+    text = FAMILIES[family].program(spec, form)
     try:
         Verifier().verify(text)
     except Rejection as rejection:

@@ -21,6 +21,7 @@ class ProgramBlock:
     Attributes:
         columns: the dimensions, one array for each grid axis of the variant.
         specs: the same, one spec for each program.
+        forms: the form that is asked for of each.
         positions: where each program stands among those of its task.
         proofs: what is proven of each.
     """
@@ -29,6 +30,7 @@ class ProgramBlock:
     variant: Variant
     columns: Sequence[NDArray[np.int64]]
     specs: Sequence[Spec]
+    forms: Sequence[str]
     texts: Sequence[str]
     digests: Sequence[str]
     positions: NDArray[np.int64]
@@ -49,6 +51,7 @@ class ProgramBlock:
             variant=self.variant,
             columns=[column[chosen] for column in self.columns],
             specs=[self.specs[row] for row in rows],
+            forms=[self.forms[row] for row in rows],
             texts=[self.texts[row] for row in rows],
             digests=[self.digests[row] for row in rows],
             positions=self.positions[chosen],
@@ -92,6 +95,7 @@ class Batch:
                     rows.append(row)
                     proofs.append(outcome)
                 else:
-                    rejected.append(rejected_program(block.family.name, self.split, block.specs[row], outcome))
+                    spec, form = block.specs[row], block.forms[row]
+                    rejected.append(rejected_program(block.family.name, self.split, spec, outcome, form))
             blocks.append(block.select(rows, proofs))
         return dataclasses.replace(self, blocks=blocks, rejected=rejected)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from mlir_datagen.mlir.element_types import ELEMENT_TYPES
 from mlir_datagen.mlir.signature import Argument, Loop
+from mlir_datagen.programs.forms import UNKNOWN, Written
 from mlir_datagen.programs.proof import Proof
 
 NETWORK = "network"
@@ -36,6 +37,7 @@ class Program:
         multiplicity: how often the network that it comes from has it; None where it is none's part.
         command: what makes it again, for when it is rejected.
         remark: what the person is told of it, if anything.
+        written: its form, and the MLIR that parses it, where that is known.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Program:
     multiplicity: int | None = None
     command: str = ""
     remark: str = ""
+    written: Written = UNKNOWN
 
     @property
     def bytes_moved(self) -> int:

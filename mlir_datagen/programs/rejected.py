@@ -6,6 +6,7 @@ import shlex
 from dataclasses import dataclass
 
 from mlir_datagen.ops.family import Spec
+from mlir_datagen.ops.structured import NAMED
 from mlir_datagen.programs.proof import Failure
 from mlir_datagen.programs.spec import spec_json
 
@@ -31,10 +32,19 @@ class Rejected:
     name: str = ""
 
 
-def rejected_program(family: str, split: str, spec: Spec, failure: Failure) -> Rejected:
-    """Describe a rejection so that it can be repeated."""
+def rejected_program(family: str, split: str, spec: Spec, failure: Failure, form: str = NAMED) -> Rejected:
+    """Describe a rejection so that it can be repeated.
+
+    Args:
+        family: the family's name.
+        split: the split that it was made for.
+        spec: the program.
+        failure: why it is not kept.
+        form: the form that was asked for.
+    """
     written = spec_json(spec)
     option = {"lowered": " --check lower", "executed": " --check execute", "matched": " --check execute"}
     option["measured"] = " --measure"
-    command = f"python scripts/program.py {family} {shlex.quote(written)}{option.get(failure.stage, '')}"
+    in_form = "" if form == NAMED else f" --form {form}"
+    command = f"python scripts/program.py {family} {shlex.quote(written)}{in_form}{option.get(failure.stage, '')}"
     return Rejected(family, split, written, failure.stage, failure.reason, command)

@@ -109,21 +109,21 @@ class RandomOps:
         blocks = []
         for index in np.unique(task.variants):
             positions = np.flatnonzero(task.variants == index)
-            blocks.append(_emit(self._variants[index], task.points[positions], positions))
+            blocks.append(self._emit(self._variants[index], task.points[positions], positions))
         # One stage after the other for a whole block: emitting and parsing in turn drive each other out of the
         # processor's caches.
         return Batch(task.split, self.name, self._settings.seed, blocks, []).sift(
             lambda block: [_verified(text, verifier) for text in block.texts]
         )
 
-
-def _emit(walk: VariantWalk, points: NDArray[np.int64], positions: NDArray[np.int64]) -> ProgramBlock:
-    family, variant = walk.family, walk.variant
-    columns = walk.grid.columns(points)
-    specs = _specs(walk, columns)
-    texts = [family.program(spec) for spec in specs]
-    digests = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
-    return ProgramBlock(family, variant, columns, specs, texts, digests, positions, [PARSED] * len(texts))
+    def _emit(self, walk: VariantWalk, points: NDArray[np.int64], positions: NDArray[np.int64]) -> ProgramBlock:
+        family, variant, settings = walk.family, walk.variant, self._settings
+        columns = walk.grid.columns(points)
+        specs = _specs(walk, columns)
+        forms = [settings.forms.of(settings.seed, family, spec) for spec in specs]
+        texts = [family.program(*pair) for pair in zip(specs, forms, strict=True)]
+        digests = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
+        return ProgramBlock(family, variant, columns, specs, forms, texts, digests, positions, [PARSED] * len(texts))
 
 
 def _specs(walk: VariantWalk, columns: Sequence[NDArray[np.int64]]) -> list[Spec]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from mlir_datagen.networks.model_spec import ConverterSettings, ModelSpec
 from mlir_datagen.ops.family import OpFamily, Variant
+from mlir_datagen.programs.forms import Forms
 from mlir_datagen.sources.grid import Axis, Grid, SameAs
 from mlir_datagen.sources.strata import Strata
 from mlir_datagen.sources.walk import Limits
@@ -68,6 +69,7 @@ class RandomSettings:
         split_ratios: of the splits, in canonical order.
         seed: the seed.
         limits: bounds on each program.
+        forms: the share of each form in which operations are written.
         strata: the classes of estimated times, with their shares.
         on_exhausted: whether others make up for a family that runs out (`redistribute`), or that is an `error`.
         is_slow: whether each program is lowered, run or measured as well, so that a task has fewer.
@@ -77,6 +79,7 @@ class RandomSettings:
     split_ratios: Mapping[str, int]
     seed: int
     limits: Limits
+    forms: Forms
     strata: Strata
     on_exhausted: str
     is_slow: bool

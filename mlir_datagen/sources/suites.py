@@ -13,6 +13,7 @@ from mlir_datagen.mlir.parse import Verifier
 from mlir_datagen.mlir.signature import signature
 from mlir_datagen.networks.model_spec import ModelSpec
 from mlir_datagen.ops import FAMILIES
+from mlir_datagen.programs.forms import written
 from mlir_datagen.programs.program import Program
 from mlir_datagen.programs.proof import PARSED
 from mlir_datagen.programs.rejected import Rejected
@@ -71,12 +72,11 @@ def listed_programs(suite: SuiteSpec) -> list[Program]:
 
 def _program(suite: str, name: str, op: str, spec: Any) -> Program:
     family = FAMILIES[op]
-    kind = spec.kind
     return Program(
         name=name,
         source=SOURCE,
         family=op,
-        kind=kind,
+        kind=spec.kind,
         spec=spec_json(spec),
         seed=0,
         text=family.program(spec),
@@ -87,6 +87,7 @@ def _program(suite: str, name: str, op: str, spec: Any) -> Program:
         proof=PARSED,
         provenance=orjson.dumps({"suite": suite}).decode(),
         command=f"python scripts/program.py {op} '{spec_json(spec)}'",
+        written=written(family, spec.variant),
     )
 
 

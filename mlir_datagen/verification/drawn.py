@@ -9,6 +9,7 @@ from typing import Any
 from mlir_datagen.config import RunConfig
 from mlir_datagen.mlir.signature import signature
 from mlir_datagen.ops.family import OpFamily, Spec
+from mlir_datagen.programs.forms import written
 from mlir_datagen.programs.rejected import Rejected
 from mlir_datagen.programs.spec import spec_json
 from mlir_datagen.proving.batch import check_level
@@ -71,13 +72,14 @@ class Drawing:
                     yield family, spec
 
 
-def drawn_row(config: RunConfig, family: OpFamily, spec: Spec, digest: str) -> dict[str, Any]:
+def drawn_row(config: RunConfig, family: OpFamily, spec: Spec, form: str, digest: str) -> dict[str, Any]:
     """Return the columns of a drawn program that follow from its spec and the config.
 
     Args:
         config: the run's config.
         family: the program's family.
         spec: its spec.
+        form: the form that is asked for.
         digest: of its text.
     """
     flops, bytes_moved = family.flops(spec), family.bytes_moved(spec)
@@ -85,6 +87,7 @@ def drawn_row(config: RunConfig, family: OpFamily, spec: Spec, digest: str) -> d
         "source": RandomOps.name,
         "family": family.name,
         "kind": spec.kind,
+        **written(family, spec.variant, form)._asdict(),
         "dtype": spec.dtype,
         "spec": spec_json(spec),
         "arguments": signature_row("input", family.arguments(spec)),

@@ -24,6 +24,7 @@ from mlir_datagen.mlir.parse import Contexts
 from mlir_datagen.mlir.signature import Argument
 from mlir_datagen.networks.fallback import FIRST, SECOND
 from mlir_datagen.networks.model_spec import AUTO, CONVERTERS, ConverterSettings, ModelSpec
+from mlir_datagen.programs.forms import UNKNOWN
 from mlir_datagen.programs.program import EXTRACTED, NETWORK, NETWORKS_SPLIT, Program, StoredProgram
 from mlir_datagen.programs.proof import PARSED
 from mlir_datagen.programs.rejected import Rejected
@@ -175,6 +176,7 @@ class Listing:
             "source": NETWORK,
             "family": NETWORK,
             "kind": _used(origin.converter, kind),
+            **UNKNOWN._asdict(),
             "dtype": program.results[0].dtype if program.results else None,
             "spec": _network_spec(model, origin.converter, kind),
             "arguments": _network_arguments(model, program.arguments),
@@ -201,6 +203,7 @@ class Listing:
             "source": EXTRACTED,
             "family": family,
             "kind": "op" if origin.extract.window == 1 else "block",
+            **UNKNOWN._asdict(),
             "dtype": program.results[0].dtype if program.results else None,
             "spec": orjson.dumps(_extracted_spec(origin, places, row["spec"])).decode(),
             "arguments": [

@@ -134,9 +134,10 @@ class RowChecks:
         if planned is None or (planned[0].name, planned[1]) != (family.name, spec):
             would = "none" if planned is None else f"{planned[0].name} {spec_json(planned[1])}"
             yield f"is not what the config draws in its place: {would}"
-        if family.program(spec) != program.text:
+        form = self._config.forms.of(self._config.seed, family, spec)
+        if family.program(spec, form) != program.text:
             yield "is not the program of its spec"
-        expected = drawn_row(self._config, family, spec, program.sha256)
+        expected = drawn_row(self._config, family, spec, form, program.sha256)
         yield from _differences({**expected, "name": f"{family.name}_{index:0{self._width}d}"}, row)
         yield from _proof_problems(row, is_compared=True, is_network=False)
 

@@ -1,0 +1,77 @@
+"""In which form a program is written: by shares, from the seed and the program alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from mlir_datagen.ops.family import OpFamily, Spec, Variant
+from mlir_datagen.ops.structured import FORMS, NAMED, Versions
+from mlir_datagen.programs.content import stable_hash
+from mlir_datagen.programs.spec import spec_json
+
+
+@dataclass(frozen=True)
+class Forms:
+    """The share of each form among drawn programs, in the order of `FORMS`."""
+
+    shares: tuple[int, ...]
+
+    def of(self, seed: int, family: OpFamily, spec: Spec) -> str:
+        """Return the form that is asked for of a program.
+
+        Args:
+            seed: of the run.
+            family: the program's family.
+            spec: its spec.
+        """
+        place = stable_hash(f"form {seed} {family.name} {spec_json(spec)}") % sum(self.shares) if self._vary else 0
+        for form, share in zip(FORMS, self.shares, strict=True):
+            if place < share:
+                return form
+            place -= share
+        raise AssertionError("there is no share")
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The forms that any program is asked for in."""
+        return tuple(form for form, share in zip(FORMS, self.shares, strict=True) if share)
+
+    @property
+    def _vary(self) -> bool:
+        return len(self.asked) > 1
+
+
+ALL_NAMED = Forms((1, 0, 0))
+
+
+class Written(NamedTuple):
+    """How a program is written.
+
+    Attributes:
+        form: of its main operation; None for what is not of a family.
+        minimum_mlir: the oldest MLIR that parses it, of 16, 19 and 22; None where that is not known.
+        maximum_mlir: the newest one; None where no end is known.
+    """
+
+    form: str | None
+    minimum_mlir: int | None
+    maximum_mlir: int | None
+
+
+UNKNOWN = Written(None, None, None)
+
+
+def written(family: OpFamily, variant: Variant, asked: str = NAMED) -> Written:
+    """Return how the programs of a variant are written where a form is asked for."""
+    return Written(variant.operation.form(asked), *family.versions(variant, asked))
+
+
+def versions_of(families: dict[str, OpFamily], forms: Forms) -> Versions:
+    """Return the MLIR that parses whatever may be drawn of families in these forms."""
+    found = Versions(0)
+    for family in families.values():
+        for variant in family.variants:
+            for asked in forms.asked:
+                found = found.both(family.versions(variant, asked))
+    return found
