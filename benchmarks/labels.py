@@ -14,7 +14,7 @@ Four figures, each beside what it must reach:
 - how many of all four families' programs over `dims=small` match the reference.
 
 The usual way calls a program three times in each process, and counts the last: the calls before pay for fresh memory.
-Its LLVM is version 19 and ours is newer; max pooling was seen to take about twice as long there.
+Of one file of the LLVM dialect, the runner makes machine code that takes up to three times as long for max pooling.
 
 How far two sessions agree depends on the machine first. On a shared virtual machine the same compiled program on the
 same arrays, with nothing else running, was seen to differ by up to 29 % (10th to 90th percentile) within seconds.

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mlir_datagen.mlir.types import tensor
+from mlir_datagen.ops import contractions
 from mlir_datagen.ops.family import Spec, Variant
 
 _LINE = re.compile(
@@ -82,8 +83,7 @@ Plant = Callable[[str, Any, np.random.Generator], str | None]
 def faults_of(name: str, variant: Variant) -> list[tuple[str, Plant]]:
     """Return the faults that a variant can have, by kind; some kinds have several."""
     of_family: dict[str, list[tuple[str, Plant]]] = {
-        "matmul": _PRODUCTS,
-        "batch_matmul": _PRODUCTS,
+        **{family.name: _products(family.variants[0]) for family in contractions.FAMILIES},
         "conv2d": [*_WINDOWS, *_CONVOLUTIONS],
         "pooling": [*_WINDOWS, *(_MAXIMA if variant.kind == "max" else _AVERAGES)],
         "elementwise": [*_ELEMENTWISE, *_OTHER_ELEMENTWISE.get(variant.kind, [])],
@@ -223,15 +223,23 @@ def _shape(type_: str) -> tuple[int, ...]:
 _MULTIPLY_ADD = "      %one = arith.{inner} %in0, %in1 : f32\n      %new = arith.{outer} %out, %one : f32\n"
 
 
+def _products(variant: Variant) -> list[tuple[str, Plant]]:
+    """Return the faults of a contraction; operands of different ranks cannot be exchanged."""
+    notation = variant.operation.notation
+    lhs, rhs = (operand.names for operand in notation.inputs)
+    possible = [(kind, fault) for kind, fault in _PRODUCTS if kind != "operand swapped" or len(lhs) == len(rhs)]
+    reduced = notation.reductions[-1]
+    return [*possible, ("off by one", _shorter(lhs.index(reduced), rhs.index(reduced)))]
+
+
 def _other_product(text: str, spec: Spec, generator: np.random.Generator) -> str | None:
-    """Let a matrix product add where it multiplies, or combine otherwise than by a sum."""
-    operation = Operation.of(text)
-    batch = ["d0"] if operation.operation == "linalg.batch_matmul" else []
-    m, n, k = (f"d{axis + len(batch)}" for axis in range(3))
-    maps = [", ".join([*batch, *places]) for places in ((m, k), (k, n), (m, n))]
+    """Let a contraction add where it multiplies, or combine otherwise than by a sum."""
+    places = {loop: f"d{place}" for place, loop in enumerate(spec.variant.operation.notation.loops)}
+    notation = spec.variant.operation.notation
+    maps = [", ".join(places[name] for name in operand.names) for operand in (*notation.inputs, notation.result)]
     inner, outer = (("addf", "addf"), ("mulf", "subf"), ("mulf", "maximumf"), ("subf", "addf"))[generator.integers(4)]
     body = _MULTIPLY_ADD.format(inner=inner, outer=outer)
-    return operation.as_generic(3 + len(batch), maps, 1, body)
+    return Operation.of(text).as_generic(len(places), maps, len(notation.reductions), body)
 
 
 def _other_convolution(text: str, spec: Spec, generator: np.random.Generator) -> str | None:
@@ -293,7 +301,7 @@ def _divisor(*terms: float) -> Plant:
     """Divide an average by another number: its own plus one of these."""
 
     def fault(text: str, spec: Spec, generator: np.random.Generator) -> str | None:
-        own = spec.kernel_height * spec.kernel_width
+        own = spec.fields["kernel_height"] * spec.fields["kernel_width"]
         other = own + generator.choice(terms)
         return text.replace(f"arith.constant {own}.0 ", f"arith.constant {other:.6f} ", 1) if other > 0 else None
 
@@ -325,7 +333,6 @@ _PRODUCTS: list[tuple[str, Plant]] = [
     ("axis exchanged", _transposed),
     ("initial value", _literal("0.0", "1.0", "-1.0", "1.0e-3", "0xFF800000")),
     ("another operation", _other_product),
-    ("off by one", _shorter(-1, -2)),
 ]
 _WINDOWS: list[tuple[str, Plant]] = [
     ("stride", _unlike("strides")),

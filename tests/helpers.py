@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from mlir_datagen.config import RunConfig, parse_config
-from mlir_datagen.ops import FAMILIES
+from mlir_datagen.ops import FAMILIES, contractions
 from mlir_datagen.sources.random_ops import RandomOps
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -23,6 +23,11 @@ SCRIPTS = REPOSITORY / "scripts"
 
 # One spec of every variant: (family, its fields). The golden programs are made from these.
 GOLDEN_SPECS: dict[str, dict[str, Any]] = {
+    **{
+        f"{family.name}_{variant.name}": {axis: {"batch": 3, "m": 16, "n": 8, "k": 32}[axis] for axis in family.axes}
+        for family in contractions.FAMILIES
+        for variant in family.variants
+    },
     "matmul_mk_kn": {"m": 64, "n": 32, "k": 128},
     "conv2d_nchw_fchw": {
         "batch": 2, "in_channels": 3, "height": 28, "width": 32, "out_channels": 16,
@@ -42,7 +47,6 @@ GOLDEN_SPECS: dict[str, dict[str, Any]] = {
         for shape in ((7,), (7, 5), (7, 5, 3), (2, 7, 5, 3))
     },
     **{f"relu_generic_{len(shape)}d": {"shape": shape} for shape in ((7,), (7, 5), (7, 5, 3), (2, 7, 5, 3))},
-    "batch_matmul_bmk_bkn": {"batch": 3, "m": 16, "n": 8, "k": 32},
 }  # fmt: skip
 
 
@@ -71,6 +75,7 @@ _SHAPE_GRID = {
     **{key: [2, 3, 5] for key in ("rows", "columns")},
     **{key: [1, 2, 4] for key in ("batch", "channels", "height", "width")},
 }
+_OPS = ("matmul", "conv2d", "pooling", "elementwise", "relu", "batch_matmul")
 _RAW: dict[str, Any] = {
     "schema_version": 2,
     "name": "test",
@@ -79,7 +84,10 @@ _RAW: dict[str, Any] = {
     "splits": None,
     "split_ratios": None,
     "ops": {
-        "matmul": {"weight": 1, "grid": {key: [1, 2, 3, 4, 5] for key in "mnk"}},
+        **{
+            family.name: {"weight": 1, "grid": {axis: [1, 2, 3, 4, 5] for axis in family.axes}}
+            for family in contractions.FAMILIES
+        },
         "conv2d": {"weight": 1, "grid": {**_WINDOW_GRID, "in_channels": [1, 3], "out_channels": [2, 4]}},
         "pooling": {"weight": 1, "kinds": ["max", "avg"], "grid": {**_WINDOW_GRID, "channels": [1, 3]}},
         "elementwise": {
@@ -89,7 +97,6 @@ _RAW: dict[str, Any] = {
             "grid": _SHAPE_GRID,
         },
         "relu": {"weight": 1, "ranks": [1, 2, 3, 4], "grid": _SHAPE_GRID},
-        "batch_matmul": {"weight": 1, "grid": {key: [1, 2, 3, 4, 5] for key in ("batch", "m", "n", "k")}},
     },
     "limits": {"max_bytes": 8 << 30, "max_flops": None},
     "check": {"level": "parse", "fraction": 1.0},
@@ -109,10 +116,12 @@ _RAW: dict[str, Any] = {
 
 
 def raw_config(ops: Iterable[str] | None = None, **changes: Any) -> dict[str, Any]:
-    """Return a config over small grids as plain values, with changes; dots in keys (as `__`) go down."""
+    """Return a config over small grids as plain values, with changes; dots in keys (as `__`) go down.
+
+    Without ops it has six of them.
+    """
     raw = deepcopy(_RAW)
-    if ops is not None:
-        raw["ops"] = {name: raw["ops"][name] for name in ops}
+    raw["ops"] = {name: raw["ops"][name] for name in (_OPS if ops is None else ops)}
     for path, value in changes.items():
         *parents, last = path.split("__")
         node = raw

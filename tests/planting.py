@@ -7,11 +7,12 @@ import re
 
 from helpers import config, planned_specs
 
-from mlir_datagen.ops.matmul import Matmul
+from mlir_datagen.ops import FAMILIES
 from mlir_datagen.programs.proof import STAGES
 from mlir_datagen.programs.spec import spec_json
 
-REAL = Matmul.program
+MATMUL = FAMILIES["matmul"]
+REAL = MATMUL.program
 
 
 def insert(text, operations):
@@ -90,8 +91,8 @@ def matmuls(tmp_path, **changes):
 def plant(monkeypatch, run, **defects):
     """Have some matmuls of a run's plan emitted with a defect each; return the spec of each defect's program."""
     specs = dict(zip(defects, (spec for _, spec in planned_specs(run)["train"]), strict=False))
-    texts = {specs[name]: defect(REAL(Matmul(), specs[name])) for name, defect in defects.items()}
-    monkeypatch.setattr(Matmul, "program", lambda self, spec: texts.get(spec) or REAL(self, spec))
+    texts = {specs[name]: defect(REAL(specs[name])) for name, defect in defects.items()}
+    monkeypatch.setattr(MATMUL, "program", lambda spec: texts.get(spec) or REAL(spec))
     return {name: spec_json(spec) for name, spec in specs.items()}
 
 

@@ -19,7 +19,7 @@ from mlir_datagen.proving.reference import random_arguments
     "name", ["matmul_mk_kn", "conv2d_nchw_fchw", "pooling_avg", "elementwise_max_4d", "relu_generic_3d"]
 )
 def test_a_program_of_a_family_is_its_reference_in_its_own_precision(name, monkeypatch):
-    # Of the zeros that programs are measured on, most families make zeros.
+    """On numbers: it is timed on zeros, of which any product is right."""
     monkeypatch.setattr("mlir_datagen.proving.eager.zero_arguments", random_arguments)
     family, spec, text = golden_program(name)
     job = job_of(family, spec, text, "parse", measure=True)

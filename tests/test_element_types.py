@@ -34,11 +34,11 @@ from mlir_datagen.mlir.element_types import (
 )
 from mlir_datagen.mlir.jit import CompiledProgram
 from mlir_datagen.mlir.lower import lower
-from mlir_datagen.mlir.network_builder import NetworkBuilder
 from mlir_datagen.mlir.parse import Contexts, Verifier
 from mlir_datagen.mlir.signature import Operand
 from mlir_datagen.mlir.types import tensor
 from mlir_datagen.ops.family import FAMILY_DTYPES
+from mlir_datagen.ops.network_builder import NetworkBuilder
 from mlir_datagen.proving.job import job_of, job_without_reference
 from mlir_datagen.proving.reference import compare, empty_results, random_arguments, tolerance
 

@@ -92,4 +92,4 @@ def test_a_quota_counts_what_exists(seed):
 
 def test_kinds_and_ranks_have_equal_shares():
     programs = planned_specs(config(["elementwise"], num_samples=48, split_ratios={"train": 1}))["train"]
-    assert set(Counter((spec.kind, len(spec.shape)) for _, spec in programs).values()) == {4}
+    assert set(Counter((spec.kind, len(spec.dimensions)) for _, spec in programs).values()) == {4}

@@ -204,7 +204,7 @@ def test_every_variant_matches_its_reference():
     for name, proof in zip(programs, proofs, strict=True):
         assert isinstance(proof, Proof), (name, proof)
         assert proof.error <= tolerance(*programs[name][:2]), name
-    assert programs["pooling_avg"][1].dilation_width == 2
+    assert programs["pooling_avg"][1].fields["dilation_width"] == 2
     assert isinstance(from_zero, Failure)
     assert from_zero.stage == "matched"
 
@@ -214,19 +214,20 @@ def test_the_tolerance_is_no_more_than_rounding_explains():
     generator = np.random.default_rng(0)
     family, spec, _ = golden_program("matmul_mk_kn")
     lhs, rhs = (generator.uniform(-1, 1, operand.shape).astype(np.float32) for operand in family.arguments(spec))
-    total = np.zeros((spec.m, spec.n), np.float32)
-    for k in range(spec.k):
+    m, n, depth = spec.dimensions
+    total = np.zeros((m, n), np.float32)
+    for k in range(depth):
         total += lhs[:, k : k + 1] * rhs[k]
     errors = difference(total, lhs.astype(np.float64) @ rhs)
     assert errors.relative < tolerance(family, spec) < 50 * errors.relative
     # It follows the square root of the number of products.
-    wide = spec._replace(k=100 * spec.k)
+    wide = spec._replace(dimensions=(m, n, 100 * depth))
     assert 8 < tolerance(family, wide) / tolerance(family, spec) < 10
 
 
 def test_where_terms_cancel_rounding_is_relative_to_what_is_added_up():
     family, spec, _ = golden_program("matmul_mk_kn")
-    spec = spec._replace(m=1, n=1, k=3)
+    spec = spec._replace(dimensions=(1, 1, 3))
     job = job_of(family, spec, family.program(spec), "execute", measure=False)
     arguments = [np.array([[1000.0, 1.0, -1000.0]], np.float32), np.array([[1.0], [1e-3], [1.0]], np.float32)]
     right = np.array([[1e-3]], np.float32)

@@ -10,11 +10,11 @@ import pytest
 from helpers import config, run_script
 
 from mlir_datagen.errors import UserError
-from mlir_datagen.ops.matmul import Matmul
-from mlir_datagen.ops.pooling import Pooling
+from mlir_datagen.ops import FAMILIES
 from mlir_datagen.pipeline.run import generate
 
-REAL = Matmul.program
+MATMUL, POOLING = FAMILIES["matmul"], FAMILIES["pooling"]
+REAL = MATMUL.program
 
 
 def _wide(op):
@@ -22,11 +22,11 @@ def _wide(op):
 
 
 def test_a_rejected_program_is_listed_and_the_next_one_takes_its_place(monkeypatch, tmp_path):
-    def broken_sometimes(self, spec):
-        text = REAL(self, spec)
-        return text.replace("return %3", "return %9") if spec.m in (1, 2) else text
+    def broken_sometimes(spec):
+        text = REAL(spec)
+        return text.replace("return %3", "return %9") if spec.fields["m"] in (1, 2) else text
 
-    monkeypatch.setattr(Matmul, "program", broken_sometimes)
+    monkeypatch.setattr(MATMUL, "program", broken_sometimes)
     outcome = generate(config(output_dir=str(tmp_path)))
     rejects = [json.loads(line) for line in (outcome.path / "rejects.jsonl").read_text().splitlines()]
     assert rejects
@@ -48,10 +48,10 @@ def test_a_rejected_program_is_listed_and_the_next_one_takes_its_place(monkeypat
 
 
 def test_a_smaller_dataset_is_a_prefix_of_a_larger_one_also_with_rejections(monkeypatch, tmp_path):
-    def broken_sometimes(self, spec):
-        return "module {" if spec.m in (1, 2) else REAL(self, spec)
+    def broken_sometimes(spec):
+        return "module {" if spec.fields["m"] in (1, 2) else REAL(spec)
 
-    monkeypatch.setattr(Matmul, "program", broken_sometimes)
+    monkeypatch.setattr(MATMUL, "program", broken_sometimes)
     large = _train_texts(generate(config(num_samples=48, output_dir=str(tmp_path))))
     for size in (13, 18, 23):
         small = _train_texts(generate(config(num_samples=size, output_dir=str(tmp_path))))
@@ -63,7 +63,7 @@ def _train_texts(outcome):
 
 
 def test_the_command_of_a_rejection_makes_its_program(monkeypatch, tmp_path):
-    monkeypatch.setattr(Matmul, "program", lambda self, spec: REAL(self, spec)[: 40 if spec.k == 1 else None])
+    monkeypatch.setattr(MATMUL, "program", lambda spec: REAL(spec)[: 40 if spec.fields["k"] == 1 else None])
     outcome = generate(config(["matmul"], output_dir=str(tmp_path)))
     reject = json.loads((outcome.path / "rejects.jsonl").read_text().splitlines()[0])
     python, script, *arguments = shlex.split(reject["command"])
@@ -75,8 +75,8 @@ def test_the_command_of_a_rejection_makes_its_program(monkeypatch, tmp_path):
 
 def test_the_same_text_twice_is_rejected(monkeypatch, tmp_path):
     """Kinds of pooling that emit the same program, as a careless op might."""
-    real = Pooling.program
-    monkeypatch.setattr(Pooling, "program", lambda self, spec: real(self, spec._replace(kind="max")))
+    real = POOLING.program
+    monkeypatch.setattr(POOLING, "program", lambda spec: real(POOLING.spec_from_json({**spec.fields, "kind": "max"})))
     grid = {"ops__pooling__grid__height": [6], "ops__pooling__grid__stride_width": [1]}
     run = config(["pooling"], num_samples=30, split_ratios={"train": 1}, output_dir=str(tmp_path), **grid)
     outcome = generate(run)
@@ -88,14 +88,14 @@ def test_the_same_text_twice_is_rejected(monkeypatch, tmp_path):
 
 
 def test_a_run_that_keeps_nothing_stops(monkeypatch, tmp_path):
-    monkeypatch.setattr(Matmul, "program", lambda self, spec: "module {")
+    monkeypatch.setattr(MATMUL, "program", lambda spec: "module {")
     with pytest.raises(UserError, match=r"Not one of 300 programs in a row was kept.*scripts/program.py matmul"):
         generate(config(["matmul"], num_samples=300, output_dir=str(tmp_path), **_wide("matmul")))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_grid_that_runs_out_of_programs_that_are_kept_says_so(monkeypatch, tmp_path):
-    monkeypatch.setattr(Matmul, "program", lambda self, spec: REAL(self, spec) if spec.k == 1 else "module {")
+    monkeypatch.setattr(MATMUL, "program", lambda spec: REAL(spec) if spec.fields["k"] == 1 else "module {")
     with pytest.raises(UserError, match=r"too few programs.* were rejected.*failed at the stage \"verified\""):
         generate(config(["matmul"], output_dir=str(tmp_path), num_samples=60))
     assert list(tmp_path.iterdir()) == []
@@ -111,10 +111,10 @@ def test_a_family_that_ran_out_is_said_to_have(tmp_path):
 
 
 def test_a_defect_in_our_own_code_is_no_rejection(monkeypatch, tmp_path):
-    def buggy(self, spec):
+    def buggy(spec):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(Matmul, "program", buggy)
+    monkeypatch.setattr(MATMUL, "program", buggy)
     with pytest.raises(ZeroDivisionError):
         generate(config(["matmul"], output_dir=str(tmp_path)))
     assert list(tmp_path.iterdir()) == []

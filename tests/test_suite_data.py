@@ -186,12 +186,13 @@ def test_the_convolutions_are_those_of_the_networks():
         parts.append(convolutions_of(models.squeezenet1_0(), 227))
     ours = set()
     for _, _, spec, _ in programs("conv"):
-        assert (spec.batch, spec.dilation_height, spec.dilation_width) == (1, 1, 1)
+        size = spec.fields
+        assert (size["batch"], size["dilation_height"], size["dilation_width"]) == (1, 1, 1)
         sides = {
-            (spec.height, spec.kernel_height, spec.stride_height),
-            (spec.width, spec.kernel_width, spec.stride_width),
+            (size["height"], size["kernel_height"], size["stride_height"]),
+            (size["width"], size["kernel_width"], size["stride_width"]),
         }
         ((extent, kernel, stride),) = sides
-        ours.add((spec.in_channels, spec.out_channels, extent, kernel, stride))
+        ours.add((size["in_channels"], size["out_channels"], extent, kernel, stride))
     assert set().union(*whole) <= ours <= set().union(*whole, *parts)
     assert all(len(ours & network) > 5 for network in parts)

@@ -7,11 +7,13 @@ printer; the parser proves it afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from mlir_datagen.mlir.element_types import literal
 from mlir_datagen.mlir.types import TensorType
+
+Body = Callable[[Sequence[str], str], tuple[Sequence[str], str]]
 
 
 class Value(NamedTuple):
@@ -21,101 +23,165 @@ class Value(NamedTuple):
     type: TensorType
 
 
+class _Operation(NamedTuple):
+    """An operation in the text: its result's name, the names that it reads, and its lines."""
+
+    name: str
+    operands: Sequence[str]
+    text: str
+
+
 class FunctionBuilder:
     """Collects the operations of one `func.func` over tensors.
 
     The emitters call the methods below in order; `finish` returns the text of a whole module.
+
+    Args:
+        name: of the function.
+        arguments: their names and types.
+        form: the form in which structured operations are written, where they have it.
+        shares: whether equal constants are one, which keeps a text with many of them small.
     """
 
-    def __init__(self, name: str, arguments: Sequence[tuple[str, TensorType]]) -> None:
-        self.name = name
+    def __init__(
+        self, name: str, arguments: Sequence[tuple[str, TensorType]] = (), form: str = "named", shares: bool = False
+    ) -> None:
+        self.name, self.form = name, form
         self.arguments = [Value(f"%{argument}", type_) for argument, type_ in arguments]
-        self._lines: list[str] = []
+        self._operations: list[_Operation] = []
         self._next = 0
+        self._shares = shares
+        self._scalars: dict[tuple[str, str], str] = {}
+        self._known: dict[tuple[object, ...], Value] = {}
 
-    def _fresh(self) -> str:
+    def fresh(self) -> str:
+        """Return the next name of a value."""
         name = f"%{self._next}"
         self._next += 1
         return name
 
+    def operation(self, text: str, type_: TensorType, *operands: str, name: str | None = None) -> Value:
+        """Emit an operation.
+
+        Args:
+            text: what follows the equals sign.
+            type_: of its result.
+            operands: the names that it reads.
+            name: its result's, where that was taken before.
+        """
+        name = name or self.fresh()
+        self._operations.append(_Operation(name, operands, f"    {name} = {text}"))
+        return Value(name, type_)
+
+    def once(self, key: tuple[object, ...], make: Callable[[], Value]) -> Value:
+        """Return what was made for a key before, where equal values are shared; make it otherwise."""
+        if not self._shares:
+            return make()
+        if key not in self._known:
+            self._known[key] = make()
+        return self._known[key]
+
     def constant(self, number: float, dtype: str) -> str:
         """Emit a scalar constant; return its SSA name."""
-        name = self._fresh()
         text = literal(number, dtype)
+        known = self._scalars.get((text, dtype)) if self._shares else None
+        if known is not None:
+            return known
+        name = self._scalars[text, dtype] = self.fresh()
         # MLIR knows what true and false are.
-        self._lines.append(f"    {name} = arith.constant {text if dtype == 'i1' else f'{text} : {dtype}'}")
+        written = text if dtype == "i1" else f"{text} : {dtype}"
+        self._operations.append(_Operation(name, (), f"    {name} = arith.constant {written}"))
         return name
 
     def empty(self, type_: TensorType) -> Value:
-        """Emit `tensor.empty`: a shape whose elements must not be read."""
-        name = self._fresh()
-        self._lines.append(f"    {name} = tensor.empty() : {type_.text}")
-        return Value(name, type_)
+        """Emit `tensor.empty`: a shape whose elements must not be read. Each is one of its own, to be written into."""
+        return self.operation(f"tensor.empty() : {type_.text}", type_)
 
     def filled(self, number: float, type_: TensorType) -> Value:
         """Emit a tensor with every element set to the number: what a reduction starts from."""
-        return self.fill(self.constant(number, type_.dtype), self.empty(type_))
-
-    def fill(self, scalar: str, init: Value) -> Value:
-        """Emit `linalg.fill` of a scalar, given by its SSA name."""
-        type_ = init.type
-        name = self._fresh()
-        self._lines.append(
-            f"    {name} = linalg.fill ins({scalar} : {type_.dtype}) outs({init.name} : {type_.text}) -> {type_.text}"
-        )
-        return Value(name, type_)
+        scalar, init = self.constant(number, type_.dtype), self.empty(type_)
+        operands = f"ins({scalar} : {type_.dtype}) outs({init.name} : {type_.text})"
+        return self.operation(f"linalg.fill {operands} -> {type_.text}", type_, scalar, init.name)
 
     def structured(self, operation: str, inputs: Sequence[Value], init: Value, attributes: str = "") -> Value:
-        """Emit a named linalg operation in destination-passing style; its result has the type of `init`."""
-        name = self._fresh()
+        """Emit a linalg operation in destination-passing style; its result has the type of `init`."""
         braces = f" {{{attributes}}}" if attributes else ""
-        names = ", ".join([value.name for value in inputs])
+        names = [value.name for value in inputs]
         types = ", ".join([value.type.text for value in inputs])
         result = init.type.text
-        self._lines.append(
-            f"    {name} = {operation}{braces} ins({names} : {types}) outs({init.name} : {result}) -> {result}"
-        )
-        return Value(name, init.type)
+        text = f"{operation}{braces} ins({', '.join(names)} : {types}) outs({init.name} : {result}) -> {result}"
+        return self.operation(text, init.type, *names, init.name)
 
-    def divide_by_constant(self, dividend: Value, divisor: float) -> Value:
-        """Emit an elementwise division by a scalar."""
-        return self.combine_with_constant("arith.divf", dividend, divisor)
+    def generic(
+        self,
+        maps: Sequence[str],
+        iterators: Sequence[str],
+        inputs: Sequence[Value],
+        init: Value,
+        body: Body,
+        scalars: Sequence[str] = (),
+    ) -> Value:
+        """Emit a `linalg.generic`; its result has the type of `init`.
 
-    def combine_with_constant(self, operation: str, value: Value, number: float) -> Value:
-        """Emit an operation of each element and a scalar as `linalg.generic` (no named operation takes a scalar)."""
-        type_ = value.type
-        rank = len(type_.shape)
-        scalar = self.constant(number, type_.dtype)
-        init = self.empty(type_)
-        dims = ", ".join([f"d{axis}" for axis in range(rank)])
-        identity = f"affine_map<({dims}) -> ({dims})>"
-        parallel = ", ".join(['"parallel"'] * rank)
-        name, combined = self._fresh(), self._fresh()
-        self._lines.append(
-            f"    {name} = linalg.generic {{indexing_maps = [{identity}, {identity}], iterator_types = [{parallel}]}}"
-            f" ins({value.name} : {type_.text}) outs({init.name} : {type_.text}) {{\n"
-            f"    ^bb0(%in: {type_.dtype}, %out: {type_.dtype}):\n"
-            f"      {combined} = {operation} %in, {scalar} : {type_.dtype}\n"
-            f"      linalg.yield {combined} : {type_.dtype}\n"
+        Args:
+            maps: the indexing maps of the inputs and the result.
+            iterators: `parallel` or `reduction` for each dimension of the iteration space.
+            inputs: what it reads.
+            init: what it writes into.
+            body: from the names of the elements that are read, and of the result's, its lines and what it yields.
+            scalars: the names of constants that the body reads.
+        """
+        name, type_ = self.fresh(), init.type
+        elements = [f"%in_{index - 1}" if index else "%in" for index in range(len(inputs))]
+        lines, computed = body(elements, "%out")
+        arguments = [f"{element}: {value.type.dtype}" for element, value in zip(elements, inputs, strict=True)]
+        arguments.append(f"%out: {type_.dtype}")
+        quoted = ", ".join([f'"{iterator}"' for iterator in iterators])
+        names = [value.name for value in inputs]
+        types = ", ".join([value.type.text for value in inputs])
+        written = "".join([f"      {line}\n" for line in lines])
+        text = (
+            f"linalg.generic {{indexing_maps = [{', '.join(maps)}], iterator_types = [{quoted}]}}"
+            f" ins({', '.join(names)} : {types}) outs({init.name} : {type_.text}) {{\n"
+            f"    ^bb0({', '.join(arguments)}):\n"
+            f"{written}"
+            f"      linalg.yield {computed} : {type_.dtype}\n"
             f"    }} -> {type_.text}"
         )
-        return Value(name, type_)
+        return self.operation(text, type_, *names, init.name, *scalars, name=name)
 
     def finish(self, result: Value) -> str:
         """Return the module's text, with the function returning `result`."""
         arguments = ", ".join([f"{value.name}: {value.type.text}" for value in self.arguments])
-        body = "\n".join(self._lines)
+        body = "\n".join([operation.text for operation in self._operations])
         return (
             f"module {{\n  func.func @{self.name}({arguments}) -> {result.type.text} {{\n{body}\n"
             f"    return {result.name} : {result.type.text}\n  }}\n}}\n"
         )
 
+    def finish_network(self, arguments: Sequence[Value], results: Sequence[Value]) -> str:
+        """Return the module's text, with the function taking these arguments and returning these results.
 
-def strides_and_dilations(strides: tuple[int, int], dilations: tuple[int, int]) -> str:
-    """Return the attributes that every convolution-like linalg operation takes."""
-    return f"dilations = {_pair(dilations)}, strides = {_pair(strides)}"
+        What no result needs is left out.
+        """
+        parameters = ", ".join([f"{value.name}: {value.type.text}" for value in arguments])
+        names = ", ".join([value.name for value in results])
+        types = ", ".join([value.type.text for value in results])
+        body = "\n".join([*self._needed(results), f"    return {names} : {types}" if results else "    return"])
+        return f"module {{\n  func.func @{self.name}({parameters}) -> ({types}) {{\n{body}\n  }}\n}}\n"
+
+    def _needed(self, results: Sequence[Value]) -> list[str]:
+        """Return the texts of the operations that the results depend on, in order."""
+        needed = {value.name for value in results}
+        texts: list[str] = []
+        for operation in reversed(self._operations):
+            if operation.name in needed:
+                needed.update(operation.operands)
+                texts.append(operation.text)
+        return texts[::-1]
 
 
-def _pair(values: tuple[int, int]) -> str:
-    elements = str(values[0]) if values[0] == values[1] else f"[{values[0]}, {values[1]}]"
-    return f"dense<{elements}> : tensor<2xi64>"
+def integers(values: Sequence[int]) -> str:
+    """Return the attribute that is a list of whole numbers."""
+    elements = str(values[0]) if len(set(values)) == 1 else str(list(values))
+    return f"dense<{elements}> : tensor<{len(values)}xi64>"

@@ -1,28 +1,16 @@
-"""The op vocabulary: one file per family, and this table of them.
+"""The op vocabulary: tables of structured operations by kind, and the families of programs made of them.
 
-To add a family, write its file, add its line here and its YAML in `conf/ops/` (see CONTRIBUTING.md).
+To add an operation, write its line in the table of its kind (see CONTRIBUTING.md).
 
 May import: mlir.
 """
 
 from __future__ import annotations
 
-from mlir_datagen.ops.batch_matmul import BatchMatmul
-from mlir_datagen.ops.conv2d import Conv2d
-from mlir_datagen.ops.elementwise import Elementwise
+from mlir_datagen.ops import contractions, elementwise, windows
 from mlir_datagen.ops.family import OpFamily
-from mlir_datagen.ops.matmul import Matmul
-from mlir_datagen.ops.pooling import Pooling
-from mlir_datagen.ops.relu import Relu
 
-FAMILIES: dict[str, OpFamily] = {
-    family.name: family
-    for family in (
-        Matmul(),
-        Conv2d(),
-        Pooling(),
-        Elementwise(),
-        Relu(),
-        BatchMatmul(),
-    )
-}
+_ORDER = ("matmul", "conv2d", "pooling", "elementwise", "relu", "batch_matmul")
+"""As they are listed; those of later lines follow."""
+_MADE = {family.name: family for table in (contractions, windows, elementwise) for family in table.FAMILIES}
+FAMILIES: dict[str, OpFamily] = {name: _MADE[name] for name in dict.fromkeys([*_ORDER, *_MADE])}

@@ -1,59 +1,67 @@
-"""Elementwise operations on two tensors of the same shape: `linalg.add`, `linalg.mul`, `linalg.max`."""
+"""Elementwise operations, on operands of one shape of one to four dimensions."""
 
 from __future__ import annotations
 
-import math
-from typing import Any, NamedTuple
+from functools import lru_cache
 
-from mlir_datagen.mlir.builder import FunctionBuilder, Value
-from mlir_datagen.mlir.signature import Loop, Operand
-from mlir_datagen.ops.family import OpFamily, Variant
+from mlir_datagen.ops.family import OpFamily, Spec, Variant
+from mlir_datagen.ops.scalars import Body
+from mlir_datagen.ops.structured import Category, Structured, Versions, structured
 
-AXES_BY_RANK = {
+_AXES_BY_RANK = {
     1: ("length",),
     2: ("rows", "columns"),
     3: ("batch", "rows", "columns"),
     4: ("batch", "channels", "height", "width"),
 }
+_NAMED = Versions(19, 23)
+"""LLVM's main branch has no names for them since September 2026; 23 is the last release that does."""
+_KINDS = {"add": "add", "mul": "mul", "max": "max_signed"}
+"""Operations of two operands, and what `linalg.elementwise` calls them."""
 
 
-class ElementwiseSpec(NamedTuple):
-    """`kind` is `add`, `mul` or `max`; the shape has one to four dimensions."""
-
-    kind: str
-    shape: tuple[int, ...]
-    dtype: str = "f32"
+def _dimensions(rank: int) -> tuple[str, ...]:
+    return tuple(f"d{axis}" for axis in range(rank))
 
 
-class Elementwise(OpFamily):
-    """The result is written into a `tensor.empty`: these operations do not read their `outs`."""
+def elementwise(kind: str, rank: int) -> Structured:
+    """Return the named operation of a kind, on operands of a rank."""
+    line = " ".join(_dimensions(rank))
+    # The syntax is another one in later versions.
+    category = Category(f"linalg.elementwise kind=#linalg.elementwise_kind<{_KINDS[kind]}>", Versions(22, 23))
+    return structured(kind, f"{line}, {line} -> {line}", Body(kind, None), _NAMED, category)
 
-    name = "elementwise"
-    variants = tuple(Variant(kind, axes, rank) for kind in ("add", "mul", "max") for rank, axes in AXES_BY_RANK.items())
-    minimum_mlir = 19
 
-    def spec(self, variant: Variant, *dimensions: Any) -> ElementwiseSpec:
-        return ElementwiseSpec(variant.kind, dimensions)
+@lru_cache(maxsize=1024)
+def with_number(kind: str, rank: int, number: float) -> Structured:
+    """Return the operation of each element and a number; linalg has no names for these."""
+    line = " ".join(_dimensions(rank))
+    return structured(None, f"{line} -> {line}", Body(kind, None, number), Versions(16))
 
-    def spec_from_json(self, fields: dict[str, Any]) -> ElementwiseSpec:
-        return ElementwiseSpec(**{**fields, "shape": tuple(fields["shape"])})
 
-    def arguments(self, spec: ElementwiseSpec) -> tuple[Operand, ...]:
-        return Operand("lhs", spec.shape, spec.dtype), Operand("rhs", spec.shape, spec.dtype)
+def _variant(kind: str, operation: Structured, rank: int, is_named: bool) -> Variant:
+    return Variant(kind, operation, _dimensions(rank), _AXES_BY_RANK[rank], rank, is_named)
 
-    def results(self, spec: ElementwiseSpec) -> tuple[Operand, ...]:
-        return (Operand("result", spec.shape, spec.dtype),)
 
-    def loops(self, spec: ElementwiseSpec) -> tuple[Loop, ...]:
-        return tuple(Loop(bound, "parallel") for bound in spec.shape)
+class _Relu(OpFamily):
+    """The rectified linear unit, max(x, 0)."""
 
-    def flops(self, spec: ElementwiseSpec) -> Any:
-        return math.prod(spec.shape)
+    def input_range(self, spec: Spec) -> tuple[float, float]:
+        """Both signs, as on positive elements the identity is right; and beyond 6, where a ReLU6 ends."""
+        return -10.0, 10.0
 
-    def reference(self, spec: ElementwiseSpec, *arguments: Any) -> Any:
-        import torch
 
-        return {"add": torch.add, "mul": torch.mul, "max": torch.maximum}[spec.kind](*arguments)
-
-    def emit(self, builder: FunctionBuilder, spec: ElementwiseSpec, *operands: Value) -> Value:
-        return builder.structured(f"linalg.{spec.kind}", operands, builder.empty(operands[0].type))
+FAMILIES = (
+    OpFamily(
+        "elementwise",
+        [_variant(kind, elementwise(kind, rank), rank, True) for kind in _KINDS for rank in _AXES_BY_RANK],
+        ("lhs", "rhs"),
+        "result",
+    ),
+    _Relu(
+        "relu",
+        [_variant("generic", with_number("max", rank, 0), rank, False) for rank in _AXES_BY_RANK],
+        ("input",),
+        "result",
+    ),
+)

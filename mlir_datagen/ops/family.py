@@ -1,45 +1,36 @@
 """What an op family is: the one interface through which the rest of the project knows an op.
 
-A **spec** is what one program is: a named tuple of dimensions, kind and element type. Every function here that takes a
-spec also takes a spec whose dimensions are numpy arrays, and then answers for all its points at once. So the shapes
-and costs that an emitter, the limits on a grid and the columns of the index use are one piece of code.
+A family is the programs of one or several structured operations over grids of dimensions. What its operations are is
+in the tables of the files beside this one; a family says what the axes of its grids are called, which points are
+programs, and what shows a wrong one.
+
+A **spec** is one program: a variant, its dimensions and an element type. Every function here that takes a spec also
+takes one whose dimensions are numpy arrays, and then answers for all its points at once. So the shapes and costs that
+an emitter, the limits on a grid and the columns of the index use are one piece of code.
 """
 
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from mlir_datagen.errors import listed, shown
 from mlir_datagen.mlir.builder import FunctionBuilder, Value
 from mlir_datagen.mlir.element_types import ELEMENT_TYPES, as_tensor
 from mlir_datagen.mlir.signature import Loop, Operand
 from mlir_datagen.mlir.types import tensor
 from mlir_datagen.ops.baseline import baseline_seconds
-
-Spec = Any
-"""A family's own named tuple; see the module's text for its two forms."""
+from mlir_datagen.ops.reference import computed
+from mlir_datagen.ops.structured import NAMED, Structured, Versions
 
 FAMILY_DTYPES = ("f32",)
 """The element types that specs may have."""
-
-
-class Variant(NamedTuple):
-    """The programs of a family that have the same text but for numbers: one kind, one rank, one set of grid axes."""
-
-    kind: str
-    axes: tuple[str, ...]
-    rank: int | None = None
-
-    @property
-    def name(self) -> str:
-        """The kind, and the rank where the family has several."""
-        return self.kind if self.rank is None else f"{self.kind}_{self.rank}d"
 
 
 class Constraint(NamedTuple):
@@ -49,13 +40,82 @@ class Constraint(NamedTuple):
     if_never: str
 
 
-class OpFamily(ABC):
-    """One op family. Its instances hold no state."""
+class NotOfFamily(ValueError):
+    """A spec that is none of a family's programs: why, as the end of a sentence."""
 
-    name: ClassVar[str]
-    variants: ClassVar[tuple[Variant, ...]]
-    minimum_mlir: ClassVar[int]
-    """The oldest MLIR whose parser knows the operations that the family emits."""
+
+class Variant(NamedTuple):
+    """The programs of a family that have the same text but for numbers: one kind, one rank, one set of grid axes.
+
+    Attributes:
+        kind: which of the family's operations; of a family with one, what its layouts are, or its form.
+        operation: the main operation.
+        sizes: the names of the operation's sizes that its dimensions are, in order.
+        axes: what a grid calls them.
+        rank: the rank, where the family has several.
+        is_named: whether a spec names its kind: where there is only one, it goes without saying.
+    """
+
+    kind: str
+    operation: Structured
+    sizes: tuple[str, ...]
+    axes: tuple[str, ...]
+    rank: int | None
+    is_named: bool
+
+    @property
+    def name(self) -> str:
+        """The kind, and the rank where the family has several."""
+        return self.kind if self.rank is None else f"{self.kind}_{self.rank}d"
+
+
+class Spec(NamedTuple):
+    """A program, or with arrays as dimensions a column of them: one dimension for each of the variant's axes."""
+
+    variant: Variant
+    dimensions: tuple[Any, ...]
+    dtype: str = "f32"
+
+    @property
+    def kind(self) -> str:
+        """The variant's kind."""
+        return self.variant.kind
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What it is but for its dimensions: its kind, where that does not go without saying, and its element type."""
+        return (self.kind, self.dtype) if self.variant.is_named else (self.dtype,)
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What its JSON says; the dimensions of a family with several ranks are one field, `shape`."""
+        kind = {"kind": self.kind} if self.variant.is_named else {}
+        has_shape = self.variant.rank is not None
+        dimensions = (
+            {"shape": self.dimensions} if has_shape else dict(zip(self.variant.axes, self.dimensions, strict=True))
+        )
+        return {**kind, **dimensions, "dtype": self.dtype}
+
+    @property
+    def sizes(self) -> dict[str, Any]:
+        """All sizes of the main operation."""
+        given = dict(zip(self.variant.sizes, self.dimensions, strict=True))
+        return self.variant.operation.notation.with_positions(given)
+
+
+class OpFamily:
+    """One op family: the programs of each of its variants are one operation.
+
+    Args:
+        name: of the family, and of the function in its programs.
+        variants: its variants.
+        arguments: what the operands with contents are called in the programs.
+        result: what the result is called.
+    """
+
+    def __init__(self, name: str, variants: Sequence[Variant], arguments: Sequence[str], result: str) -> None:
+        self.name, self.variants = name, tuple(variants)
+        self._argument_names, self._result_name = arguments, result
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -72,138 +132,144 @@ class OpFamily(ABC):
         """The names of all grid axes of all variants."""
         return tuple(dict.fromkeys(axis for variant in self.variants for axis in variant.axes))
 
-    @abstractmethod
+    @property
+    def allowed_words(self) -> str:
+        """What must hold for the words of a spec, as the end of a sentence."""
+        return f"its kind must be one of {listed(self.kinds)}, and its dtype one of {listed(FAMILY_DTYPES)}"
+
     def spec(self, variant: Variant, *dimensions: Any) -> Spec:
         """Make the spec of a point: one dimension for each of `variant.axes`, in that order."""
+        return Spec(variant, dimensions)
 
-    @abstractmethod
-    def spec_from_json(self, fields: dict[str, Any]) -> Spec:
+    def spec_from_json(self, fields: Mapping[str, Any]) -> Spec:
         """Make the spec again from the parsed JSON of a row's `spec` column.
 
         Raises:
             TypeError: when the fields are not those of a spec.
+            NotOfFamily: when it has the fields, and is none of the family's variants.
         """
-
-    def constraints(self, spec: Spec) -> Sequence[Constraint]:
-        """Return what must hold for a point to be a program; nothing, unless a family says otherwise."""
-        return ()
-
-    @abstractmethod
-    def arguments(self, spec: Spec) -> tuple[Operand, ...]:
-        """Return the function's arguments."""
-
-    @abstractmethod
-    def results(self, spec: Spec) -> tuple[Operand, ...]:
-        """Return the function's results."""
-
-    @abstractmethod
-    def loops(self, spec: Spec) -> tuple[Loop, ...]:
-        """Return the iteration space of the family's main operation, in linalg's order of its dimensions."""
-
-    @abstractmethod
-    def flops(self, spec: Spec) -> Any:
-        """Return the number of arithmetic operations; an addition, multiplication, comparison or division is one."""
-
-    @abstractmethod
-    def emit(self, builder: FunctionBuilder, spec: Spec, *operands: Value) -> Value:
-        """Emit the operations on the operands; return the result."""
-
-    @abstractmethod
-    def reference(self, spec: Spec, *arguments: Any) -> Any:
-        """Compute the result with PyTorch's functional operations, from and to tensors of double precision."""
-
-    def input_range(self, spec: Spec) -> tuple[float, float]:
-        """Return the range of random arguments in which a wrong program shows."""
-        return -1.0, 1.0
-
-    def reference_result(self, spec: Spec, arguments: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
-        """Return what `reference` computes, from and to numpy arrays."""
-        operands = self.arguments(spec)
-        tensors = [as_tensor(one, operand.dtype).double() for one, operand in zip(arguments, operands, strict=True)]
-        result: NDArray[np.float64] = self.reference(spec, *tensors).numpy()
-        return result
+        expected = self._fields
+        missing = [field for field in expected if field not in fields and field != "dtype"]
+        unknown = [field for field in fields if field not in expected]
+        if missing or unknown:
+            what = f"it lacks {missing[0]!r}" if missing else f"it has no field {unknown[0]!r}"
+            raise TypeError(f"{what}; its fields are {', '.join(expected)}")
+        kind = fields.get("kind", self.kinds[0])
+        if kind not in self.kinds:
+            raise NotOfFamily(self.allowed_words)
+        dimensions = tuple(fields["shape"] if self.ranks else (fields[axis] for axis in self.axes))
+        for field, value in fields.items():
+            if field in self.axes and isinstance(value, str):
+                raise NotOfFamily(f"{field} is {shown(value)}, and must be a whole number above 0")
+        if not all(isinstance(one, int) and not isinstance(one, bool) and one > 0 for one in dimensions):
+            raise NotOfFamily("its dimensions must be whole numbers of at least 1")
+        rank = len(dimensions) if self.ranks else None
+        if (kind, rank) not in self._variant_of:
+            raise NotOfFamily(f"it must have {listed(map(str, self.ranks))} dimensions")
+        return Spec(self._variant_of[kind, rank], dimensions, fields.get("dtype", FAMILY_DTYPES[0]))
 
     def spec_of_json(self, text: str) -> Spec:
         """Make the spec again from a row's `spec` column.
 
         Raises:
-            TypeError: when it does not have the fields of a spec.
+            TypeError, NotOfFamily: as `spec_from_json`.
             orjson.JSONDecodeError: when it is not JSON; it is a ValueError.
         """
         return self.spec_from_json(orjson.loads(text))
+
+    def constraints(self, spec: Spec) -> Sequence[Constraint]:
+        """Return what must hold for a point to be a program; nothing, unless a family says otherwise."""
+        return ()
+
+    def arguments(self, spec: Spec) -> tuple[Operand, ...]:
+        """Return the function's arguments: the inputs that have contents."""
+        shapes = spec.variant.operation.argument_shapes(spec.sizes)
+        return tuple(Operand(*pair, spec.dtype) for pair in zip(self._argument_names, shapes, strict=True))
+
+    def results(self, spec: Spec) -> tuple[Operand, ...]:
+        """Return the function's results."""
+        return (Operand(self._result_name, spec.variant.operation.result_shape(spec.sizes), spec.dtype),)
+
+    def loops(self, spec: Spec) -> tuple[Loop, ...]:
+        """Return the iteration space of the main operation, in linalg's order of its dimensions."""
+        operation = spec.variant.operation
+        return tuple(Loop(*pair) for pair in zip(operation.extents(spec.sizes), operation.iterators, strict=True))
+
+    def flops(self, spec: Spec) -> Any:
+        """Return the number of arithmetic operations; an addition, multiplication, comparison or division is one."""
+        return spec.variant.operation.flops(spec.sizes)
+
+    def emit(self, builder: FunctionBuilder, spec: Spec, operands: Sequence[Value], sizes: Mapping[str, Any]) -> Value:
+        """Emit the operations on the operands; return the result.
+
+        Args:
+            builder: what they are emitted into.
+            spec: the program.
+            operands: its arguments.
+            sizes: all sizes of the main operation.
+        """
+        return spec.variant.operation.emit(builder, operands, sizes)
+
+    def reference(self, spec: Spec, *arguments: Any) -> Any:
+        """Compute the result with PyTorch, from and to tensors of one precision; what each says is its line alone."""
+        return computed(spec.variant.operation, arguments, spec.sizes)
+
+    def eager(self, spec: Spec, *arguments: Any) -> Any:
+        """Compute the result as a program in PyTorch would: with the operation that PyTorch has for it."""
+        return self.reference(spec, *arguments)
+
+    def input_range(self, spec: Spec) -> tuple[float, float]:
+        """Return the range of random arguments in which a wrong program shows."""
+        return -1.0, 1.0
+
+    def form(self, spec: Spec, asked: str) -> str:
+        """Return the form that its main operation has where this one is asked for."""
+        return spec.variant.operation.form(asked)
+
+    def versions(self, spec: Spec, form: str) -> Versions:
+        """Return the MLIR that parses its program where this form is asked for."""
+        return spec.variant.operation.versions_of(self.form(spec, form))
+
+    def reference_result(self, spec: Spec, arguments: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
+        """Return what `reference` computes in double precision, from and to numpy arrays."""
+        operands = self.arguments(spec)
+        tensors = [as_tensor(one, operand.dtype).double() for one, operand in zip(arguments, operands, strict=True)]
+        result: NDArray[np.float64] = self.reference(spec, *tensors).numpy()
+        return result
 
     def bytes_moved(self, spec: Spec) -> Any:
         """Return the size of arguments and results in bytes: the least that any schedule must move."""
         operands = (*self.arguments(spec), *self.results(spec))
         return sum(math.prod(operand.shape) * ELEMENT_TYPES[operand.dtype].size for operand in operands)
 
-    def column_step(self, spec: Spec) -> Any:
-        """Return how many bytes the innermost reduction goes on in memory for each element, where it goes farthest."""
-        return ELEMENT_TYPES[spec.dtype].size
-
     def baseline_seconds(self, spec: Spec) -> Any:
         """Estimate how long one call of the program takes as plain loops."""
-        loops = self.loops(spec)
+        operation, sizes = spec.variant.operation, spec.sizes
+        step = operation.innermost_step(sizes) * ELEMENT_TYPES[spec.dtype].size
+        bounds = list(zip(operation.extents(sizes), operation.iterators, strict=True))
         parallel, reduced = (
-            [loop.bound for loop in loops if loop.iterator == kind] for kind in ("parallel", "reduction")
+            [bound for bound, iterator in bounds if iterator == kind] for kind in ("parallel", "reduction")
         )
-        return baseline_seconds(parallel, reduced, self.bytes_moved(spec), self.column_step(spec))
+        return baseline_seconds(parallel, reduced, self.bytes_moved(spec), step)
 
-    def program(self, spec: Spec) -> str:
-        """Return the text of a whole module with one function, named after the family."""
-        arguments = [(operand.name, tensor(operand.shape, operand.dtype)) for operand in self.arguments(spec)]
-        builder = FunctionBuilder(self.name, arguments)
-        return builder.finish(self.emit(builder, spec, *builder.arguments))
+    def program(self, spec: Spec, form: str = NAMED) -> str:
+        """Return the text of a whole module with one function, named after the family.
 
+        Args:
+            spec: the program.
+            form: the form of its operations, where they have it.
+        """
+        sizes = spec.sizes
+        shapes = zip(self._argument_names, spec.variant.operation.argument_shapes(sizes), strict=True)
+        builder = FunctionBuilder(self.name, [(name, tensor(shape, spec.dtype)) for name, shape in shapes], form)
+        return builder.finish(self.emit(builder, spec, builder.arguments, sizes))
 
-def flatten(spec: Iterable[Any]) -> tuple[list[str], list[Any]]:
-    """Split a spec's fields into its words (kind, element type) and its dimensions, shapes spread out, in order."""
-    words: list[str] = []
-    dimensions: list[Any] = []
-    for field in spec:
-        if isinstance(field, str):
-            words.append(field)
-        elif isinstance(field, (tuple, list)):
-            dimensions.extend(field)
-        else:
-            dimensions.append(field)
-    return words, dimensions
+    @cached_property
+    def _fields(self) -> tuple[str, ...]:
+        """The fields of a spec's JSON."""
+        kind = ("kind",) if self.variants[0].is_named else ()
+        return (*kind, *(("shape",) if self.ranks else self.axes), "dtype")
 
-
-def sliding_window_extent(extent: Any, window: Any, stride: Any, dilation: Any) -> Any:
-    """Return how many positions an unpadded window has along a dimension of size `extent`."""
-    return (extent - dilated(window, dilation)) // stride + 1
-
-
-def dilated(window: Any, dilation: Any) -> Any:
-    """Return how many elements a window spans from its first to its last."""
-    return (window - 1) * dilation + 1
-
-
-def sliding_window_constraints(spec: Spec) -> tuple[Constraint, ...]:
-    """Return the constraints of a sliding window over `height` and `width`.
-
-    Where a stride or a dilation has no effect it must be 1: other values would be the same program under another text.
-    """
-    return (
-        *_window_constraints("height", spec.height, spec.kernel_height, spec.stride_height, spec.dilation_height),
-        *_window_constraints("width", spec.width, spec.kernel_width, spec.stride_width, spec.dilation_width),
-    )
-
-
-def _window_constraints(side: str, extent: Any, kernel: Any, stride: Any, dilation: Any) -> tuple[Constraint, ...]:
-    positions = sliding_window_extent(extent, kernel, stride, dilation)
-    return (
-        Constraint(
-            dilated(kernel, dilation) <= extent,
-            f"the kernel is larger than every input: every (dilated) kernel_{side} exceeds every {side}",
-        ),
-        Constraint(
-            (kernel > 1) | (dilation == 1),
-            f"a dilation has no effect on a kernel of 1, so that dilation_{side} must have the value 1",
-        ),
-        Constraint(
-            (positions > 1) | (stride == 1),
-            f"a stride has no effect where the window has one position, so that stride_{side} must have the value 1",
-        ),
-    )
+    @cached_property
+    def _variant_of(self) -> dict[tuple[str, int | None], Variant]:
+        return {(variant.kind, variant.rank): variant for variant in self.variants}

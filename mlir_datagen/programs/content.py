@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from itertools import accumulate
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlir_datagen.ops.family import flatten
+from mlir_datagen.ops.family import Spec
 
 HASH_BITS = 53
 
@@ -30,7 +29,7 @@ def stable_hash(words: str) -> int:
     return int.from_bytes(hashlib.sha256(words.encode()).digest()[:8], "big")
 
 
-def content_hash(family: str, spec: Iterable[Any]) -> NDArray[np.int64]:
+def content_hash(family: str, spec: Spec) -> NDArray[np.int64]:
     """Hash programs by what they are: family, kind, element type and dimensions.
 
     Args:
@@ -40,7 +39,7 @@ def content_hash(family: str, spec: Iterable[Any]) -> NDArray[np.int64]:
     Returns:
         One number below 2**53 for each program; zero-dimensional for a single spec.
     """
-    words, dimensions = flatten(spec)
+    words, dimensions = spec.words, spec.dimensions
     state = np.uint64(stable_hash(" ".join([family, *words, str(len(dimensions))])))
     hashed = np.asarray(state)
     with np.errstate(over="ignore"):
@@ -64,6 +63,6 @@ class Splitter:
         ends = accumulate(ratios[name] for name in self.names)
         self._thresholds = np.asarray([(end << HASH_BITS) // total for end in ends][:-1], np.int64)
 
-    def __call__(self, family: str, spec: Iterable[Any]) -> NDArray[np.int64]:
+    def __call__(self, family: str, spec: Spec) -> NDArray[np.int64]:
         """Return each program's split, as an index into `names`."""
         return np.searchsorted(self._thresholds, content_hash(family, spec), side="right")

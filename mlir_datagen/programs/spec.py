@@ -9,12 +9,12 @@ import orjson
 
 from mlir_datagen.errors import UserError, listed, nearest, shown
 from mlir_datagen.ops import FAMILIES
-from mlir_datagen.ops.family import FAMILY_DTYPES, OpFamily, Spec, flatten
+from mlir_datagen.ops.family import FAMILY_DTYPES, NotOfFamily, OpFamily, Spec
 
 
 def spec_json(spec: Spec) -> str:
     """Return a spec as one line of JSON; the family's `spec_from_json` reads it back."""
-    return orjson.dumps(spec._asdict()).decode()
+    return orjson.dumps(spec.fields).decode()
 
 
 def parse_spec(family: str, spec: str) -> Spec:
@@ -27,7 +27,9 @@ def parse_spec(family: str, spec: str) -> Spec:
         raise UserError(f'There is no op "{family}".{nearest(family, FAMILIES)} The ops are {listed(FAMILIES)}.')
     try:
         parsed = FAMILIES[family].spec_of_json(spec)
-    except (TypeError, KeyError, ValueError) as error:
+    except NotOfFamily as error:
+        raise UserError(f"{shown(spec)} is not a program of {family}: {error}.") from error
+    except (TypeError, ValueError) as error:
         raise UserError(
             f"{shown(spec)} is not a spec of {family} as JSON ({error}); the index has a column of them."
         ) from error
@@ -50,18 +52,6 @@ def spec_of_fields(op: str, fields: Mapping[str, Any]) -> Spec:
 
 def spec_problem(family: OpFamily, spec: Spec) -> str | None:
     """Say why a spec that comes from elsewhere is none of the family's, or return None."""
-    for field, value in spec._asdict().items():
-        if isinstance(value, str) and field not in ("kind", "dtype"):
-            return f"{field} is {shown(value)}, and must be a whole number above 0"
-    words, dimensions = flatten(spec)
-    if not all(
-        isinstance(dimension, int) and not isinstance(dimension, bool) and dimension > 0 for dimension in dimensions
-    ):
-        return "its dimensions must be whole numbers of at least 1"
-    kind, dtype = (words[0] if len(words) > 1 else family.kinds[0]), words[-1]
-    if kind not in family.kinds or dtype not in FAMILY_DTYPES:
-        return f"its kind must be one of {listed(family.kinds)}, and its dtype one of {listed(FAMILY_DTYPES)}"
-    ranks = {variant.rank for variant in family.variants}
-    if ranks != {None} and len(dimensions) not in ranks:
-        return f"it must have {listed(map(str, family.ranks))} dimensions"
+    if spec.dtype not in FAMILY_DTYPES:
+        return family.allowed_words
     return next((constraint.if_never for constraint in family.constraints(spec) if not constraint.holds), None)

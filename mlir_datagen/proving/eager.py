@@ -55,4 +55,4 @@ def family_call(program: Job) -> Callable[[], Any]:
     family = FAMILIES[program.family]
     spec = family.spec_of_json(program.spec)
     tensors = [as_tensor(*pair) for pair in zip(zero_arguments(program), program.dtypes, strict=False)]
-    return lambda: family.reference(spec, *tensors)
+    return lambda: family.eager(spec, *tensors)

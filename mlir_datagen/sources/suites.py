@@ -71,7 +71,7 @@ def listed_programs(suite: SuiteSpec) -> list[Program]:
 
 def _program(suite: str, name: str, op: str, spec: Any) -> Program:
     family = FAMILIES[op]
-    kind = spec.kind if "kind" in spec._fields else family.kinds[0]
+    kind = spec.kind
     return Program(
         name=name,
         source=SOURCE,

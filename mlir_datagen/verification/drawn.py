@@ -84,7 +84,7 @@ def drawn_row(config: RunConfig, family: OpFamily, spec: Spec, digest: str) -> d
     return {
         "source": RandomOps.name,
         "family": family.name,
-        "kind": spec.kind if "kind" in spec._fields else family.kinds[0],
+        "kind": spec.kind,
         "dtype": spec.dtype,
         "spec": spec_json(spec),
         "arguments": signature_row("input", family.arguments(spec)),

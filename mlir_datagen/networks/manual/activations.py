@@ -7,10 +7,10 @@ from typing import Any
 
 from mlir_datagen.mlir.builder import Value
 from mlir_datagen.mlir.element_types import ELEMENT_TYPES
-from mlir_datagen.mlir.network_builder import NetworkBuilder
 from mlir_datagen.mlir.types import TensorType
 from mlir_datagen.networks.manual.operands import Handler
 from mlir_datagen.ops import blocks
+from mlir_datagen.ops.network_builder import NetworkBuilder
 
 
 def _relu(builder: NetworkBuilder, result: TensorType, value: Value) -> Value:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from mlir_datagen.errors import UserError
 from mlir_datagen.mlir.builder import Value
-from mlir_datagen.mlir.network_builder import NetworkBuilder
 from mlir_datagen.mlir.signature import Argument
 from mlir_datagen.mlir.types import TensorType
 from mlir_datagen.networks.converted import Converted
@@ -29,6 +28,7 @@ from mlir_datagen.networks.manual.layers import (
 from mlir_datagen.networks.manual.registry import BUILT_IN, LayerCall, operator_handler
 from mlir_datagen.networks.manual.tensors import tensor_type, types_of
 from mlir_datagen.networks.manual.weights import Weights
+from mlir_datagen.ops.network_builder import NetworkBuilder
 
 if TYPE_CHECKING:
     import torch

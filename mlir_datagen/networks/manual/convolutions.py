@@ -8,11 +8,11 @@ from typing import Any
 from mlir_datagen.errors import UserError
 from mlir_datagen.mlir.builder import Value
 from mlir_datagen.mlir.element_types import is_float
-from mlir_datagen.mlir.network_builder import NetworkBuilder
 from mlir_datagen.mlir.types import TensorType
 from mlir_datagen.networks.manual.operands import Handler, pair
 from mlir_datagen.ops import blocks
-from mlir_datagen.ops.family import dilated
+from mlir_datagen.ops.network_builder import NetworkBuilder
+from mlir_datagen.ops.notation import dilated
 
 Window = int | Sequence[int]
 _SIGNAL_FILTERS_RANK = 3

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from mlir_datagen.mlir.builder import Value
 from mlir_datagen.mlir.element_types import is_float
-from mlir_datagen.mlir.network_builder import NetworkBuilder
 from mlir_datagen.mlir.types import TensorType
 from mlir_datagen.networks.manual.operands import Handler, Operand, converted
 from mlir_datagen.ops import blocks
 from mlir_datagen.ops.blocks.elementwise import broadcast_together
+from mlir_datagen.ops.network_builder import NetworkBuilder
 
 
 def _divided(

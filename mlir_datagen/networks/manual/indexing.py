@@ -9,10 +9,10 @@ import numpy as np
 
 from mlir_datagen.errors import UserError
 from mlir_datagen.mlir.builder import Value
-from mlir_datagen.mlir.network_builder import Coordinate, NetworkBuilder
 from mlir_datagen.mlir.types import TensorType
 from mlir_datagen.networks.manual.operands import Handler
 from mlir_datagen.ops import blocks
+from mlir_datagen.ops.network_builder import Coordinate, NetworkBuilder
 
 
 def _embedding(builder: NetworkBuilder, result: TensorType, table: Value, indices: Value, *_: Any, **__: Any) -> Value:

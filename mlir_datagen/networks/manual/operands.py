@@ -7,9 +7,9 @@ from typing import Any
 
 from mlir_datagen.mlir.builder import Value
 from mlir_datagen.mlir.element_types import is_float, number_type, promoted
-from mlir_datagen.mlir.network_builder import NetworkBuilder
 from mlir_datagen.mlir.types import TensorType
 from mlir_datagen.ops.blocks.elementwise import Number, broadcast_together
+from mlir_datagen.ops.network_builder import NetworkBuilder
 
 Operand = Value | Number
 Handler = Callable[..., Any]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from mlir_datagen.mlir.builder import Value
 from mlir_datagen.mlir.element_types import ELEMENT_TYPES
-from mlir_datagen.mlir.network_builder import NetworkBuilder
 from mlir_datagen.mlir.types import TensorType
 from mlir_datagen.networks.manual.operands import Handler
 from mlir_datagen.ops import blocks
+from mlir_datagen.ops.network_builder import NetworkBuilder
 
 
 def _matmul(builder: NetworkBuilder, result: TensorType, lhs: Value, rhs: Value) -> Value:

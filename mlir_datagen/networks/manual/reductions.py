@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from mlir_datagen.errors import UserError
 from mlir_datagen.mlir.builder import Value
 from mlir_datagen.mlir.element_types import is_float
-from mlir_datagen.mlir.network_builder import NetworkBuilder
 from mlir_datagen.mlir.types import TensorType
 from mlir_datagen.networks.manual.operands import Handler, axes_of
 from mlir_datagen.ops import blocks
+from mlir_datagen.ops.network_builder import NetworkBuilder
 
 Axes = int | Sequence[int] | None
 

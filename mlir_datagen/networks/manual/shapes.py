@@ -8,9 +8,9 @@ from typing import Any
 
 from mlir_datagen.errors import UserError
 from mlir_datagen.mlir.builder import Value
-from mlir_datagen.mlir.network_builder import NetworkBuilder
 from mlir_datagen.mlir.types import TensorType
 from mlir_datagen.networks.manual.operands import Handler
+from mlir_datagen.ops.network_builder import NetworkBuilder
 
 
 def _same(builder: NetworkBuilder, result: TensorType, value: Value, *_: Any, **__: Any) -> Value:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from mlir_datagen.errors import UserError, listed, nearest
 from mlir_datagen.mlir.builder import Value
 from mlir_datagen.mlir.element_types import dense
-from mlir_datagen.mlir.network_builder import NetworkBuilder
 from mlir_datagen.mlir.signature import Argument
 from mlir_datagen.networks.manual.tensors import tensor_type
+from mlir_datagen.ops.network_builder import NetworkBuilder
 
 if TYPE_CHECKING:
     import torch

@@ -6,14 +6,13 @@ import math
 
 import numpy as np
 
-from mlir_datagen.mlir.builder import Value, strides_and_dilations
-from mlir_datagen.mlir.network_builder import NetworkBuilder
+from mlir_datagen.mlir.builder import Value
 from mlir_datagen.mlir.types import tensor
 from mlir_datagen.ops.blocks.elementwise import elementwise
 from mlir_datagen.ops.blocks.normalization import softmax, softmax_or_zero
-from mlir_datagen.ops.conv2d import Conv2d
-from mlir_datagen.ops.family import sliding_window_extent
-from mlir_datagen.ops.matmul import Matmul, MatmulSpec
+from mlir_datagen.ops.contractions import CONTRACTIONS
+from mlir_datagen.ops.network_builder import NetworkBuilder
+from mlir_datagen.ops.windows import CONVOLUTIONS
 
 Pair = tuple[int, int]
 
@@ -29,17 +28,15 @@ def matmul(builder: NetworkBuilder, lhs: Value, rhs: Value) -> Value:
         kept = [*([] if len(left) == 1 else [m]), *([] if len(right) == 1 else [n])]
         return builder.reshape(product, (*batch, *kept))
     if len(right) == 2:
-        m, n, k = math.prod(left[:-1]), right[1], right[0]
-        rows = builder.reshape(lhs, (m, k))
-        product = Matmul().emit(builder, MatmulSpec(m, n, k, lhs.type.dtype), rows, rhs)
-        return builder.reshape(product, (*left[:-1], n))
+        rows = builder.reshape(lhs, (math.prod(left[:-1]), right[0]))
+        product = CONTRACTIONS["matmul"].apply(builder, rows, rhs)
+        return builder.reshape(product, (*left[:-1], right[1]))
     batches = np.broadcast_shapes(left[:-2], right[:-2])
     one_batch = [
         builder.reshape(builder.broadcast(operand, (*batches, *shape[-2:])), (math.prod(batches), *shape[-2:]))
         for operand, shape in ((lhs, left), (rhs, right))
     ]
-    init = builder.filled(0, tensor((math.prod(batches), left[-2], right[-1]), lhs.type.dtype))
-    product = builder.structured("linalg.batch_matmul", one_batch, init)
+    product = CONTRACTIONS["batch_matmul"].apply(builder, *one_batch)
     return builder.reshape(product, (*batches, left[-2], right[-1]))
 
 
@@ -67,22 +64,18 @@ def _convolved(
 ) -> Value:
     batch, channels, *extents = image.type.shape
     features, depth, *kernel = filters.type.shape
-    dtype = image.type.dtype
+    steps = dict(zip(("sh", "sw", "dh", "dw"), (*stride, *dilation), strict=True))
     if groups == 1:
-        dimensions = (batch, channels, *extents, features, *kernel, *stride, *dilation)
-        spec = Conv2d().spec(Conv2d.variants[0], *dimensions)._replace(dtype=dtype)
-        return Conv2d().emit(builder, spec, image, filters)
-    attributes = strides_and_dilations(stride, dilation)
-    positions = [sliding_window_extent(*side) for side in zip(extents, kernel, stride, dilation, strict=True)]
+        return CONVOLUTIONS["conv_2d_nchw_fchw"].apply(builder, image, filters, **steps)
     if groups == channels == features:
-        init = builder.filled(0, tensor((batch, channels, *positions), dtype))
-        each = builder.reshape(filters, (channels, *kernel))
-        return builder.structured("linalg.depthwise_conv_2d_nchw_chw", (image, each), init, attributes)
+        depthwise = CONVOLUTIONS["depthwise_conv_2d_nchw_chw"]
+        sizes = depthwise.sizes_of((image.type, tensor((channels, *kernel), image.type.dtype)), steps)
+        init = depthwise.init(builder, image.type.dtype, sizes)
+        return depthwise.emit(builder, (image, builder.reshape(filters, (channels, *kernel))), sizes, init)
     grouped = builder.reshape(image, (batch, groups, depth, *extents))
     filter_groups = builder.reshape(filters, (groups, features // groups, depth, *kernel))
-    init = builder.filled(0, tensor((batch, groups, features // groups, *positions), dtype))
-    result = builder.structured("linalg.conv_2d_ngchw_gfchw", (grouped, filter_groups), init, attributes)
-    return builder.reshape(result, (batch, features, *positions))
+    result = CONVOLUTIONS["conv_2d_ngchw_gfchw"].apply(builder, grouped, filter_groups, **steps)
+    return builder.reshape(result, (batch, features, *result.type.shape[3:]))
 
 
 def attention(

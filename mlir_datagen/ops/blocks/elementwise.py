@@ -8,16 +8,15 @@ import numpy as np
 
 from mlir_datagen.mlir.builder import Value
 from mlir_datagen.mlir.element_types import is_float
-from mlir_datagen.mlir.network_builder import NetworkBuilder
 from mlir_datagen.mlir.types import tensor
-from mlir_datagen.ops.elementwise import Elementwise, ElementwiseSpec
+from mlir_datagen.ops.network_builder import NetworkBuilder
+from mlir_datagen.ops.scalars import SCALARS
 
 Number = float | int | bool
 
 _LONGEST_CONSTANT = 4096
 """Numbers that are written out; where there are more, they are computed in the program."""
-_FAMILY = Elementwise()
-_OF_TRUTH_VALUES = {"max": "arith.ori", "min": "arith.andi"}
+_SIGNED = ("max", "min")
 """Operations whose named form would take i1 as signed, so that true were less than false."""
 
 
@@ -32,10 +31,8 @@ def elementwise(builder: NetworkBuilder, kind: str, *operands: Value | Number) -
     """
     operands = broadcast_together(builder, *operands)
     result = operands[0].type
-    if result.dtype == "i1" and kind in _OF_TRUTH_VALUES:
-        return builder.map(_OF_TRUTH_VALUES[kind], *operands)
-    if kind in _FAMILY.kinds:
-        return _FAMILY.emit(builder, ElementwiseSpec(kind, result.shape, result.dtype), *operands)
+    if result.dtype == "i1" and kind in _SIGNED:
+        return builder.map(SCALARS[kind].spelled("i1"), *operands)
     return builder.structured(f"linalg.{kind}", operands, builder.empty(result))
 
 

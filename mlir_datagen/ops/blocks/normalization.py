@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from mlir_datagen.mlir.builder import Value
 from mlir_datagen.mlir.element_types import ELEMENT_TYPES
-from mlir_datagen.mlir.network_builder import NetworkBuilder
 from mlir_datagen.ops.blocks.elementwise import elementwise
+from mlir_datagen.ops.network_builder import NetworkBuilder
 
 
 def mean(builder: NetworkBuilder, value: Value, axes: Sequence[int], keep: bool = False) -> Value:

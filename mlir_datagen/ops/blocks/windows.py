@@ -7,13 +7,13 @@ import math
 from mlir_datagen.errors import UserError
 from mlir_datagen.mlir.builder import Value
 from mlir_datagen.mlir.element_types import dense
-from mlir_datagen.mlir.network_builder import NetworkBuilder
 from mlir_datagen.mlir.types import tensor
 from mlir_datagen.ops.blocks.contractions import matmul
 from mlir_datagen.ops.blocks.elementwise import elementwise
 from mlir_datagen.ops.blocks.normalization import mean
-from mlir_datagen.ops.family import dilated
-from mlir_datagen.ops.pooling import Pooling
+from mlir_datagen.ops.network_builder import NetworkBuilder
+from mlir_datagen.ops.notation import dilated
+from mlir_datagen.ops.windows import POOLINGS
 
 Pair = tuple[int, int]
 _LONGEST_CONSTANT = 1 << 20
@@ -51,8 +51,8 @@ def average_pool(
         divisor: what sums are divided by, instead of the number of elements under the window.
     """
     padded = _padded(builder, image, kernel, stride, padding, (1, 1), positions, 0)
-    average = _pooled(builder, "avg", padded, kernel, stride, (1, 1))
     window = kernel[0] * kernel[1]
+    average = elementwise(builder, "div", _pooled(builder, "sum", padded, kernel, stride, (1, 1)), window)
     if divisor is not None:
         return elementwise(builder, "mul", average, window / divisor)
     counts = _elements_under_windows(image.type.shape[2:], kernel, stride, padding, positions, counts_padding)
@@ -84,9 +84,8 @@ def adaptive_average_pool(builder: NetworkBuilder, image: Value, positions: Pair
 
 
 def _pooled(builder: NetworkBuilder, kind: str, image: Value, kernel: Pair, stride: Pair, dilation: Pair) -> Value:
-    variant = next(variant for variant in Pooling.variants if variant.kind == kind)
-    spec = Pooling().spec(variant, *image.type.shape, *kernel, *stride, *dilation)
-    return Pooling().emit(builder, spec._replace(dtype=image.type.dtype), image)
+    sizes = dict(zip(("kh", "kw", "sh", "sw", "dh", "dw"), (*kernel, *stride, *dilation), strict=True))
+    return POOLINGS[kind].apply(builder, image, **sizes)
 
 
 def _averaging_matrix(builder: NetworkBuilder, extent: int, count: int, dtype: str) -> Value:

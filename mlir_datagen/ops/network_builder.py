@@ -13,17 +13,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from mlir_datagen.mlir.builder import FunctionBuilder, Value
-from mlir_datagen.mlir.element_types import ELEMENT_TYPES, dense, highest, is_float, literal, lowest
+from mlir_datagen.mlir.element_types import ELEMENT_TYPES, dense, is_float, literal
 from mlir_datagen.mlir.reassociation import collapse_then_expand
 from mlir_datagen.mlir.types import TensorType, tensor
+from mlir_datagen.ops.scalars import SCALARS
 
-_COMBINERS = {
-    # How a reduction combines two elements: of floats, of integers, and of truth values, which are not signed.
-    "sum": ("arith.addf", "arith.addi", "arith.ori"),
-    "product": ("arith.mulf", "arith.muli", "arith.andi"),
-    "max": ("arith.maximumf", "arith.maxsi", "arith.ori"),
-    "min": ("arith.minimumf", "arith.minsi", "arith.andi"),
-}
+# What PyTorch calls a reduction, and what its scalar operation is called here.
+_REDUCTIONS = {"sum": "add", "product": "mul", "max": "max", "min": "min"}
 _COMPARISONS = {
     # Predicates of arith.cmpf (ordered, but for the unequal one), and of arith.cmpi for signed integers and for i1.
     "eq": (1, 0, 0),
@@ -50,52 +46,13 @@ class Coordinate(NamedTuple):
     wraps: bool = False
 
 
-class _Operation(NamedTuple):
-    """An operation in the text: its result's name, the names it reads, and which lines are its own."""
-
-    name: str
-    operands: tuple[str, ...]
-    begin: int
-    end: int
-
-
 class NetworkBuilder(FunctionBuilder):
-    """Collects the operations of a network's function, whose arguments may turn up while it is built."""
+    """A builder with all that networks need, whose arguments may turn up while it is used; equal constants are one."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(name, ())
-        self._known: dict[tuple[object, ...], Value] = {}
-        self._scalars: dict[tuple[str, str], str] = {}
+        super().__init__(name, shares=True)
         self._names: set[str] = set()
-        self._operations: list[_Operation] = []
         self._reshaped_from: dict[str, Value] = {}
-
-    def _operation(self, text: str, type_: TensorType, *operands: str, name: str | None = None) -> Value:
-        """Write an operation, the text being what follows the equals sign; return its result."""
-        name = name or self._fresh()
-        self._lines.append(f"    {name} = {text}")
-        self._note(name, operands)
-        return Value(name, type_)
-
-    def _note(self, name: str, operands: Sequence[str]) -> None:
-        """Note that the lines since the last operation are one that reads these names."""
-        begin = self._operations[-1].end if self._operations else 0
-        self._operations.append(_Operation(name, tuple(operands), begin, len(self._lines)))
-
-    def empty(self, type_: TensorType) -> Value:
-        value = super().empty(type_)
-        self._note(value.name, ())
-        return value
-
-    def fill(self, scalar: str, init: Value) -> Value:
-        value = super().fill(scalar, init)
-        self._note(value.name, (scalar, init.name))
-        return value
-
-    def structured(self, operation: str, inputs: Sequence[Value], init: Value, attributes: str = "") -> Value:
-        value = super().structured(operation, inputs, init, attributes)
-        self._note(value.name, [operand.name for operand in (*inputs, init)])
-        return value
 
     def argument(self, name: str, type_: TensorType) -> Value:
         """Make an argument; the name is changed where MLIR does not allow it or it is taken."""
@@ -109,13 +66,6 @@ class NetworkBuilder(FunctionBuilder):
         self._names.add(unique)
         return Value(f"%{unique}", type_)
 
-    def constant(self, number: float, dtype: str) -> str:
-        key = (literal(number, dtype), dtype)
-        if key not in self._scalars:
-            self._scalars[key] = super().constant(number, dtype)
-            self._note(self._scalars[key], ())
-        return self._scalars[key]
-
     def full(self, number: float, type_: TensorType) -> Value:
         """Return a tensor with every element equal to a number, to be read only: it is shared.
 
@@ -124,16 +74,12 @@ class NetworkBuilder(FunctionBuilder):
         if not type_.shape:
             return self.dense(f"dense<{literal(number, type_.dtype)}>", type_)
         key = ("full", literal(number, type_.dtype), type_.text)
-        if key not in self._known:
-            self._known[key] = self.filled(number, type_)
-        return self._known[key]
+        return self.once(key, lambda: self.filled(number, type_))
 
     def dense(self, attribute: str, type_: TensorType) -> Value:
         """Return a constant tensor from the text of a dense attribute, such as `dense<[1, 2]>`; it is shared."""
         key = ("dense", attribute, type_.text)
-        if key not in self._known:
-            self._known[key] = self._operation(f"arith.constant {attribute} : {type_.text}", type_)
-        return self._known[key]
+        return self.once(key, lambda: self.operation(f"arith.constant {attribute} : {type_.text}", type_))
 
     def iota(self, length: int, dtype: str = "i64", start: float = 0, step: float = 1) -> Value:
         """Return start, start + step, … as a constant of one dimension."""
@@ -146,7 +92,7 @@ class NetworkBuilder(FunctionBuilder):
         names = [value.name for value in operands]
         types = ", ".join([value.type.text for value in operands])
         text = f"linalg.map {{ {operation} }} ins({', '.join(names)} : {types}) outs({init.name} : {result.text})"
-        return self._operation(text, result, *names, init.name)
+        return self.operation(text, result, *names, init.name)
 
     def compare(self, kind: str, lhs: Value, rhs: Value) -> Value:
         """Compare two tensors of one type; `kind` is eq, ne, lt, le, gt or ge, the result's elements are i1."""
@@ -171,23 +117,21 @@ class NetworkBuilder(FunctionBuilder):
             return value
         if 0 in shape:
             return self.empty(tensor(shape, value.type.dtype))
-        key = ("reshape", value.name, shape)
-        if key not in self._known:
-            self._known[key] = reshaped = self._reshaped(value, shape)
-            self._reshaped_from[reshaped.name] = value
-        return self._known[key]
+        reshaped = self.once(("reshape", value.name, shape), lambda: self._reshaped(value, shape))
+        self._reshaped_from[reshaped.name] = value
+        return reshaped
 
     def _reshaped(self, value: Value, shape: tuple[int, ...]) -> Value:
         middle, collapsed, expanded = collapse_then_expand(value.type.shape, shape)
         if collapsed is not None:
             type_ = tensor(middle, value.type.dtype)
             text = f"tensor.collapse_shape {value.name} {collapsed} : {value.type.text} into {type_.text}"
-            value = self._operation(text, type_, value.name)
+            value = self.operation(text, type_, value.name)
         if expanded is not None:
             type_ = tensor(shape, value.type.dtype)
             groups = f"{expanded} output_shape {list(shape)}"
             text = f"tensor.expand_shape {value.name} {groups} : {value.type.text} into {type_.text}"
-            value = self._operation(text, type_, value.name)
+            value = self.operation(text, type_, value.name)
         return value
 
     def transpose(self, value: Value, permutation: Sequence[int]) -> Value:
@@ -203,29 +147,28 @@ class NetworkBuilder(FunctionBuilder):
         shape = tuple(shape)
         if shape == value.type.shape:
             return value
-        key = ("broadcast", value.name, shape)
-        if key not in self._known:
-            missing = len(shape) - len(value.type.shape)
-            own = (*(None,) * missing, *value.type.shape)
-            added = [axis for axis, (extent, source) in enumerate(zip(shape, own, strict=True)) if extent != source]
-            kept = self.reshape(value, [extent for axis, extent in enumerate(shape) if axis not in added])
-            init = self.empty(tensor(shape, value.type.dtype))
-            self._known[key] = self._moved("broadcast", kept, init, f"dimensions = {added}") if added else kept
-        return self._known[key]
+        return self.once(("broadcast", value.name, shape), lambda: self._broadcast(value, shape))
+
+    def _broadcast(self, value: Value, shape: tuple[int, ...]) -> Value:
+        missing = len(shape) - len(value.type.shape)
+        own = (*(None,) * missing, *value.type.shape)
+        added = [axis for axis, (extent, source) in enumerate(zip(shape, own, strict=True)) if extent != source]
+        kept = self.reshape(value, [extent for axis, extent in enumerate(shape) if axis not in added])
+        init = self.empty(tensor(shape, value.type.dtype))
+        return self._moved("broadcast", kept, init, f"dimensions = {added}") if added else kept
 
     def _moved(self, operation: str, value: Value, init: Value, attribute: str) -> Value:
         operands = f"ins({value.name} : {value.type.text}) outs({init.name} : {init.type.text})"
-        return self._operation(f"linalg.{operation} {operands} {attribute}", init.type, value.name, init.name)
+        return self.operation(f"linalg.{operation} {operands} {attribute}", init.type, value.name, init.name)
 
     def reduce(self, kind: str, value: Value, axes: Sequence[int], keep: bool = False) -> Value:
         """Reduce over dimensions; `kind` is sum, product, max or min. `keep` leaves them with size 1."""
         rank, dtype = len(value.type.shape), value.type.dtype
         reduced = sorted({axis % rank for axis in axes})
-        start = {"sum": 0.0, "product": 1.0, "max": lowest(dtype), "min": highest(dtype)}[kind]
+        scalar = SCALARS[_REDUCTIONS[kind]]
         kept = tensor(tuple(n for axis, n in enumerate(value.type.shape) if axis not in reduced), dtype)
-        init = self.filled(start, kept)
-        combiner = _COMBINERS[kind][_column(dtype)]
-        result = self._moved(f"reduce {{ {combiner} }}", value, init, f"dimensions = {reduced}")
+        init = self.filled(scalar.start_of(dtype), kept)
+        result = self._moved(f"reduce {{ {scalar.spelled(dtype)} }}", value, init, f"dimensions = {reduced}")
         if not keep:
             return result
         return self.reshape(result, [1 if axis in reduced else n for axis, n in enumerate(value.type.shape)])
@@ -241,7 +184,7 @@ class NetworkBuilder(FunctionBuilder):
         offsets = [offset if size else 0 for offset, size in zip(offsets, sizes, strict=True)]
         window = f"{offsets} {list(sizes)} {list(strides or [1] * len(sizes))}"
         text = f"tensor.extract_slice {value.name}{window} : {value.type.text} to {type_.text}"
-        return self._operation(text, type_, value.name)
+        return self.operation(text, type_, value.name)
 
     def concatenate(self, values: Sequence[Value], axis: int) -> Value:
         """Join values along a dimension, as one `tensor.insert_slice` each."""
@@ -263,7 +206,7 @@ class NetworkBuilder(FunctionBuilder):
         window = f"{list(offsets)} {list(value.type.shape)} {list(strides or [1] * rank)}"
         types = f"{value.type.text} into {into.type.text}"
         text = f"tensor.insert_slice {value.name} into {into.name}{window} : {types}"
-        return self._operation(text, into.type, value.name, into.name)
+        return self.operation(text, into.type, value.name, into.name)
 
     def pad(self, value: Value, low: Sequence[int], high: Sequence[int], number: float = 0) -> Value:
         """Add so many elements with a constant value before and after each dimension; none may be negative."""
@@ -275,12 +218,12 @@ class NetworkBuilder(FunctionBuilder):
         if 0 in value.type.shape:
             return self.full(number, type_)
         scalar = self.constant(number, dtype)
-        indices = ", ".join([f"{self._fresh()}: index" for _ in low])
+        indices = ", ".join([f"{self.fresh()}: index" for _ in low])
         text = (
             f"tensor.pad {value.name} low{list(low)} high{list(high)} {{\n    ^bb0({indices}):\n"
             f"      tensor.yield {scalar} : {dtype}\n    }} : {value.type.text} to {type_.text}"
         )
-        return self._operation(text, type_, value.name, scalar)
+        return self.operation(text, type_, value.name, scalar)
 
     def gather(self, source: Value, coordinates: Sequence[Coordinate], shape: Sequence[int]) -> Value:
         """Read the source at one coordinate for each of its dimensions, as `linalg.generic`: no named operation does.
@@ -298,7 +241,7 @@ class NetworkBuilder(FunctionBuilder):
         for coordinate, extent in zip(coordinates, source.type.shape, strict=True):
             places.append(self._position(coordinate, extent, body, scalars))
         init = self.empty(result)
-        element, unused = self._fresh(), self._fresh()
+        element, unused = self.fresh(), self.fresh()
         inputs = [coordinate.indices for coordinate in looked_up if coordinate.indices is not None]
         arguments = [f"{scalar}: {value.type.dtype}" for scalar, value in zip(scalars, inputs, strict=True)]
         dims = [f"d{axis}" for axis in range(len(result.shape))]
@@ -315,57 +258,34 @@ class NetworkBuilder(FunctionBuilder):
             f"      linalg.yield {element} : {result.dtype}\n    }} -> {result.text}"
         )
         read = [source.name, init.name, *[value.name for value in inputs], *self._scalars.values()]
-        return self._operation(text, result, *read)
+        return self.operation(text, result, *read)
 
     def _position(self, coordinate: Coordinate, extent: int, body: list[str], scalars: list[str]) -> str:
         """Write to the body how a coordinate becomes an index; return the index's name."""
-        position = self._fresh()
+        position = self.fresh()
         if coordinate.indices is None:
             body.append(f"      {position} = linalg.index {coordinate.dims[0]} : index\n")
             return position
         dtype = coordinate.indices.type.dtype
-        scalar = self._fresh()
+        scalar = self.fresh()
         scalars.append(scalar)
         if coordinate.wraps:
             zero, size = self.constant(0, dtype), self.constant(extent, dtype)
-            negative, moved, scalar_in = self._fresh(), self._fresh(), scalar
-            scalar = self._fresh()
+            negative, moved, scalar_in = self.fresh(), self.fresh(), scalar
+            scalar = self.fresh()
             body.append(f"      {negative} = arith.cmpi slt, {scalar_in}, {zero} : {dtype}\n")
             body.append(f"      {moved} = arith.addi {scalar_in}, {size} : {dtype}\n")
             body.append(f"      {scalar} = arith.select {negative}, {moved}, {scalar_in} : {dtype}\n")
         body.append(f"      {position} = arith.index_cast {scalar} : {dtype} to index\n")
         return position
 
-    def divide_by_constant(self, dividend: Value, divisor: float) -> Value:
-        """Emit `linalg.div` by a filled tensor, so that averages are named operations too."""
-        divisors = self.full(divisor, dividend.type)
-        return self.structured("linalg.div", (dividend, divisors), self.empty(dividend.type))
-
     def copy(self, value: Value) -> Value:
         """Return the same elements in a tensor of their own."""
         return self.structured("linalg.copy", (value,), self.empty(value.type))
 
-    def finish_network(self, arguments: Sequence[Value], results: Sequence[Value]) -> str:
-        """Return the module's text, with the function taking these arguments and returning these results."""
-        parameters = ", ".join([f"{value.name}: {value.type.text}" for value in arguments])
-        names = ", ".join([value.name for value in results])
-        types = ", ".join([value.type.text for value in results])
-        body = "\n".join([*self._needed_lines(results), f"    return {names} : {types}" if results else "    return"])
-        return f"module {{\n  func.func @{self.name}({parameters}) -> ({types}) {{\n{body}\n  }}\n}}\n"
-
-    def _needed_lines(self, results: Sequence[Value]) -> list[str]:
-        """Return the lines of the operations that the results depend on, in order."""
-        needed = {value.name for value in results}
-        lines: list[str] = []
-        for operation in reversed(self._operations):
-            if operation.name in needed:
-                needed.update(operation.operands)
-                lines.extend(reversed(self._lines[operation.begin : operation.end]))
-        return lines[::-1]
-
 
 def _column(dtype: str) -> int:
-    """Return where `_COMBINERS` and `_COMPARISONS` have what an element type takes: float, integer or i1."""
+    """Return where `_COMPARISONS` has what an element type takes: float, integer or i1."""
     return 0 if is_float(dtype) else 2 if dtype == "i1" else 1
 
 

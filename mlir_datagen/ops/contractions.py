@@ -1,0 +1,33 @@
+"""Contractions: products of matrices, vectors and batches of them, each added up along the dimensions that are reduced.
+
+A line is an operation and a family of its own, whose axes are the loops.
+"""
+
+from __future__ import annotations
+
+from mlir_datagen.ops.family import OpFamily, Variant
+from mlir_datagen.ops.scalars import Body
+from mlir_datagen.ops.structured import Category, Structured, Versions, structured
+
+_CONTRACT = Category("linalg.contract indexing_maps = [{maps}]", Versions(22))
+_MULTIPLY_ADD = Body("mul", "add")
+
+CONTRACTIONS: dict[str, Structured] = {
+    name: structured(name, line, _MULTIPLY_ADD, Versions(16), _CONTRACT)
+    for name, line in {
+        "matmul": "m k, k n -> m n",
+        "batch_matmul": "batch m k, batch k n -> batch m n",
+        "batch_matvec": "batch m k, batch k -> batch m",
+    }.items()
+}
+
+
+def _family(name: str, operation: Structured) -> OpFamily:
+    loops = operation.notation.loops
+    # As in mk_kn: the operands' layouts, by the first letters of their dimensions.
+    layouts = "_".join("".join(name[0] for name in operand.names) for operand in operation.notation.inputs)
+    variant = Variant(layouts, operation, loops, loops, rank=None, is_named=False)
+    return OpFamily(name, [variant], ("lhs", "rhs"), "product")
+
+
+FAMILIES = tuple(_family(*pair) for pair in CONTRACTIONS.items())

@@ -1,0 +1,123 @@
+"""The notation of structured operations: one line says what is read and written at a point of the iteration space.
+
+It is einsum's, with spaces, and with windows:
+
+    m k, k n -> m n
+    n c h=oh*sh+kh*dh w=ow*sw+kw*dw, f c kh kw -> n f oh ow
+    n c h=oh*sh+kh*dh w=ow*sw+kw*dw, [kh kw] -> n c oh ow
+
+A word is a dimension of an operand. A name alone is a loop, and the dimension has its extent. `h=oh*sh+kh*dh` is a
+dimension h of which the element at oh times the stride sh plus kh times the dilation dh is read; how many positions oh
+has follows from the extent of h. An operand in brackets has a shape that counts, and no contents. A loop that the
+result does not have is a reduction.
+
+The iteration space has the loops of the result first, and then the reductions in the order in which the operands name
+them, as linalg's named operations have, but for a few, for which the order is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+
+class Window(NamedTuple):
+    """What `h=oh*sh+kh*dh` says: at which position, how far apart, and where in the window at which dilation."""
+
+    position: str
+    stride: str
+    offset: str
+    dilation: str
+
+
+class Dimension(NamedTuple):
+    """A dimension of an operand: its name, which a loop has too unless a window moves along it."""
+
+    name: str
+    window: Window | None
+
+
+class Operand(NamedTuple):
+    """What an operand of an operation is indexed with; `has_contents` is false where only its shape counts."""
+
+    dimensions: tuple[Dimension, ...]
+    has_contents: bool
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of its dimensions."""
+        return tuple(dimension.name for dimension in self.dimensions)
+
+
+class Notation(NamedTuple):
+    """A line, read.
+
+    Attributes:
+        inputs: what is read.
+        result: what is written.
+        loops: the names of the iteration space's dimensions, in order.
+        windows: the windows, in the order of their dimensions.
+    """
+
+    inputs: tuple[Operand, ...]
+    result: Operand
+    loops: tuple[str, ...]
+    windows: tuple[tuple[str, Window], ...]
+
+    @property
+    def reductions(self) -> tuple[str, ...]:
+        """The loops that the result does not have."""
+        return tuple(loop for loop in self.loops if loop not in self.result.names)
+
+    @property
+    def free(self) -> tuple[str, ...]:
+        """The names whose sizes say everything: extents as the inputs name them, then strides, then dilations."""
+        extents = dict.fromkeys(name for operand in self.inputs for name in operand.names)
+        strides = (window.stride for _, window in self.windows)
+        return (*extents, *strides, *(window.dilation for _, window in self.windows))
+
+    def with_positions(self, sizes: Mapping[str, Any]) -> dict[str, Any]:
+        """Return sizes with those of the windows' positions, numbers or columns of them alike."""
+        found = dict(sizes)
+        for name, window in self.windows:
+            span = dilated(sizes[window.offset], sizes[window.dilation])
+            found[window.position] = (sizes[name] - span) // sizes[window.stride] + 1
+        return found
+
+
+def dilated(window: Any, dilation: Any) -> Any:
+    """Return how many elements a window spans from its first to its last."""
+    return (window - 1) * dilation + 1
+
+
+def read(line: str, loops: str = "") -> Notation:
+    """Read a line.
+
+    Args:
+        line: in the notation that this module's text describes.
+        loops: the iteration space's dimensions, where they are in another order than most operations have.
+    """
+    sources, _, target = line.partition("->")
+    inputs = tuple(_operand(each) for each in sources.split(","))
+    result = _operand(target)
+    windows = tuple(
+        (dimension.name, dimension.window)
+        for operand in inputs
+        for dimension in operand.dimensions
+        if dimension.window is not None
+    )
+    plain = (each.name for operand in inputs for each in operand.dimensions if each.window is None)
+    return Notation(inputs, result, tuple(loops.split() or dict.fromkeys([*result.names, *plain])), windows)
+
+
+def _operand(text: str) -> Operand:
+    text = text.strip()
+    return Operand(tuple(_dimension(word) for word in text.strip("[]").split()), not text.startswith("["))
+
+
+def _dimension(word: str) -> Dimension:
+    name, _, expression = word.partition("=")
+    if not expression:
+        return Dimension(name, None)
+    (position, stride), (offset, dilation) = (term.split("*") for term in expression.split("+"))
+    return Dimension(name, Window(position, stride, offset, dilation))

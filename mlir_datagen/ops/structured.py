@@ -1,0 +1,247 @@
+"""A structured operation: all that follows from its line in a table, and its text in each form."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, reduce
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mlir_datagen.mlir.builder import FunctionBuilder, Value, integers
+from mlir_datagen.mlir.types import TensorType, tensor
+from mlir_datagen.ops.notation import Notation, Operand, read
+from mlir_datagen.ops.scalars import SCALARS, Body
+
+NAMED, GENERIC, CATEGORY = "named", "generic", "category"
+FORMS = (NAMED, GENERIC, CATEGORY)
+"""How an operation may be written: by its name, as the `linalg.generic` that it equals, or as one of a category
+(`linalg.contract`, `linalg.elementwise`) that says which."""
+
+
+class Versions(NamedTuple):
+    """The oldest and the newest MLIR that parse something; None where no end is known."""
+
+    oldest: int
+    newest: int | None = None
+
+    def both(self, other: Versions) -> Versions:
+        """Return the versions that parse two things."""
+        ends = [newest for newest in (self.newest, other.newest) if newest is not None]
+        return Versions(max(self.oldest, other.oldest), min(ends, default=None))
+
+
+class Category(NamedTuple):
+    """A category operation: its text as far as the operands, with `{maps}` for its indexing maps."""
+
+    text: str
+    versions: Versions
+
+
+@dataclass(frozen=True)
+class Structured:
+    """A structured operation.
+
+    Attributes:
+        name: what linalg calls it; None where it has no name for it.
+        notation: what it reads and writes.
+        body: what it computes.
+        versions: the MLIR that knows the name.
+        category: the category that it belongs to, if to any.
+    """
+
+    name: str | None
+    notation: Notation
+    body: Body
+    versions: Versions
+    category: Category | None = None
+
+    def form(self, asked: str) -> str:
+        """Return the form that it is written in where this one is asked for: not every operation has each."""
+        if asked == CATEGORY and self.category is not None:
+            return CATEGORY
+        return GENERIC if asked == GENERIC or self.name is None else NAMED
+
+    def versions_of(self, form: str) -> Versions:
+        """Return the MLIR that parses it in a form that it has."""
+        if form == NAMED:
+            return self.versions
+        if form == CATEGORY:
+            assert self.category is not None
+            return self.category.versions
+        return Versions(max(SCALARS[step].oldest_mlir for step in self.body.steps))
+
+    def argument_shapes(self, sizes: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """Return the shapes of the inputs that have contents."""
+        return [tuple([sizes[name] for name in names]) for names in self._argument_names]
+
+    def result_shape(self, sizes: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Return the shape of the result."""
+        return tuple([sizes[name] for name in self._result_names])
+
+    def extents(self, sizes: Mapping[str, Any]) -> list[Any]:
+        """Return the extents of the iteration space."""
+        return [sizes[loop] for loop in self.notation.loops]
+
+    def flops(self, sizes: Mapping[str, Any]) -> Any:
+        """Return the number of arithmetic operations."""
+        return len(self.body.steps) * math.prod(self.extents(sizes))
+
+    def innermost_step(self, sizes: Mapping[str, Any]) -> Any:
+        """Return how many elements the innermost reduction goes on in memory, in the operand where it goes farthest.
+
+        Nothing is reduced: 1.
+        """
+        if not self.notation.reductions:
+            return 1
+        loop = self.notation.reductions[-1]
+        steps = [step for operand in self.notation.inputs for step in _steps(operand, loop, sizes)]
+        return reduce(np.maximum, steps)
+
+    @cached_property
+    def iterators(self) -> tuple[str, ...]:
+        """`parallel` or `reduction` for each dimension of the iteration space."""
+        reductions = self.notation.reductions
+        return tuple("reduction" if loop in reductions else "parallel" for loop in self.notation.loops)
+
+    @cached_property
+    def _argument_names(self) -> list[tuple[str, ...]]:
+        return [operand.names for operand in self.notation.inputs if operand.has_contents]
+
+    @cached_property
+    def _result_names(self) -> tuple[str, ...]:
+        return self.notation.result.names
+
+    def sizes_of(self, inputs: Sequence[TensorType], given: Mapping[str, int]) -> dict[str, int]:
+        """Return the sizes that follow from the inputs with contents, with those that are given."""
+        sizes = dict(given)
+        for names, type_ in zip(self._argument_names, inputs, strict=True):
+            sizes.update(zip(names, type_.shape, strict=True))
+        return self.notation.with_positions(sizes)
+
+    def indexing_maps(self, sizes: Mapping[str, int]) -> list[str]:
+        """Return the affine maps of the operands, as MLIR's text."""
+        return self._maps_without_windows or self._maps(sizes)
+
+    @cached_property
+    def _maps_without_windows(self) -> list[str]:
+        return [] if self.notation.windows else self._maps({})
+
+    def _maps(self, sizes: Mapping[str, int]) -> list[str]:
+        places = {loop: f"d{index}" for index, loop in enumerate(self.notation.loops)}
+        space = ", ".join(places.values())
+        return [
+            f"affine_map<({space}) -> ({', '.join(_expressions(operand, places, sizes))})>"
+            for operand in (*self.notation.inputs, self.notation.result)
+        ]
+
+    def init(self, builder: FunctionBuilder, dtype: str, sizes: Mapping[str, int]) -> Value:
+        """Emit what it writes into: what a reduction starts from, or a tensor without contents."""
+        type_ = tensor(self.result_shape(sizes), dtype)
+        return builder.empty(type_) if self.body.accumulate is None else builder.filled(self.body.start(dtype), type_)
+
+    def apply(self, builder: FunctionBuilder, *inputs: Value, **given: int) -> Value:
+        """Emit it on inputs whose shapes say its sizes, but for those that are given, such as strides."""
+        return self.emit(builder, inputs, self.sizes_of([value.type for value in inputs], given))
+
+    def emit(
+        self, builder: FunctionBuilder, inputs: Sequence[Value], sizes: Mapping[str, int], init: Value | None = None
+    ) -> Value:
+        """Emit it in the builder's form; return its result.
+
+        Args:
+            builder: what it is emitted into.
+            inputs: its inputs, without those of which only the shape counts.
+            sizes: of all its dimensions.
+            init: what it writes into, where that is there already.
+        """
+        dtype = inputs[0].type.dtype
+        operands = self._with_shapes(builder, inputs, sizes, dtype) if self._reads_shapes else inputs
+        scalar = None if self.body.number is None else builder.constant(self.body.number, dtype)
+        init = init or self.init(builder, dtype, sizes)
+        form = self.form(builder.form)
+        if form == NAMED:
+            return builder.structured(f"linalg.{self.name}", operands, init, self._attributes(sizes))
+        if form == CATEGORY:
+            assert self.category is not None
+            text = self.category.text.format(maps=", ".join(self.indexing_maps(sizes)))
+            return builder.structured(text, operands, init)
+        return self._emit_generic(builder, operands, init, scalar, sizes)
+
+    @cached_property
+    def _reads_shapes(self) -> bool:
+        return not all(operand.has_contents for operand in self.notation.inputs)
+
+    def _with_shapes(
+        self, builder: FunctionBuilder, inputs: Sequence[Value], sizes: Mapping[str, int], dtype: str
+    ) -> list[Value]:
+        """Return all inputs: where only the shape counts, a tensor without contents."""
+        contents = iter(inputs)
+        return [
+            next(contents)
+            if operand.has_contents
+            else builder.empty(tensor(tuple([sizes[name] for name in operand.names]), dtype))
+            for operand in self.notation.inputs
+        ]
+
+    def _emit_generic(
+        self,
+        builder: FunctionBuilder,
+        operands: Sequence[Value],
+        init: Value,
+        scalar: str | None,
+        sizes: Mapping[str, int],
+    ) -> Value:
+        scalars = [scalar] if scalar else []
+
+        def body(elements: Sequence[str], result: str) -> tuple[list[str], str]:
+            pairs = zip(elements, self.notation.inputs, strict=True)
+            read = [element for element, operand in pairs if operand.has_contents]
+            return self.body.emit([*read, *scalars], result, init.type.dtype, builder.fresh)
+
+        return builder.generic(self.indexing_maps(sizes), self.iterators, operands, init, body, scalars)
+
+    def _attributes(self, sizes: Mapping[str, int]) -> str:
+        """Return the attributes of the named operation."""
+        windows = self.notation.windows
+        if not windows:
+            return ""
+        dilations = integers([sizes[window.dilation] for _, window in windows])
+        return f"dilations = {dilations}, strides = {integers([sizes[window.stride] for _, window in windows])}"
+
+
+def _expressions(operand: Operand, places: Mapping[str, str], sizes: Mapping[str, int]) -> list[str]:
+    found = []
+    for name, window in operand.dimensions:
+        if window is None:
+            found.append(places[name])
+        else:
+            terms = ((window.position, window.stride), (window.offset, window.dilation))
+            found.append(" + ".join(f"{places[loop]} * {sizes[factor]}" for loop, factor in terms))
+    return found
+
+
+def _steps(operand: Operand, loop: str, sizes: Mapping[str, Any]) -> list[Any]:
+    """Return how many elements lie between what an operand gives for neighbours along a loop, if it has that loop."""
+    found = []
+    for place, (name, window) in enumerate(operand.dimensions):
+        after = math.prod(sizes[inner] for inner in operand.names[place + 1 :])
+        if window is not None and window.offset == loop:
+            found.append(after * sizes[window.dilation])
+        elif name == loop:
+            found.append(after)
+    return found
+
+
+def structured(
+    name: str | None,
+    line: str,
+    body: Body,
+    versions: Versions,
+    category: Category | None = None,
+    loops: str = "",
+) -> Structured:
+    """Return the operation of a line of a table."""
+    return Structured(name, read(line, loops), body, versions, category)

@@ -1,0 +1,140 @@
+"""Operations under a window that moves over height and width, without padding: convolutions and pooling."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mlir_datagen.mlir.builder import FunctionBuilder, Value
+from mlir_datagen.ops.elementwise import with_number
+from mlir_datagen.ops.family import Constraint, OpFamily, Spec, Variant
+from mlir_datagen.ops.notation import Window, dilated
+from mlir_datagen.ops.reference import computed
+from mlir_datagen.ops.scalars import Body
+from mlir_datagen.ops.structured import Structured, Versions, structured
+
+_RANK = 4
+_IMAGE = "n c h=oh*sh+kh*dh w=ow*sw+kw*dw"
+
+CONVOLUTIONS: dict[str, Structured] = {
+    name: structured(name, line, Body("mul", "add"), Versions(16), loops=loops)
+    for name, line, loops in (
+        ("conv_2d_nchw_fchw", f"{_IMAGE}, f c kh kw -> n f oh ow", ""),
+        ("conv_2d_ngchw_gfchw", "n g c h=oh*sh+kh*dh w=ow*sw+kw*dw, g f c kh kw -> n g f oh ow", ""),
+        ("depthwise_conv_2d_nchw_chw", f"{_IMAGE}, c kh kw -> n c oh ow", "n oh ow c kh kw"),
+    )
+}
+POOLINGS: dict[str, Structured] = {
+    kind: structured(f"pooling_nchw_{kind}", f"{_IMAGE}, [kh kw] -> n c oh ow", Body(None, scalar), Versions(16))
+    for kind, scalar in (("max", "max"), ("sum", "add"))
+}
+
+_AXES = {
+    "n": "batch", "h": "height", "w": "width", "kh": "kernel_height", "kw": "kernel_width",
+    "sh": "stride_height", "sw": "stride_width", "dh": "dilation_height", "dw": "dilation_width",
+}  # fmt: skip
+
+
+def _variant(kind: str, operation: Structured, is_named: bool, **axes: str) -> Variant:
+    sizes = operation.notation.free
+    return Variant(kind, operation, sizes, tuple({**_AXES, **axes}[size] for size in sizes), None, is_named)
+
+
+class _Windows(OpFamily):
+    """Where a stride or a dilation has no effect it must be 1: others would be the same program under another text."""
+
+    def constraints(self, spec: Spec) -> Sequence[Constraint]:
+        sizes = spec.sizes
+        windows = spec.variant.operation.notation.windows
+        return [one for name, window in windows for one in _side_constraints(_AXES[name], sizes[name], window, sizes)]
+
+
+class _Convolution(_Windows):
+    """The kind names the layouts of image and filter."""
+
+    def eager(self, spec: Spec, *arguments: Any) -> Any:
+        from torch.nn import functional
+
+        return functional.conv2d(*arguments, **_steps(spec))
+
+
+class _Pooling(_Windows):
+    """The average divides a sum by the window's size, as linalg has no average."""
+
+    def input_range(self, spec: Spec) -> tuple[float, float]:
+        """A maximum that starts from a number instead of -inf is right on any window with a greater element."""
+        return (-1e30, 0.0) if spec.kind == "max" else super().input_range(spec)
+
+    def flops(self, spec: Spec) -> Any:
+        """One operation for each element of each window, and for the average one division for each result."""
+        (result,) = self.results(spec)
+        return super().flops(spec) + (math.prod(result.shape) if spec.kind == "avg" else 0)
+
+    def emit(self, builder: FunctionBuilder, spec: Spec, operands: Sequence[Value], sizes: Mapping[str, Any]) -> Value:
+        pooled = super().emit(builder, spec, operands, sizes)
+        return pooled if spec.kind == "max" else self._division(spec).apply(builder, pooled)
+
+    def reference(self, spec: Spec, *arguments: Any) -> Any:
+        pooled = super().reference(spec, *arguments)
+        return pooled if spec.kind == "max" else computed(self._division(spec), (pooled,), {})
+
+    def eager(self, spec: Spec, *arguments: Any) -> Any:
+        from torch.nn import functional
+
+        (image,), steps = arguments, _steps(spec)
+        kernel = (spec.fields["kernel_height"], spec.fields["kernel_width"])
+        if spec.kind == "max":
+            return functional.max_pool2d(image, kernel, steps["stride"], dilation=steps["dilation"])
+        # PyTorch's average pooling knows no dilation.
+        has_none = steps["dilation"] == (1, 1)
+        return functional.avg_pool2d(image, kernel, steps["stride"]) if has_none else self.reference(spec, image)
+
+    def versions(self, spec: Spec, form: str) -> Versions:
+        versions = super().versions(spec, form)
+        return versions if spec.kind == "max" else versions.both(self._division(spec).versions_of("generic"))
+
+    def _division(self, spec: Spec) -> Structured:
+        sizes = spec.sizes
+        return with_number("div", _RANK, sizes["kh"] * sizes["kw"])
+
+
+def _steps(spec: Spec) -> dict[str, tuple[int, int]]:
+    """Return the strides and dilations as PyTorch takes them."""
+    return {step: (spec.fields[f"{step}_height"], spec.fields[f"{step}_width"]) for step in ("stride", "dilation")}
+
+
+def _side_constraints(side: str, extent: Any, window: Window, sizes: Mapping[str, Any]) -> tuple[Constraint, ...]:
+    kernel, dilation = sizes[window.offset], sizes[window.dilation]
+    return (
+        Constraint(
+            dilated(kernel, dilation) <= extent,
+            f"the kernel is larger than every input: every (dilated) kernel_{side} exceeds every {side}",
+        ),
+        Constraint(
+            (kernel > 1) | (dilation == 1),
+            f"a dilation has no effect on a kernel of 1, so that dilation_{side} must have the value 1",
+        ),
+        Constraint(
+            (sizes[window.position] > 1) | (sizes[window.stride] == 1),
+            f"a stride has no effect where the window has one position, so that stride_{side} must have the value 1",
+        ),
+    )
+
+
+FAMILIES = (
+    _Convolution(
+        "conv2d",
+        [
+            _variant("nchw_fchw", CONVOLUTIONS["conv_2d_nchw_fchw"], False, c="in_channels", f="out_channels"),
+        ],
+        ("image", "filter"),
+        "convolved",
+    ),
+    _Pooling(
+        "pooling",
+        [_variant(kind, POOLINGS[name], True, c="channels") for kind, name in (("max", "max"), ("avg", "sum"))],
+        ("image",),
+        "pooled",
+    ),
+)
