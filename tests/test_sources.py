@@ -9,6 +9,8 @@ from helpers import config, planned_specs
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlir_datagen.ops import FAMILIES
+from mlir_datagen.ops.family import Spec
 from mlir_datagen.programs.content import Splitter, content_hash
 from mlir_datagen.sources import walk as walk_module
 from mlir_datagen.sources.grid import Grid, SameAs
@@ -51,26 +53,36 @@ def test_grid_points_are_the_product_of_the_axes():
     assert rows == [(a, a, c) for a, c in itertools.product((1, 5, 7), (10, 20, 30))]
 
 
+def matmul(*dimensions):
+    """Return the spec of a matmul, or of a column of them."""
+    family = FAMILIES["matmul"]
+    return family.spec(family.variants[0], *dimensions)
+
+
 def test_the_share_of_a_split_is_near_its_ratio():
     splitter = Splitter({"train": 8, "val": 1, "test": 1})
     m, n = (column.ravel() for column in np.meshgrid(np.arange(1, 301), np.arange(1, 301)))
-    counts = np.bincount(splitter("matmul", (m, n, 64, "f32")))
+    counts = np.bincount(splitter("matmul", matmul(m, n, 64)))
     assert splitter.names == ["train", "test", "val"]
     np.testing.assert_allclose(counts / counts.sum(), [0.8, 0.1, 0.1], atol=0.005)
 
 
 def test_the_split_depends_on_kind_family_and_every_dimension():
-    base = ("max", 1, 2, 3, "f32")
-    others = [("avg", 1, 2, 3, "f32"), ("max", 2, 1, 3, "f32"), ("max", 1, 2, 4, "f32"), ("max", 1, 2, 3, "f64")]
+    kinds = {variant.kind: variant for variant in FAMILIES["pooling"].variants}
+    base = Spec(kinds["max"], (1, 2, 3), "f32")
+    others = [
+        Spec(kinds["avg"], (1, 2, 3), "f32"),
+        Spec(kinds["max"], (2, 1, 3), "f32"),
+        Spec(kinds["max"], (1, 2, 4), "f32"),
+        Spec(kinds["max"], (1, 2, 3), "f64"),
+    ]
     hashes = {int(content_hash("pooling", spec)) for spec in [base, *others]} | {int(content_hash("conv2d", base))}
     assert len(hashes) == 6
 
 
 def test_one_program_and_a_column_of_programs_hash_the_same():
-    column = content_hash("matmul", (np.array([4, 5]), np.array([6, 7]), np.array([8, 9]), "f32"))
-    assert [int(content_hash("matmul", (4, 6, 8, "f32"))), int(content_hash("matmul", (5, 7, 9, "f32")))] == list(
-        column
-    )
+    column = content_hash("matmul", matmul(np.array([4, 5]), np.array([6, 7]), np.array([8, 9])))
+    assert [int(content_hash("matmul", matmul(*point))) for point in ((4, 6, 8), (5, 7, 9))] == list(column)
 
 
 def test_the_order_in_which_ratios_are_written_does_not_matter():
@@ -119,8 +131,8 @@ def test_windows_are_those_that_fit_each_written_once():
         num_samples=len(fitting),
         split_ratios={"train": 1},
     )
-    specs = [spec for _, spec in planned_specs(run)["train"]]
-    assert sorted(fitting) == sorted((s.height, s.kernel_height, s.stride_height, s.dilation_height) for s in specs)
+    specs = [spec.fields for _, spec in planned_specs(run)["train"]]
+    assert sorted(fitting) == sorted(tuple(spec[axis] for axis in axes) for spec in specs)
 
 
 def test_a_program_that_just_meets_the_limits_is_one():
@@ -136,7 +148,7 @@ def test_a_program_that_just_meets_the_limits_is_one():
 
 def test_a_constraint_may_hold_at_the_far_end_of_a_grid_alone():
     run = config(["pooling"], ops__pooling__grid__height=[2, 9], ops__pooling__grid__kernel_height=[3])
-    assert {spec.height for _, spec in planned_specs(run)["train"]} == {9}
+    assert {spec.fields["height"] for _, spec in planned_specs(run)["train"]} == {9}
 
 
 def test_a_number_that_was_searched_for_is_a_lower_bound_beside_an_upper_one():
