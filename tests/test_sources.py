@@ -86,7 +86,7 @@ def test_one_program_and_a_column_of_programs_hash_the_same():
 
 
 def test_the_order_in_which_ratios_are_written_does_not_matter():
-    specs = (np.arange(1, 200), 3, 4, "f32")
+    specs = matmul(np.arange(1, 200), 3, 4)
     one, other = Splitter({"train": 5, "test": 1}), Splitter({"test": 1, "train": 5})
     assert [one.names[i] for i in one("matmul", specs)] == [other.names[i] for i in other("matmul", specs)]
 
