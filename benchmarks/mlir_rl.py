@@ -11,7 +11,8 @@ Settings are those of `scripts/generate.py`; what they describe is measured and 
 - how many programs the checker passes, each bufferized and lowered by `mlir-opt-19`;
 - how many run with `mlir-cpu-runner-19 -O3`, on arguments of zeros, and return a positive time. It needs MLIR 19's
   runner libraries where MLIR_19_LIBRARIES says: `.ci/run` unpacks them;
-- with `--artifact`, how far our times are from those of the executor of MLIR-RL's released artifact, of some programs.
+- with `--artifact`, which needs the same libraries, how far the times of some programs are from those of the executor
+  of MLIR-RL's released artifact.
   `mlir-cpu-runner-19` is no measure of these: from the same file of the LLVM dialect it makes machine code that takes
   three times as long for a max pooling as what MLIR's bindings make, which MLIR-RL uses.
 
@@ -126,7 +127,7 @@ def executed(artifact: Path, program: Path) -> int:
     environment = {**os.environ, "MLIR_SHARED_LIBS": RUNNER_LIBRARIES}
     core = max(os.sched_getaffinity(0))
     command = ["taskset", "-c", str(core), sys.executable, *map(str, (EXECUTOR, artifact, program))]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     return int(float(done.stdout.split()[-1]))
 
 

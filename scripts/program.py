@@ -12,7 +12,7 @@ import sys
 
 from mlir_datagen.errors import UserError
 from mlir_datagen.ops import FAMILIES
-from mlir_datagen.ops.structured import FORMS, NAMED
+from mlir_datagen.ops.structured_operation import FORMS, NAMED
 from mlir_datagen.pipeline.one_program import prove_program
 from mlir_datagen.programs.proof import LEVELS, Failure
 from mlir_datagen.programs.spec import parse_spec

@@ -367,7 +367,10 @@ def test_reproduce_into_a_folder_that_is_none(tiny, tmp_path):
     refused(run_script("reproduce", str(tiny), "--work-dir", "nowhere", cwd=tmp_path), "nowhere is not a folder")
 
 
-@pytest.mark.parametrize("spec", ["{", '{"m": 1}', '{"m": 1, "n": 2, "q": 3}', "[1]"])
+@pytest.mark.parametrize(
+    "spec",
+    ["{", '{"m": 1}', '{"m": 1, "n": 2, "q": 3}', "[1]", '["m", "n", "k"]', '"mnk"', "5", "null"],
+)
 def test_a_spec_that_is_none(spec, tmp_path):
     refused(run_script("program", "matmul", spec, cwd=tmp_path), "is not a spec of matmul")
 
@@ -380,6 +383,9 @@ def test_a_spec_that_is_none(spec, tmp_path):
         ("elementwise", {"kind": "min", "shape": [3]}, "its kind must be one of add, mul, max"),
         ("elementwise", {"kind": "add", "shape": [3, 3, 3, 3, 3]}, "must have 1, 2, 3, 4 dimensions"),
         ("matmul", {"m": 1, "n": 2, "k": 3, "dtype": "f8"}, "its dtype one of f32"),
+        ("matmul", {"m": 1, "n": True, "k": 3}, "whole numbers"),
+        ("matmul", {"m": 1, "n": "2", "k": 3}, "n is '2', and must be a whole number above 0"),
+        ("relu", {"shape": 5}, "shape is 5, and must be a list of dimensions"),
     ],
 )
 def test_a_spec_of_no_program(family, spec, message, tmp_path):

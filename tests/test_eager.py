@@ -27,7 +27,7 @@ def test_a_program_of_a_family_is_its_reference_in_its_own_precision(name, monke
     (result,) = family.results(spec)
     found = program._call()
     assert (tuple(found.shape), found.dtype) == (result.shape, torch.float32)
-    expected = family.reference(spec, *(torch.from_numpy(argument).double() for argument in random_arguments(job)))
+    expected = family.pytorch(spec)(*(torch.from_numpy(argument).double() for argument in random_arguments(job)))
     torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=1e-5)
 
 

@@ -189,6 +189,11 @@ def test_the_experiment_for_mlir_rl_exports_what_it_measured(tmp_path):
     assert all(isinstance(value, int) and value > 0 for value in times.values())
 
 
+def own(program):
+    """Return the settings of a suite of one program."""
+    return ["ops=[]", f"+suites.own={{version: 1, digest: null, programs: {{a: {program}}}}}"]
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -199,6 +204,15 @@ def test_the_experiment_for_mlir_rl_exports_what_it_measured(tmp_path):
         (["export=mlir_rl"], r"needs measured times, and measure is none. Type measure=baseline"),
         (["ops=[matmul]", "exclude=[gem]"], r'exclude names gem, .* Did you mean "gemm"\?'),
         (["suites=[gemm]", "suites.gemm.version=0"], r"suites.gemm.version is 0"),
+        (
+            own("{op: matmul, m: 0, n: 3, k: 1}"),
+            r"suites.own.programs.a is not a program of matmul: its dimensions must",
+        ),
+        (own("{op: matmul, m: a, n: 3, k: 1}"), r"is not a program of matmul: m is 'a', and must be a whole number"),
+        (own("{op: elementwise, kind: sub, shape: [3]}"), r"elementwise: its kind must be one of add, mul, max, and"),
+        (own("{op: elementwise, kind: add, shape: [3, 3, 3, 3, 3]}"), r"it must have 1, 2, 3, 4 dimensions"),
+        (own("{op: matmul, m: 1, n: 3}"), r"the fields of matmul: it lacks 'k'; its fields are m, n, k, dtype\."),
+        (own("{op: matmul, m: 1, n: 3, k: 1, z: 1}"), r"the fields of matmul: it has no field 'z'; its fields are"),
         (
             ["ops=[matmul]", "num_samples=9", "exclude=[nowhere]"],
             r"exclude names nowhere, which is neither a suite nor a dataset",

@@ -216,3 +216,28 @@ def test_names_are_given_once():
         "a_b_c_0123456789ab",
         "a_b_c_0123456789ab_v2",
     ]
+
+
+TWO_RESULTS = """
+#id = affine_map<(d0) -> (d0)>
+func.func @both(%a: tensor<8xf32>) -> (tensor<8xf32>, tensor<8xf32>) {{
+  %zero = arith.constant 0.0 : f32
+  %constant = arith.constant dense<1.0> : tensor<8xf32>
+  %empty = tensor.empty() : tensor<8xf32>
+  %filled = linalg.fill ins(%zero : f32) outs(%empty : tensor<8xf32>) -> tensor<8xf32>
+  %r:2 = linalg.generic {{indexing_maps = [#id, #id, #id], iterator_types = ["parallel"]}}
+      ins(%a : tensor<8xf32>) outs(%filled, {init} : tensor<8xf32>, tensor<8xf32>) {{
+  ^bb0(%x: f32, %y: f32, %z: f32):
+    %s = arith.addf %x, %y : f32
+    linalg.yield %s, %x : f32, f32
+  }} -> (tensor<8xf32>, tensor<8xf32>)
+  return %r#0, %r#1 : tensor<8xf32>, tensor<8xf32>
+}}"""
+
+
+@pytest.mark.parametrize("init", ["%a", "%constant"])
+def test_an_init_that_is_read_as_well_or_is_a_constant_is_measured_as_it_is(init):
+    text = TWO_RESULTS.format(init=init)
+    timed = Timer().timed(text)
+    assert (timed.initial_bytes, timed.measurable) == (0, text)
+    assert Timer().timed(TWO_RESULTS.format(init="%empty")).initial_bytes == 32

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlir_datagen.errors import UserError
-from mlir_datagen.ops.structured import FORMS
+from mlir_datagen.ops.structured_operation import FORMS
 from mlir_datagen.programs.forms import ALL_NAMED, Forms
 from mlir_datagen.values import check_keys, whole_number
 

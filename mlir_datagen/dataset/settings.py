@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mlir_datagen.ops.structured import Versions
+from mlir_datagen.ops.structured_operation import Versions
 from mlir_datagen.proving.settings import CheckSettings, MeasureSettings
 
 

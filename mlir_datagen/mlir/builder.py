@@ -13,7 +13,7 @@ from typing import NamedTuple
 from mlir_datagen.mlir.element_types import literal
 from mlir_datagen.mlir.types import TensorType
 
-Body = Callable[[Sequence[str], str], tuple[Sequence[str], str]]
+BodyText = Callable[[Sequence[str], str], tuple[Sequence[str], str]]
 
 
 class Value(NamedTuple):
@@ -118,7 +118,7 @@ class FunctionBuilder:
         iterators: Sequence[str],
         inputs: Sequence[Value],
         init: Value,
-        body: Body,
+        body: BodyText,
         scalars: Sequence[str] = (),
     ) -> Value:
         """Emit a `linalg.generic`; its result has the type of `init`.
@@ -183,5 +183,5 @@ class FunctionBuilder:
 
 def integers(values: Sequence[int]) -> str:
     """Return the attribute that is a list of whole numbers."""
-    elements = str(values[0]) if len(set(values)) == 1 else str(list(values))
+    elements = str(values[0]) if len(set(values)) == 1 else f"[{', '.join(map(str, values))}]"
     return f"dense<{elements}> : tensor<{len(values)}xi64>"

@@ -98,8 +98,13 @@ def give_arguments(block: ir.Block, single: ir.Operation) -> None:
 
 
 def filled_bytes(single: ir.Operation) -> int:
-    """Return the size of the inits that a `linalg.fill` gives their contents."""
+    """Return the size of the inits that a `linalg.fill` gives their contents.
+
+    It is 0 where an init is anything else, such as an argument that is read as well: `write_in_place` is not for these.
+    """
     made = [(value, maker(value)) for value in _inits(single)]
+    if any(owner is None or owner.name not in ("linalg.fill", "tensor.empty") for _, owner in made):
+        return 0
     return sum(type_facts(value.type).bytes for value, owner in made if owner and owner.name == "linalg.fill")
 
 
@@ -109,7 +114,7 @@ def write_in_place(function: ir.Operation) -> None:
     To call it is to run the operation then: nothing is filled or copied.
 
     Args:
-        function: the program's; its inits are no arguments yet. They become memrefs, after the others.
+        function: the program's, in which all inits are filled or empty. They become memrefs, after the arguments.
     """
     block = function.regions[0].blocks[0]
     single = single_operation(block)

@@ -44,15 +44,15 @@ def baseline_seconds(parallel: Sequence[Any], reduced: Sequence[Any], bytes_move
         column_step: how many bytes the innermost reduction goes on in memory for each element, in the operand where it
             goes farthest.
     """
-    reduction = np.asarray(math.prod(reduced))
+    reduction, innermost = np.asarray(math.prod(reduced)), parallel[-1] if parallel else 1
     is_unrolled = reduction <= _MOST_UNROLLED
     for bound in reduced:
         is_unrolled = is_unrolled & (bound <= _LONGEST_UNROLLED)
     per_point = np.select(
         [
-            (reduction == 1) & (parallel[-1] >= _LONG_ALONE),
+            (reduction == 1) & (innermost >= _LONG_ALONE),
             reduction == 1,
-            is_unrolled & ((parallel[-1] >= _LONG_BESIDE_UNROLLED) | (parallel[-1] % _VECTOR_ELEMENTS == 0)),
+            is_unrolled & ((innermost >= _LONG_BESIDE_UNROLLED) | (innermost % _VECTOR_ELEMENTS == 0)),
             is_unrolled,
             column_step % _SAME_SETS_BYTES == 0,
         ],

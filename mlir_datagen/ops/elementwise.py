@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Callable
+from typing import Any
 
 from mlir_datagen.ops.family import OpFamily, Spec, Variant
 from mlir_datagen.ops.scalars import Body
-from mlir_datagen.ops.structured import Category, Structured, Versions, structured
+from mlir_datagen.ops.structured_operation import Category, StructuredOperation, Versions, from_line
 
 _AXES_BY_RANK = {
     1: ("length",),
@@ -24,23 +25,22 @@ def _dimensions(rank: int) -> tuple[str, ...]:
     return tuple(f"d{axis}" for axis in range(rank))
 
 
-def elementwise(kind: str, rank: int) -> Structured:
+def elementwise(kind: str, rank: int) -> StructuredOperation:
     """Return the named operation of a kind, on operands of a rank."""
     line = " ".join(_dimensions(rank))
     # The syntax is another one in later versions.
     category = Category(f"linalg.elementwise kind=#linalg.elementwise_kind<{_KINDS[kind]}>", Versions(22, 23))
-    return structured(kind, f"{line}, {line} -> {line}", Body(kind, None), _NAMED, category)
+    return from_line(kind, f"{line}, {line} -> {line}", Body(kind, None), _NAMED, category)
 
 
-@lru_cache(maxsize=1024)
-def with_number(kind: str, rank: int, number: float) -> Structured:
+def with_number(kind: str, rank: int, number: float) -> StructuredOperation:
     """Return the operation of each element and a number; linalg has no names for these."""
     line = " ".join(_dimensions(rank))
-    return structured(None, f"{line} -> {line}", Body(kind, None, number), Versions(16))
+    return from_line(None, f"{line} -> {line}", Body(kind, None, number), Versions(16))
 
 
-def _variant(kind: str, operation: Structured, rank: int, is_named: bool) -> Variant:
-    return Variant(kind, operation, _dimensions(rank), _AXES_BY_RANK[rank], rank, is_named)
+def _variant(kind: str, operation: StructuredOperation, rank: int, says_kind: bool) -> Variant:
+    return Variant(kind, operation, _dimensions(rank), _AXES_BY_RANK[rank], rank, says_kind)
 
 
 class _Relu(OpFamily):
@@ -49,6 +49,12 @@ class _Relu(OpFamily):
     def input_range(self, spec: Spec) -> tuple[float, float]:
         """Both signs, as on positive elements the identity is right; and beyond 6, where a ReLU6 ends."""
         return -10.0, 10.0
+
+    def pytorch(self, spec: Spec) -> Callable[..., Any]:
+        import torch
+
+        relu: Callable[..., Any] = torch.relu
+        return relu
 
 
 FAMILIES = (

@@ -12,7 +12,7 @@ an emitter, the limits on a grid and the columns of the index use are one piece 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -26,8 +26,8 @@ from mlir_datagen.mlir.element_types import ELEMENT_TYPES, as_tensor
 from mlir_datagen.mlir.signature import Loop, Operand
 from mlir_datagen.mlir.types import tensor
 from mlir_datagen.ops.baseline import baseline_seconds
-from mlir_datagen.ops.reference import computed
-from mlir_datagen.ops.structured import NAMED, Structured, Versions
+from mlir_datagen.ops.evaluation import evaluation
+from mlir_datagen.ops.structured_operation import NAMED, StructuredOperation, Versions
 
 FAMILY_DTYPES = ("f32",)
 """The element types that specs may have."""
@@ -53,15 +53,16 @@ class Variant(NamedTuple):
         sizes: the names of the operation's sizes that its dimensions are, in order.
         axes: what a grid calls them.
         rank: the rank, where the family has several.
-        is_named: whether a spec names its kind: where there is only one, it goes without saying.
+        says_kind: whether a spec names its kind, which is part of its content: to change it moves programs to other
+            splits. The families with one kind began without.
     """
 
     kind: str
-    operation: Structured
+    operation: StructuredOperation
     sizes: tuple[str, ...]
     axes: tuple[str, ...]
     rank: int | None
-    is_named: bool
+    says_kind: bool
 
     @property
     def name(self) -> str:
@@ -84,12 +85,12 @@ class Spec(NamedTuple):
     @property
     def words(self) -> tuple[str, ...]:
         """What it is but for its dimensions: its kind, where that does not go without saying, and its element type."""
-        return (self.kind, self.dtype) if self.variant.is_named else (self.dtype,)
+        return (self.kind, self.dtype) if self.variant.says_kind else (self.dtype,)
 
     @property
     def fields(self) -> dict[str, Any]:
         """What its JSON says; the dimensions of a family with several ranks are one field, `shape`."""
-        kind = {"kind": self.kind} if self.variant.is_named else {}
+        kind = {"kind": self.kind} if self.variant.says_kind else {}
         has_shape = self.variant.rank is not None
         dimensions = (
             {"shape": self.dimensions} if has_shape else dict(zip(self.variant.axes, self.dimensions, strict=True))
@@ -117,17 +118,17 @@ class OpFamily:
         self.name, self.variants = name, tuple(variants)
         self._argument_names, self._result_name = arguments, result
 
-    @property
+    @cached_property
     def kinds(self) -> tuple[str, ...]:
         """The kinds, in the order of the variants."""
         return tuple(dict.fromkeys(variant.kind for variant in self.variants))
 
-    @property
+    @cached_property
     def ranks(self) -> tuple[int, ...]:
         """The ranks, where the family has programs of several; otherwise empty."""
         return tuple(dict.fromkeys(variant.rank for variant in self.variants if variant.rank is not None))
 
-    @property
+    @cached_property
     def axes(self) -> tuple[str, ...]:
         """The names of all grid axes of all variants."""
         return tuple(dict.fromkeys(axis for variant in self.variants for axis in variant.axes))
@@ -148,25 +149,30 @@ class OpFamily:
             TypeError: when the fields are not those of a spec.
             NotOfFamily: when it has the fields, and is none of the family's variants.
         """
+        if not isinstance(fields, Mapping):
+            raise TypeError("it is no object with fields")
         expected = self._fields
         missing = [field for field in expected if field not in fields and field != "dtype"]
         unknown = [field for field in fields if field not in expected]
         if missing or unknown:
             what = f"it lacks {missing[0]!r}" if missing else f"it has no field {unknown[0]!r}"
             raise TypeError(f"{what}; its fields are {', '.join(expected)}")
-        kind = fields.get("kind", self.kinds[0])
+        kind, shape = fields.get("kind", self.kinds[0]), fields.get("shape", ())
         if kind not in self.kinds:
             raise NotOfFamily(self.allowed_words)
-        dimensions = tuple(fields["shape"] if self.ranks else (fields[axis] for axis in self.axes))
-        for field, value in fields.items():
-            if field in self.axes and isinstance(value, str):
-                raise NotOfFamily(f"{field} is {shown(value)}, and must be a whole number above 0")
-        if not all(isinstance(one, int) and not isinstance(one, bool) and one > 0 for one in dimensions):
-            raise NotOfFamily("its dimensions must be whole numbers of at least 1")
-        rank = len(dimensions) if self.ranks else None
-        if (kind, rank) not in self._variant_of:
+        if not isinstance(shape, (list, tuple)):
+            raise NotOfFamily(f"shape is {shown(shape)}, and must be a list of dimensions")
+        variant = self._variant_of.get((kind, len(shape) if self.ranks else None))
+        if variant is None:
             raise NotOfFamily(f"it must have {listed(map(str, self.ranks))} dimensions")
-        return Spec(self._variant_of[kind, rank], dimensions, fields.get("dtype", FAMILY_DTYPES[0]))
+        dimensions = tuple(shape if self.ranks else (fields[axis] for axis in variant.axes))
+        for axis, value in zip(variant.axes, dimensions, strict=True):
+            if isinstance(value, str):
+                what = "a dimension" if self.ranks else axis
+                raise NotOfFamily(f"{what} is {shown(value)}, and must be a whole number above 0")
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise NotOfFamily("its dimensions must be whole numbers of at least 1")
+        return Spec(variant, dimensions, fields.get("dtype", FAMILY_DTYPES[0]))
 
     def spec_of_json(self, text: str) -> Spec:
         """Make the spec again from a row's `spec` column.
@@ -210,13 +216,12 @@ class OpFamily:
         """
         return spec.variant.operation.emit(builder, operands, sizes)
 
-    def reference(self, spec: Spec, *arguments: Any) -> Any:
-        """Compute the result with PyTorch, from and to tensors of one precision; what each says is its line alone."""
-        return computed(spec.variant.operation, arguments, spec.sizes)
+    def pytorch(self, spec: Spec) -> Callable[..., Any]:
+        """Return a function of tensors of one element type that computes the result: PyTorch's own, where it has one.
 
-    def eager(self, spec: Spec, *arguments: Any) -> Any:
-        """Compute the result as a program in PyTorch would: with the operation that PyTorch has for it."""
-        return self.reference(spec, *arguments)
+        What its line alone says (see `evaluation`) is the same; tests hold the one against the other.
+        """
+        return evaluation(spec.variant.operation, spec.sizes)
 
     def input_range(self, spec: Spec) -> tuple[float, float]:
         """Return the range of random arguments in which a wrong program shows."""
@@ -228,10 +233,10 @@ class OpFamily:
         return operation.versions_of(operation.form(asked))
 
     def reference_result(self, spec: Spec, arguments: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
-        """Return what `reference` computes in double precision, from and to numpy arrays."""
+        """Return what `pytorch` computes in double precision, from and to numpy arrays."""
         operands = self.arguments(spec)
         tensors = [as_tensor(one, operand.dtype).double() for one, operand in zip(arguments, operands, strict=True)]
-        result: NDArray[np.float64] = self.reference(spec, *tensors).numpy()
+        result: NDArray[np.float64] = self.pytorch(spec)(*tensors).numpy()
         return result
 
     def bytes_moved(self, spec: Spec) -> Any:
@@ -264,7 +269,7 @@ class OpFamily:
     @cached_property
     def _fields(self) -> tuple[str, ...]:
         """The fields of a spec's JSON."""
-        kind = ("kind",) if self.variants[0].is_named else ()
+        kind = ("kind",) if self.variants[0].says_kind else ()
         return (*kind, *(("shape",) if self.ranks else self.axes), "dtype")
 
     @cached_property

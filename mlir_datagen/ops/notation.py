@@ -17,8 +17,12 @@ them, as linalg's named operations have, but for a few, for which the order is g
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
+
+_DIMENSION = re.compile(r"(\w+)(?:=(\w+)\*(\w+)\+(\w+)\*(\w+))?")
 
 
 class Window(NamedTuple):
@@ -37,7 +41,7 @@ class Dimension(NamedTuple):
     window: Window | None
 
 
-class Operand(NamedTuple):
+class Access(NamedTuple):
     """What an operand of an operation is indexed with; `has_contents` is false where only its shape counts."""
 
     dimensions: tuple[Dimension, ...]
@@ -59,8 +63,8 @@ class Notation(NamedTuple):
         windows: the windows, in the order of their dimensions.
     """
 
-    inputs: tuple[Operand, ...]
-    result: Operand
+    inputs: tuple[Access, ...]
+    result: Access
     loops: tuple[str, ...]
     windows: tuple[tuple[str, Window], ...]
 
@@ -90,14 +94,20 @@ def dilated(window: Any, dilation: Any) -> Any:
     return (window - 1) * dilation + 1
 
 
+@lru_cache(maxsize=1024)
 def read(line: str, loops: str = "") -> Notation:
     """Read a line.
 
     Args:
         line: in the notation that this module's text describes.
         loops: the iteration space's dimensions, where they are in another order than most operations have.
+
+    Raises:
+        ValueError: when it is no line; it quotes it.
     """
-    sources, _, target = line.partition("->")
+    sources, arrow, target = line.partition("->")
+    if not arrow:
+        raise ValueError(f"{line!r} has no -> between what is read and what is written")
     inputs = tuple(_operand(each) for each in sources.split(","))
     result = _operand(target)
     windows = tuple(
@@ -106,18 +116,25 @@ def read(line: str, loops: str = "") -> Notation:
         for dimension in operand.dimensions
         if dimension.window is not None
     )
-    plain = (each.name for operand in inputs for each in operand.dimensions if each.window is None)
-    return Notation(inputs, result, tuple(loops.split() or dict.fromkeys([*result.names, *plain])), windows)
+    plain = [each.name for operand in inputs for each in operand.dimensions if each.window is None]
+    known = {*plain, *(window.position for _, window in windows)}
+    if unknown := [name for name in result.names if name not in known]:
+        raise ValueError(f"{line!r} writes along {unknown[0]!r}, which nothing is read along")
+    followed = tuple(dict.fromkeys([*result.names, *plain]))
+    ordered = tuple(loops.split()) or followed
+    if sorted(ordered) != sorted(followed):
+        raise ValueError(f"the loops of {line!r} are {' '.join(followed)} in some order, and not {loops!r}")
+    return Notation(inputs, result, ordered, windows)
 
 
-def _operand(text: str) -> Operand:
+def _operand(text: str) -> Access:
     text = text.strip()
-    return Operand(tuple(_dimension(word) for word in text.strip("[]").split()), not text.startswith("["))
+    return Access(tuple(_dimension(word) for word in text.strip("[]").split()), not text.startswith("["))
 
 
 def _dimension(word: str) -> Dimension:
-    name, _, expression = word.partition("=")
-    if not expression:
-        return Dimension(name, None)
-    (position, stride), (offset, dilation) = (term.split("*") for term in expression.split("+"))
-    return Dimension(name, Window(position, stride, offset, dilation))
+    found = _DIMENSION.fullmatch(word)
+    if found is None:
+        raise ValueError(f"{word!r} is no dimension: a name, as in m, or with a window, as in h=oh*sh+kh*dh")
+    name, *window = found.groups()
+    return Dimension(name, Window(*window) if window[0] else None)

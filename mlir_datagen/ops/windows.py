@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from mlir_datagen.mlir.builder import FunctionBuilder, Value
 from mlir_datagen.ops.elementwise import with_number
 from mlir_datagen.ops.family import Constraint, OpFamily, Spec, Variant
 from mlir_datagen.ops.notation import Window, dilated
-from mlir_datagen.ops.reference import computed
 from mlir_datagen.ops.scalars import Body
-from mlir_datagen.ops.structured import GENERIC, Structured, Versions, structured
+from mlir_datagen.ops.structured_operation import GENERIC, StructuredOperation, Versions, from_line
 
 _RANK = 4
 _IMAGE = "n c h=oh*sh+kh*dh w=ow*sw+kw*dw"
 
-CONVOLUTIONS: dict[str, Structured] = {
-    name: structured(name, line, Body("mul", "add"), Versions(16), loops=loops)
+CONVOLUTIONS: dict[str, StructuredOperation] = {
+    name: from_line(name, line, Body("mul", "add"), Versions(16), loops=loops)
     for name, line, loops in (
         ("conv_2d_nchw_fchw", f"{_IMAGE}, f c kh kw -> n f oh ow", ""),
         ("conv_2d_ngchw_gfchw", "n g c h=oh*sh+kh*dh w=ow*sw+kw*dw, g f c kh kw -> n g f oh ow", ""),
         ("depthwise_conv_2d_nchw_chw", f"{_IMAGE}, c kh kw -> n c oh ow", "n oh ow c kh kw"),
     )
 }
-POOLINGS: dict[str, Structured] = {
-    kind: structured(f"pooling_nchw_{kind}", f"{_IMAGE}, [kh kw] -> n c oh ow", Body(None, scalar), Versions(16))
+POOLINGS: dict[str, StructuredOperation] = {
+    kind: from_line(f"pooling_nchw_{kind}", f"{_IMAGE}, [kh kw] -> n c oh ow", Body(None, scalar), Versions(16))
     for kind, scalar in (("max", "max"), ("sum", "add"))
 }
 
@@ -36,9 +36,9 @@ _AXES = {
 }  # fmt: skip
 
 
-def _variant(kind: str, operation: Structured, is_named: bool, **axes: str) -> Variant:
+def _variant(kind: str, operation: StructuredOperation, says_kind: bool, **axes: str) -> Variant:
     sizes = operation.notation.free
-    return Variant(kind, operation, sizes, tuple({**_AXES, **axes}[size] for size in sizes), None, is_named)
+    return Variant(kind, operation, sizes, tuple({**_AXES, **axes}[size] for size in sizes), None, says_kind)
 
 
 class _Windows(OpFamily):
@@ -53,10 +53,12 @@ class _Windows(OpFamily):
 class _Convolution(_Windows):
     """The kind names the layouts of image and filter."""
 
-    def eager(self, spec: Spec, *arguments: Any) -> Any:
+    def pytorch(self, spec: Spec) -> Callable[..., Any]:
+        if spec.variant.operation != CONVOLUTIONS["conv_2d_nchw_fchw"]:
+            return super().pytorch(spec)
         from torch.nn import functional
 
-        return functional.conv2d(*arguments, **_steps(spec))
+        return partial(functional.conv2d, **_steps(spec))
 
 
 class _Pooling(_Windows):
@@ -75,26 +77,29 @@ class _Pooling(_Windows):
         pooled = super().emit(builder, spec, operands, sizes)
         return pooled if spec.kind == "max" else self._division(spec).apply(builder, pooled)
 
-    def reference(self, spec: Spec, *arguments: Any) -> Any:
-        pooled = super().reference(spec, *arguments)
-        return pooled if spec.kind == "max" else computed(self._division(spec), (pooled,), {})
-
-    def eager(self, spec: Spec, *arguments: Any) -> Any:
+    def pytorch(self, spec: Spec) -> Callable[..., Any]:
+        import torch
         from torch.nn import functional
 
-        (image,), steps = arguments, _steps(spec)
-        kernel = (spec.fields["kernel_height"], spec.fields["kernel_width"])
+        kernel, steps = (spec.fields["kernel_height"], spec.fields["kernel_width"]), _steps(spec)
         if spec.kind == "max":
-            return functional.max_pool2d(image, kernel, steps["stride"], dilation=steps["dilation"])
-        # PyTorch's average pooling knows no dilation.
-        has_none = steps["dilation"] == (1, 1)
-        return functional.avg_pool2d(image, kernel, steps["stride"]) if has_none else self.reference(spec, image)
+            return partial(functional.max_pool2d, kernel_size=kernel, **steps)
+        if steps["dilation"] == (1, 1):
+            return partial(functional.avg_pool2d, kernel_size=kernel, stride=steps["stride"])
+
+        def dilated_average(image: Any) -> Any:
+            # PyTorch's average pooling knows no dilation: a convolution of each channel with equal weights.
+            weights = torch.full((1, 1, *kernel), 1 / math.prod(kernel), dtype=image.dtype)
+            pooled = functional.conv2d(image.flatten(0, 1).unsqueeze(1), weights, **steps)
+            return pooled.reshape(*image.shape[:2], *pooled.shape[2:])
+
+        return dilated_average
 
     def versions(self, variant: Variant, asked: str) -> Versions:
         versions = super().versions(variant, asked)
         return versions if variant.kind == "max" else versions.both(with_number("div", _RANK, 1).versions_of(GENERIC))
 
-    def _division(self, spec: Spec) -> Structured:
+    def _division(self, spec: Spec) -> StructuredOperation:
         sizes = spec.sizes
         return with_number("div", _RANK, sizes["kh"] * sizes["kw"])
 

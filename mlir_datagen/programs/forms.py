@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from mlir_datagen.ops.family import OpFamily, Spec, Variant
-from mlir_datagen.ops.structured import FORMS, NAMED, Versions
+from mlir_datagen.ops.structured_operation import FORMS, NAMED, Versions
 from mlir_datagen.programs.content import stable_hash
 from mlir_datagen.programs.spec import spec_json
 

@@ -6,7 +6,7 @@ import shlex
 from dataclasses import dataclass
 
 from mlir_datagen.ops.family import Spec
-from mlir_datagen.ops.structured import NAMED
+from mlir_datagen.ops.structured_operation import NAMED
 from mlir_datagen.programs.proof import Failure
 from mlir_datagen.programs.spec import spec_json
 

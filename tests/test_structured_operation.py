@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import re
 
+import numpy as np
 import pytest
 import torch
 from helpers import GOLDEN_SPECS, golden_program, run_mlir_opt
@@ -15,9 +18,11 @@ from mlir_datagen.mlir.structural_hash import ProgramHasher
 from mlir_datagen.mlir.types import tensor
 from mlir_datagen.ops.contractions import CONTRACTIONS
 from mlir_datagen.ops.elementwise import elementwise
+from mlir_datagen.ops.evaluation import evaluation
+from mlir_datagen.ops.family import OpFamily, Variant
 from mlir_datagen.ops.notation import Window, read
-from mlir_datagen.ops.reference import computed
-from mlir_datagen.ops.structured import CATEGORY, FORMS, GENERIC, NAMED
+from mlir_datagen.ops.scalars import Body
+from mlir_datagen.ops.structured_operation import CATEGORY, FORMS, GENERIC, NAMED, Versions, from_line
 from mlir_datagen.ops.windows import CONVOLUTIONS, POOLINGS
 
 SIZES = {
@@ -113,24 +118,98 @@ CALLS = {
 }
 
 
+def points(operation, sizes):
+    """Yield each point of the iteration space, and what it reads from and writes to, as positions in the operands."""
+    notation = operation.notation
+    for point in itertools.product(*(range(extent) for extent in operation.extents(sizes))):
+        at = dict(zip(notation.loops, point, strict=True))
+        places = []
+        for access in (*notation.inputs, notation.result):
+            place = []
+            for name, window in access.dimensions:
+                moved = (
+                    window and at[window.position] * sizes[window.stride] + at[window.offset] * sizes[window.dilation]
+                )
+                place.append(at[name] if window is None else moved)
+            places.append(tuple(place))
+        yield places
+
+
+def by_definition(operation, sizes, inputs):
+    """Compute an operation point by point, as linalg defines it."""
+    result = np.full(operation.result_shape(sizes), -np.inf if operation.body.accumulate == "max" else 0.0)
+    for *places, written in points(operation, sizes):
+        values = [float(array[place]) for array, place in zip(inputs, places, strict=False)]
+        value = math.prod(values)
+        result[written] = max(result[written], value) if operation.body.accumulate == "max" else result[written] + value
+    return result
+
+
 @pytest.mark.parametrize("name", NAMED_OPERATIONS)
-def test_the_reference_is_what_pytorch_has_an_operation_for(name):
+def test_the_evaluation_is_the_definition_and_what_pytorch_has_an_operation_for(name):
     operation = NAMED_OPERATIONS[name]
     sizes = sizes_of(operation)
     torch.manual_seed(0)
     inputs = [torch.rand(shape, dtype=torch.float64) - 0.7 for shape in operation.argument_shapes(sizes)]
-    expected = CALLS[name](*inputs)
-    assert tuple(expected.shape) == operation.result_shape(sizes)
-    torch.testing.assert_close(computed(operation, inputs, sizes), expected, rtol=1e-12, atol=1e-12)
+    found = evaluation(operation, sizes)(*inputs)
+    np.testing.assert_allclose(found.numpy(), by_definition(operation, sizes, inputs), rtol=1e-12, atol=1e-12)
+    if name in CALLS:
+        torch.testing.assert_close(found, CALLS[name](*inputs), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", GOLDEN_SPECS)
-def test_what_is_timed_in_pytorch_is_the_reference(name):
+def test_what_families_are_held_against_in_pytorch_is_what_their_lines_say(name):
+    """PyTorch's own operations where it has them, and the evaluation of the line in views of the input."""
     family, spec, _ = golden_program(name)
     torch.manual_seed(0)
     low, high = family.input_range(spec)
     inputs = [low + (high - low) * torch.rand(operand.shape, dtype=torch.float64) for operand in family.arguments(spec)]
-    torch.testing.assert_close(family.eager(spec, *inputs), family.reference(spec, *inputs), rtol=1e-12, atol=1e-12)
+    expected = evaluation(spec.variant.operation, spec.sizes)(*inputs)
+    if spec.kind == "avg":
+        expected = expected / (3 * 5)
+    torch.testing.assert_close(family.pytorch(spec)(*inputs), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("line", "loops", "message"),
+    [
+        ("m k, k n", "", "'m k, k n' has no -> between"),
+        ("m k; k n -> m n", "", "'k;' is no dimension: a name, as in m"),
+        ("n h=oh*sh -> n oh", "", "'h=oh*sh' is no dimension"),
+        ("m k, k n -> m p", "", "writes along 'p', which nothing is read along"),
+        ("m k, k n -> m n", "m n q k", "the loops of 'm k, k n -> m n' are m n k in some order, and not 'm n q k'"),
+        ("m k, k n -> m n", "m n", "and not 'm n'"),
+    ],
+)
+def test_a_line_that_is_none_says_why(line, loops, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        read(line, loops)
+
+
+def test_a_family_whose_variants_have_their_axes_in_other_orders_reads_each_in_its_own():
+    """As convolutions with channels first and last would be."""
+    lines = {"first": "n c h=oh*sh+kh*dh, f c kh -> n f oh", "last": "n h=oh*sh+kh*dh c, kh c f -> n oh f"}
+    variants = []
+    for kind, line in lines.items():
+        operation = from_line(None, line, Body("mul", "add"), Versions(16))
+        variants.append(
+            Variant(kind, operation, operation.notation.free, operation.notation.free, None, says_kind=True)
+        )
+    family = OpFamily("conv", variants, ("image", "filter"), "convolved")
+    for variant in family.variants:
+        spec = family.spec(variant, *range(3, 3 + len(variant.axes)))
+        assert family.spec_from_json(spec.fields) == spec
+        assert spec.fields["h"] == spec.sizes["h"]
+
+
+def test_an_operation_without_parallel_loops_has_an_estimate():
+    dot = from_line("dot", "k, k ->", Body("mul", "add"), Versions(16))
+    variant = Variant("k_k", dot, ("k",), ("k",), None, says_kind=False)
+    family = OpFamily("dot", [variant], ("lhs", "rhs"), "product")
+    spec = family.spec(variant, 1000)
+    assert family.baseline_seconds(spec) > 0
+    Verifier().verify(family.program(spec))
+    assert float(family.pytorch(spec)(torch.ones(1000), torch.ones(1000))) == 1000
 
 
 @pytest.mark.parametrize("version", [16, 19, 22])

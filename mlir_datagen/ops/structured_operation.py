@@ -12,7 +12,7 @@ import numpy as np
 
 from mlir_datagen.mlir.builder import FunctionBuilder, Value, integers
 from mlir_datagen.mlir.types import TensorType, tensor
-from mlir_datagen.ops.notation import Notation, Operand, read
+from mlir_datagen.ops.notation import Access, Notation, read
 from mlir_datagen.ops.scalars import SCALARS, Body
 
 NAMED, GENERIC, CATEGORY = "named", "generic", "category"
@@ -41,7 +41,7 @@ class Category(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Structured:
+class StructuredOperation:
     """A structured operation.
 
     Attributes:
@@ -212,7 +212,7 @@ class Structured:
         return f"dilations = {dilations}, strides = {integers([sizes[window.stride] for _, window in windows])}"
 
 
-def _expressions(operand: Operand, places: Mapping[str, str], sizes: Mapping[str, int]) -> list[str]:
+def _expressions(operand: Access, places: Mapping[str, str], sizes: Mapping[str, int]) -> list[str]:
     found = []
     for name, window in operand.dimensions:
         if window is None:
@@ -223,7 +223,7 @@ def _expressions(operand: Operand, places: Mapping[str, str], sizes: Mapping[str
     return found
 
 
-def _steps(operand: Operand, loop: str, sizes: Mapping[str, Any]) -> list[Any]:
+def _steps(operand: Access, loop: str, sizes: Mapping[str, Any]) -> list[Any]:
     """Return how many elements lie between what an operand gives for neighbours along a loop, if it has that loop."""
     found = []
     for place, (name, window) in enumerate(operand.dimensions):
@@ -235,13 +235,13 @@ def _steps(operand: Operand, loop: str, sizes: Mapping[str, Any]) -> list[Any]:
     return found
 
 
-def structured(
+def from_line(
     name: str | None,
     line: str,
     body: Body,
     versions: Versions,
     category: Category | None = None,
     loops: str = "",
-) -> Structured:
+) -> StructuredOperation:
     """Return the operation of a line of a table."""
-    return Structured(name, read(line, loops), body, versions, category)
+    return StructuredOperation(name, read(line, loops), body, versions, category)
