@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from mlir_datagen.ops.family import OpFamily, Spec, Variant
@@ -35,8 +36,14 @@ def elementwise(kind: str, rank: int) -> StructuredOperation:
 
 def with_number(kind: str, rank: int, number: float) -> StructuredOperation:
     """Return the operation of each element and a number; linalg has no names for these."""
+    # By the number's text, which tells -0.0 from 0.0.
+    return _with_number(kind, rank, repr(number))
+
+
+@lru_cache(maxsize=1024)
+def _with_number(kind: str, rank: int, number: str) -> StructuredOperation:
     line = " ".join(_dimensions(rank))
-    return from_line(None, f"{line} -> {line}", Body(kind, None, number), Versions(16))
+    return from_line(None, f"{line} -> {line}", Body(kind, None, float(number)), Versions(16))
 
 
 def _variant(kind: str, operation: StructuredOperation, rank: int, says_kind: bool) -> Variant:
