@@ -18,7 +18,8 @@ from mlir_datagen.config import RunConfig, parse_config
 from mlir_datagen.ops import FAMILIES, contractions
 from mlir_datagen.sources.random_ops import RandomOps
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+SUPPORT = Path(__file__).resolve().parent
+REPOSITORY = SUPPORT.parents[1]
 SCRIPTS = REPOSITORY / "scripts"
 
 # One spec of every variant: (family, its fields). The golden programs are made from these.

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import REPOSITORY
 
 from mlir_datagen.errors import Rejection, UserError
 from mlir_datagen.networks import isolated
@@ -184,7 +183,7 @@ def test_a_full_temporary_folder(monkeypatch):
 
 def python(code, **settings):
     return subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=REPOSITORY / "tests", **settings
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent, **settings
     )
 
 

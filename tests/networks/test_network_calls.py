@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import readme_examples
 import torch
-from helpers import REPOSITORY, run_mlir_opt
+from helpers import REPOSITORY, SUPPORT, run_mlir_opt
 from planted_networks import Returns, Small
 from safetensors.numpy import load_file
 from torch import nn
@@ -159,7 +159,7 @@ def without_torch_mlir(tmp_path_factory):
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_TORCH_MLIR + textwrap.dedent(code)],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "tests")])},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(REPOSITORY), str(SUPPORT)])},
         capture_output=True,
         text=True,
     )

@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 import pytest
-from helpers import REPOSITORY, golden_program, run_mlir_opt
+from helpers import SUPPORT, golden_program, run_mlir_opt
 from torch_mlir import ir
 
 from mlir_datagen.errors import UserError
@@ -30,7 +30,7 @@ def converted(tmp_path_factory):
     """The networks of `converting.py`, converted once."""
     folder = tmp_path_factory.mktemp("converted")
     done = subprocess.run(
-        [sys.executable, str(REPOSITORY / "tests" / "converting.py"), str(folder)],
+        [sys.executable, str(SUPPORT / "converting.py"), str(folder)],
         env={**os.environ, "TMPDIR": str(folder)},
         capture_output=True,
         text=True,

@@ -1,6 +1,6 @@
 """Small networks as torch-mlir converts them, one file each; a program of its own, as the converter is noisy.
 
-python tests/converting.py FOLDER
+python tests/support/converting.py FOLDER
 """
 
 from __future__ import annotations

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-from helpers import run_script
+from helpers import SUPPORT, run_script
 
-PLANTED = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])}
+PLANTED = {"PYTHONPATH": os.pathsep.join([str(SUPPORT), *filter(None, [os.environ.get("PYTHONPATH")])])}
 """An environment in which the classes of `planted_networks` can be imported."""
 
 TRUSTED = "trust=[planted_networks]"
