@@ -29,7 +29,7 @@ def main() -> None:
     arguments = parser.parse_args()
     spec = parse_spec(arguments.family, arguments.spec)
     print(FAMILIES[arguments.family].program(spec, arguments.form), end="")
-    outcome = prove_program(arguments.family, spec, arguments.form, arguments.check, arguments.measure)
+    outcome = prove_program(arguments.family, spec, arguments.check, arguments.measure, arguments.form)
     if isinstance(outcome, Failure):
         raise UserError(f"The program is rejected at the stage {outcome.stage}: {outcome.reason}")
     if outcome.measurement is not None:

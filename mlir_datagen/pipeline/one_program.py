@@ -7,11 +7,12 @@ from mlir_datagen.errors import Rejection
 from mlir_datagen.mlir.parse import Verifier
 from mlir_datagen.ops import FAMILIES
 from mlir_datagen.ops.family import Spec
+from mlir_datagen.ops.structured_operation import NAMED
 from mlir_datagen.programs.proof import PARSED, Failure, Proof
 from mlir_datagen.proving.job import job_of
 
 
-def prove_program(family: str, spec: Spec, form: str, level: str, measure: bool) -> Proof | Failure:
+def prove_program(family: str, spec: Spec, level: str, measure: bool, form: str = NAMED) -> Proof | Failure:
     """Make one program, check it up to a level, and measure it if asked to, with the default limits."""
     text = FAMILIES[family].program(spec, form)
     try:

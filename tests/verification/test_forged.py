@@ -90,7 +90,7 @@ def test_a_changed_column(column, split, dataset):
             assert row[column] is None
             row[column] = ["input x"]
         else:
-            row[column] = different("" if column == "provenance" and row[column] is None else row[column])
+            row[column] = different("" if column in ("provenance", "form") and row[column] is None else row[column])
 
     forge(dataset, f"{split}.parquet", rows_changed(change))
     refused(dataset, column if column not in ("mlir", "sha256", "name") else "")
