@@ -202,6 +202,12 @@ def test_a_family_whose_variants_have_their_axes_in_other_orders_reads_each_in_i
         assert spec.fields["h"] == spec.sizes["h"]
 
 
+def test_what_parses_two_things_parses_both():
+    assert Versions(16, 23).both(Versions(19)) == Versions(19, 23)
+    assert Versions(22, 24).both(Versions(16, 23)) == Versions(22, 23)
+    assert Versions(16).both(Versions(16)) == Versions(16, None)
+
+
 def test_an_operation_without_parallel_loops_has_an_estimate():
     dot = from_line("dot", "k, k ->", Body("mul", "add"), Versions(16))
     variant = Variant("k_k", dot, ("k",), ("k",), None, says_kind=False)
