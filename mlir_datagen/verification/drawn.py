@@ -38,7 +38,7 @@ class Drawing:
         for one in rejected:
             self._rejected.get(one.split, set()).add((one.family, one.spec))
         self._tasks: dict[str, list[RandomTask]] = {split: [] for split in config.splits}
-        self.quotas: list[Quota] = []
+        self.quotas: Sequence[Quota] = []
         self.lost: Counter[str] = Counter()
         if config.ops:
             self._source = RandomOps(config.random_settings)

@@ -152,7 +152,7 @@ class Listing:
             # Of a network that was lost late, programs may have been taken before.
             if self._lost_networks and self._config.needs_workers:
                 return None
-            return [program for _, program in extracted_programs(self._networks, self._config.extract)]
+            return list(extracted_programs(self._networks, self._config.extract))
         suite = self._suite(split)
         return listed_programs(suite) if suite.programs else None
 
