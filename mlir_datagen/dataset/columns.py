@@ -19,7 +19,7 @@ from mlir_datagen.dataset.arrow import (
     repeated_string,
     string_array,
 )
-from mlir_datagen.mlir.signature import Loop, Operand
+from mlir_datagen.mlir.signature import Argument, Loop, Operand
 from mlir_datagen.programs.batch import Batch, ProgramBlock
 from mlir_datagen.programs.forms import written
 from mlir_datagen.programs.program import Program
@@ -111,18 +111,14 @@ def program_tables(batch: Batch) -> Iterator[tuple[Any, list[str] | None]]:
     It is one for all that were drawn, and one for each that is listed, with the names that they have.
     """
     for program in batch.programs:
-        yield listed_table(batch.split, [program]), [program.name]
+        yield pa.Table.from_pylist([program_row(batch.split, program)], schema=_PROGRAM_SCHEMA), [program.name]
     drawn = [_block_table(batch.split, block) for block in batch.blocks if isinstance(block, ProgramBlock)]
     if any(map(len, drawn)):
         yield pa.concat_tables(drawn).take(number_array(batch.order)), None
 
 
-def listed_table(split: str, programs: Sequence[Program]) -> Any:
-    """Return the table of programs that are known one by one, with the columns of `PROGRAM_COLUMNS`."""
-    return pa.Table.from_pylist([_row(split, program) for program in programs], schema=_PROGRAM_SCHEMA)
-
-
-def _row(split: str, program: Program) -> dict[str, Any]:
+def program_row(split: str, program: Program) -> dict[str, Any]:
+    """Return the columns of `PROGRAM_COLUMNS` of a program, as the rows of an index have them."""
     bytes_moved = program.bytes_moved
     return {
         "split": split,
@@ -132,8 +128,8 @@ def _row(split: str, program: Program) -> dict[str, Any]:
         "form": program.written.form,
         "dtype": program.results[0].dtype if program.results else None,
         "spec": program.spec,
-        "arguments": [argument._asdict() for argument in program.arguments],
-        "results": [result._asdict() for result in program.results],
+        "arguments": [_operand(argument) for argument in program.arguments],
+        "results": [_operand(result) for result in program.results],
         "loops": [loop._asdict() for loop in program.loops],
         "flops": program.flops,
         "bytes_moved": bytes_moved,
@@ -152,6 +148,10 @@ def _row(split: str, program: Program) -> dict[str, Any]:
         "sha256": hashlib.sha256(program.text.encode()).hexdigest(),
         "mlir": program.text,
     }
+
+
+def _operand(argument: Argument) -> dict[str, Any]:
+    return {**argument._asdict(), "shape": list(argument.shape)}
 
 
 def _block_table(split: str, block: ProgramBlock) -> Any:

@@ -152,13 +152,12 @@ def generate(config: RunConfig, listener: Listener | None = None, executor: Exec
 
 
 def generate_files(
-    config: RunConfig, source: RandomOps, output_dir: Path, taken: Mapping[tuple[str, str], int]
+    config: RunConfig, output_dir: Path, taken: Mapping[tuple[str, str], int]
 ) -> tuple[list[Path], Mapping[tuple[str, str], int]]:
     """Write the programs of a config with one split as `.mlir` files with an index beside them, and nothing else.
 
     Args:
         config: a config with one split.
-        source: the source that the config describes.
         output_dir: the folder. It may be missing or empty; what an earlier call wrote there is replaced.
         taken: how many points of each (split, family) earlier calls have used.
 
@@ -171,6 +170,7 @@ def generate_files(
     output_dir = output_dir.resolve()
     with writable(output_dir):
         check_replaceable(output_dir)
+    source = RandomOps(config.random_settings)
     plan = source.plan(config.splits, taken)
     ((split, size),) = config.splits.items()
     with Staging(output_dir) as staging:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -58,7 +57,7 @@ class _Found:
 
     program: ExtractedProgram
     network: Program
-    places: tuple[dict[str, Any], ...]
+    places: list[dict[str, Any]]
 
 
 def extracted_programs(networks: Sequence[Program], settings: ExtractSettings) -> Iterator[Program]:
@@ -81,11 +80,7 @@ def extracted_programs(networks: Sequence[Program], settings: ExtractSettings) -
             raise UserError(f"Nothing can be extracted from {network.name}: {error}") from error
         for program in cut:
             place = {"model": network.name, "operations": program.positions, "multiplicity": program.multiplicity}
-            known = found.get(program.structural_hash)
-            if known is None:
-                found[program.structural_hash] = _Found(program, network, (place,))
-            else:
-                found[program.structural_hash] = dataclasses.replace(known, places=(*known.places, place))
+            found.setdefault(program.structural_hash, _Found(program, network, [])).places.append(place)
     width = max(4, len(str(len(found))))
     for number, one in enumerate(found.values()):
         yield _program(one, f"{_family(one.program)}_{number:0{width}d}", settings)

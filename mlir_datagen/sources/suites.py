@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 
 from mlir_datagen.errors import UserError
 from mlir_datagen.mlir.parse import Verifier
-from mlir_datagen.mlir.signature import signature
 from mlir_datagen.ops import FAMILIES
-from mlir_datagen.programs.batch import Batch
-from mlir_datagen.programs.forms import written
-from mlir_datagen.programs.program import Program
-from mlir_datagen.programs.proof import PARSED
+from mlir_datagen.programs.batch import Batch, ListedBlock
+from mlir_datagen.programs.program import Program, family_program
 from mlir_datagen.programs.rejected import Rejected
-from mlir_datagen.programs.spec import spec_json, spec_of_fields
+from mlir_datagen.programs.spec import spec_of_fields
 from mlir_datagen.sources.extraction import extracted_programs
 from mlir_datagen.sources.settings import SuiteSpec
 from mlir_datagen.sources.source import Plan, Taken
@@ -52,7 +49,7 @@ class Suites:
         """
         suite = self._suites[task]
         programs = listed_programs(suite) if suite.programs else self._of_networks(suite)
-        found = digest(programs)
+        found = digest_of([program.name for program in programs], ListedBlock(programs).digests)
         if suite.digest is not None and found != suite.digest:
             raise UserError(
                 f"The suite {suite.name} version {suite.version} has the digest {suite.digest}, and its programs have "
@@ -77,12 +74,6 @@ class Suites:
         return networks if suite.extract.window is None else list(extracted_programs(networks, suite.extract))
 
 
-def digest(programs: Sequence[Program]) -> str:
-    """Return the digest of the names and texts of programs, in order."""
-    digests = [hashlib.sha256(program.text.encode()).hexdigest() for program in programs]
-    return digest_of([program.name for program in programs], digests)
-
-
 def digest_of(names: Sequence[str], digests: Sequence[str]) -> str:
     """Return the digest of the names and the texts' digests of programs, in order."""
     lines = [f"{name} {sha256}\n" for name, sha256 in zip(names, digests, strict=True)]
@@ -94,28 +85,8 @@ def listed_programs(suite: SuiteSpec) -> list[Program]:
     verifier = Verifier()
     programs = []
     for name, (op, fields) in suite.programs.items():
-        program = _program(suite.name, name, op, spec_of_fields(op, fields))
+        provenance = orjson.dumps({"suite": suite.name}).decode()
+        program = family_program(name, SOURCE, FAMILIES[op], spec_of_fields(op, fields), 0, provenance=provenance)
         verifier.verify(program.text)
         programs.append(program)
     return programs
-
-
-def _program(suite: str, name: str, op: str, spec: Any) -> Program:
-    family = FAMILIES[op]
-    return Program(
-        name=name,
-        source=SOURCE,
-        family=op,
-        kind=spec.kind,
-        spec=spec_json(spec),
-        seed=0,
-        text=family.program(spec),
-        arguments=signature("input", family.arguments(spec)),
-        results=signature("output", family.results(spec)),
-        loops=family.loops(spec),
-        flops=int(family.flops(spec)),
-        proof=PARSED,
-        provenance=orjson.dumps({"suite": suite}).decode(),
-        command=f"python scripts/program.py {op} '{spec_json(spec)}'",
-        written=written(family, spec.variant),
-    )
