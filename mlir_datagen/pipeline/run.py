@@ -120,8 +120,8 @@ def generate(config: RunConfig, listener: Listener | None = None, executor: Exec
     Args:
         config: the config.
         listener: told of the progress.
-        executor: makes programs, in any order, of which the dataset does not depend; it has to run in this process.
-            Left out, they are made one after the other. Networks are converted in processes of their own anyway.
+        executor: does the sources' tasks on threads of this process, in any order: the dataset does not depend on it.
+            Left out, they are done one after the other. Networks are converted in processes of their own anyway.
 
     Raises:
         UserError: when the config cannot be fulfilled, or its folder cannot be written.

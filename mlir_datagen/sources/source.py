@@ -37,7 +37,7 @@ class Source(Protocol[Task]):
 
     A task is small, can be pickled, and follows from the source's own settings, what was asked for and what was taken.
     What `produce` makes of it depends on the task and these settings alone: not on other tasks, their order, or the
-    thread, so that an executor may do tasks at once. Each is verified, in a context of MLIR of its own thread.
+    thread, so that an executor may do tasks at once; each task has contexts of MLIR of its own.
 
     Sources of two kinds share this. One fills splits: it is asked for as many programs as each still lacks, again and
     again while programs are rejected, and goes on after those that earlier plans took. Grids do so; graphs that are
