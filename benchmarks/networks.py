@@ -24,6 +24,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -255,7 +256,9 @@ def execute(names: Sequence[str], converters: Sequence[str]) -> None:
         settings = ["ops=[]", f"models=[{','.join(names)}]", f"converter={converter}", "check=execute"]
         config = compose_config([*settings, "converter.seconds=7200"])
         with tempfile.TemporaryDirectory(prefix="mlir_datagen_") as folder:
-            for outcome in Networks(network_settings(config), Path(folder)).produce():
+            with closing(Networks(network_settings(config), Path(folder))) as networks:
+                outcomes = networks.converted(networks.plan({}).tasks)
+            for outcome in outcomes:
                 if isinstance(outcome, Rejected):
                     report(f"rejected, {converter}", outcome.stage, outcome.reason)
                     continue

@@ -11,7 +11,6 @@ from typing import SupportsIndex
 from mlir_datagen.config.compose import compose_config
 from mlir_datagen.errors import UserError
 from mlir_datagen.pipeline.run import generate_files
-from mlir_datagen.sources.random_ops import RandomOps
 
 _SPLIT = "programs"
 
@@ -63,7 +62,7 @@ class RandomMLIRGenerator:
                 raise UserError(f"operation_types is {operation_types!r}, and must be a list: [{operation_types!r}].")
             overrides.append(f"ops=[{','.join(_word(name, 'operation_types') for name in operation_types)}]")
         config = compose_config(overrides)
-        files, self._taken = generate_files(config, RandomOps(config.random_settings), Path(output_dir), self._taken)
+        files, self._taken = generate_files(config, Path(output_dir), self._taken)
         return files
 
 

@@ -6,7 +6,7 @@ Columns are computed for a block of programs at once, from the same functions of
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from mlir_datagen.dataset.arrow import (
     repeated_string,
     string_array,
 )
-from mlir_datagen.mlir.signature import Loop, Operand
+from mlir_datagen.mlir.signature import Argument, Loop, Operand
 from mlir_datagen.programs.batch import Batch, ProgramBlock
 from mlir_datagen.programs.forms import written
 from mlir_datagen.programs.program import Program
@@ -102,22 +102,23 @@ def index_schema(with_text: bool) -> Any:
     return pa.schema([(name, type_) for name, (type_, _) in columns.items()], metadata=INDEX_METADATA)
 
 
-def program_table(batch: Batch) -> Any:
-    """Return the table of a batch's programs, in plan order, with the columns of `PROGRAM_COLUMNS`."""
-    schema = pa.schema([(name, type_) for name, (type_, _) in PROGRAM_COLUMNS.items()])
-    tables = [
-        pa.Table.from_arrays(list(_block_columns(batch, block).values()), schema=schema) for block in batch.blocks
-    ]
-    return pa.concat_tables(tables).take(number_array(batch.order))
+_PROGRAM_SCHEMA = pa.schema([(name, type_) for name, (type_, _) in PROGRAM_COLUMNS.items()])
 
 
-def listed_table(split: str, programs: Sequence[Program]) -> Any:
-    """Return the table of programs that were not drawn from a grid, with the columns of `PROGRAM_COLUMNS`."""
-    schema = pa.schema([(name, type_) for name, (type_, _) in PROGRAM_COLUMNS.items()])
-    return pa.Table.from_pylist([_row(split, program) for program in programs], schema=schema)
+def program_tables(batch: Batch) -> Iterator[tuple[Any, list[str] | None]]:
+    """Yield tables of a batch's programs, in plan order, with the columns of `PROGRAM_COLUMNS`.
+
+    It is one for all that were drawn, and one for each that is listed, with the names that they have.
+    """
+    for program in batch.programs:
+        yield pa.Table.from_pylist([program_row(batch.split, program)], schema=_PROGRAM_SCHEMA), [program.name]
+    drawn = [_block_table(batch.split, block) for block in batch.blocks if isinstance(block, ProgramBlock)]
+    if any(map(len, drawn)):
+        yield pa.concat_tables(drawn).take(number_array(batch.order)), None
 
 
-def _row(split: str, program: Program) -> dict[str, Any]:
+def program_row(split: str, program: Program) -> dict[str, Any]:
+    """Return the columns of `PROGRAM_COLUMNS` of a program, as the rows of an index have them."""
     bytes_moved = program.bytes_moved
     return {
         "split": split,
@@ -127,8 +128,8 @@ def _row(split: str, program: Program) -> dict[str, Any]:
         "form": program.written.form,
         "dtype": program.results[0].dtype if program.results else None,
         "spec": program.spec,
-        "arguments": [argument._asdict() for argument in program.arguments],
-        "results": [result._asdict() for result in program.results],
+        "arguments": [_operand(argument) for argument in program.arguments],
+        "results": [_operand(result) for result in program.results],
         "loops": [loop._asdict() for loop in program.loops],
         "flops": program.flops,
         "bytes_moved": bytes_moved,
@@ -149,15 +150,19 @@ def _row(split: str, program: Program) -> dict[str, Any]:
     }
 
 
-def _block_columns(batch: Batch, block: ProgramBlock) -> dict[str, Any]:
+def _operand(argument: Argument) -> dict[str, Any]:
+    return {**argument._asdict(), "shape": list(argument.shape)}
+
+
+def _block_table(split: str, block: ProgramBlock) -> Any:
     rows = len(block.texts)
     family, spec = block.family, block.spec
     ways = {form: written(family, block.variant, form) for form in set(block.forms)}
     flops = np.broadcast_to(np.asarray(family.flops(spec), np.int64), rows)
     bytes_moved = np.broadcast_to(np.asarray(family.bytes_moved(spec), np.int64), rows)
-    return {
-        "split": repeated_string(batch.split, rows),
-        "source": repeated_string(batch.source, rows),
+    columns = {
+        "split": repeated_string(split, rows),
+        "source": repeated_string(block.source, rows),
         "family": repeated_string(family.name, rows),
         "kind": repeated_string(block.variant.kind, rows),
         "form": string_array([str(ways[form].form) for form in block.forms]),
@@ -169,7 +174,7 @@ def _block_columns(batch: Batch, block: ProgramBlock) -> dict[str, Any]:
         "flops": number_array(flops),
         "bytes_moved": number_array(bytes_moved),
         "arithmetic_intensity": number_array(flops / bytes_moved),
-        "seed": number_array(np.full(rows, batch.seed, np.int64)),
+        "seed": number_array(np.full(rows, block.seed, np.int64)),
         "check": string_array([proof.level for proof in block.proofs]),
         "proven": string_array([str(proof.proven) for proof in block.proofs]),
         "error": optional_number_array([proof.error for proof in block.proofs]),
@@ -183,6 +188,7 @@ def _block_columns(batch: Batch, block: ProgramBlock) -> dict[str, Any]:
         "sha256": string_array(block.digests),
         "mlir": string_array(block.texts),
     }
+    return pa.Table.from_arrays(list(columns.values()), schema=_PROGRAM_SCHEMA)
 
 
 def _interleave(columns: Sequence[Any], rows: int) -> Any:

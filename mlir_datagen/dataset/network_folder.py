@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mlir_datagen.dataset.arrow import PARQUET_ERRORS, open_parquet
-from mlir_datagen.dataset.columns import INDEX_METADATA, index_schema, listed_table
+from mlir_datagen.dataset.columns import INDEX_METADATA, index_schema, program_row
 from mlir_datagen.dataset.disk_errors import writable
 from mlir_datagen.dataset.files_folder import FLAT_INDEX
 from mlir_datagen.dataset.weights import remove_weights, save_weights, weights_file
@@ -48,9 +48,8 @@ def add_network(folder: Path, program: Program, state: Mapping[str, Any] | None)
         UserError: when it cannot be written.
     """
     path = folder / f"{program.name}.mlir"
-    (row,) = listed_table(NETWORKS_SPLIT, [program]).to_pylist()
     rows = [other for other in _rows(folder) if other["name"] != program.name]
-    rows.append({**row, "name": program.name, "file": path.name, "mlir": None})
+    rows.append({**program_row(NETWORKS_SPLIT, program), "name": program.name, "file": path.name, "mlir": None})
     rows.sort(key=lambda one: one["name"])
     with writable(folder):
         weights = weights_file(folder, program.name)

@@ -23,7 +23,7 @@ FIRST_STAGE = "emitted"
 
 @dataclass(frozen=True)
 class NetworkJob:
-    """A network to convert.
+    """A network to convert: the task of their source.
 
     Attributes:
         spec: the network.

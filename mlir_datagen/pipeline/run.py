@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mlir_datagen.config import RunConfig
 from mlir_datagen.config.commands import network_settings
-from mlir_datagen.dataset.columns import program_table
+from mlir_datagen.dataset.columns import program_tables
 from mlir_datagen.dataset.description import write_description
 from mlir_datagen.dataset.disk_errors import writable
 from mlir_datagen.dataset.disk_space import check_room, disk_bytes
@@ -20,18 +22,18 @@ from mlir_datagen.dataset.reader import find_finished
 from mlir_datagen.dataset.staging import Staging
 from mlir_datagen.dataset.writer import Checksums, SplitWriter, Storage
 from mlir_datagen.errors import UserError
-from mlir_datagen.mlir.parse import Verifier
 from mlir_datagen.networks.model_spec import require_trusted
 from mlir_datagen.networks.worker import PRELOADED
 from mlir_datagen.pipeline.exclusions import excluded_suites, keep_out_datasets, with_found_exclusions
-from mlir_datagen.pipeline.producing import produce_all, produce_listed
+from mlir_datagen.pipeline.producing import Producer
 from mlir_datagen.programs.production import Production, last_rejected
-from mlir_datagen.programs.program import EXTRACTED, Program
+from mlir_datagen.programs.program import EXTRACTED
 from mlir_datagen.programs.rejected import Rejected
 from mlir_datagen.proving.batch import BatchProver, Progress
 from mlir_datagen.sources.decontamination import Decontamination
 from mlir_datagen.sources.quotas import Quota, quotas_part
-from mlir_datagen.sources.random_ops import Plan, RandomOps
+from mlir_datagen.sources.random_ops import RandomOps, RandomTask
+from mlir_datagen.sources.source import Plan
 
 _SAMPLE = 256
 
@@ -50,7 +52,7 @@ class Preview:
     """
 
     path: Path
-    quotas: list[Quota]
+    quotas: Sequence[Quota]
     networks: list[str]
     listed: dict[str, int | None]
     disk_bytes: int
@@ -112,8 +114,14 @@ def preview(config: RunConfig) -> Preview:
         return Preview(path, plan.quotas, list(config.models), _listed_splits(config), estimate, exists)
 
 
-def generate(config: RunConfig, listener: Listener | None = None) -> Outcome:
+def generate(config: RunConfig, listener: Listener | None = None, executor: Executor | None = None) -> Outcome:
     """Make the dataset that a config describes, or find it finished.
+
+    Args:
+        config: the config.
+        listener: told of the progress.
+        executor: does the sources' tasks on threads of this process, in any order: the dataset does not depend on it.
+            Left out, they are done one after the other. Networks are converted in processes of their own anyway.
 
     Raises:
         UserError: when the config cannot be fulfilled, or its folder cannot be written.
@@ -138,19 +146,18 @@ def generate(config: RunConfig, listener: Listener | None = None) -> Outcome:
         check_room(staging.path, needed)
         listener.on_start(plan.total + len(config.models))
         with writable(path):
-            manifest, production = _write_dataset(staging.path, config, source, plan, listener.on_written)
+            manifest, production = _write_dataset(staging.path, config, source, plan, listener.on_written, executor)
         staging.publish()
     return Outcome(path, manifest, existed=False, rejected=production.rejected, remarks=production.remarks)
 
 
 def generate_files(
-    config: RunConfig, source: RandomOps, output_dir: Path, taken: Mapping[tuple[str, str], int]
+    config: RunConfig, output_dir: Path, taken: Mapping[tuple[str, str], int]
 ) -> tuple[list[Path], Mapping[tuple[str, str], int]]:
     """Write the programs of a config with one split as `.mlir` files with an index beside them, and nothing else.
 
     Args:
         config: a config with one split.
-        source: the source that the config describes.
         output_dir: the folder. It may be missing or empty; what an earlier call wrote there is replaced.
         taken: how many points of each (split, family) earlier calls have used.
 
@@ -163,6 +170,7 @@ def generate_files(
     output_dir = output_dir.resolve()
     with writable(output_dir):
         check_replaceable(output_dir)
+    source = RandomOps(config.random_settings)
     plan = source.plan(config.splits, taken)
     ((split, size),) = config.splits.items()
     with Staging(output_dir) as staging:
@@ -170,10 +178,11 @@ def generate_files(
             # Again, now that nobody else can be writing it.
             check_replaceable(output_dir)
             writer = SplitWriter(staging.path, split, size, Storage("", FLAT_INDEX, with_text=False))
+            producer = Producer({split: writer}.__getitem__, production=Production(taken=Counter(taken)))
             with writer:
-                production = produce_all(source, plan, {split: writer}, taken=taken)
+                producer.produce(source, plan)
         replace_folder(staging)
-    return [output_dir / file for file in written_files(output_dir)], production.taken
+    return [output_dir / file for file in written_files(output_dir)], producer.production.taken
 
 
 def _listed_splits(config: RunConfig) -> dict[str, int | None]:
@@ -194,45 +203,54 @@ def _require_trusted(config: RunConfig) -> None:
         require_trusted(spec, config.trust)
 
 
-def _planned(config: RunConfig) -> tuple[RandomOps | None, Plan]:
+def _planned(config: RunConfig) -> tuple[RandomOps | None, Plan[RandomTask]]:
     """Return the source of random programs, if any are asked for, and its plan."""
     if not config.ops:
-        return None, Plan([], [])
+        return None, Plan([])
     source = RandomOps(config.random_settings)
     return source, source.plan(config.splits)
 
 
 def _write_dataset(
-    root: Path, config: RunConfig, source: RandomOps | None, plan: Plan, progress: Progress
+    root: Path,
+    config: RunConfig,
+    source: RandomOps | None,
+    plan: Plan[RandomTask],
+    progress: Progress,
+    executor: Executor | None,
 ) -> tuple[dict[str, Any], Production]:
-    production = Production()
     unseen = Decontamination()
     keep_out_datasets(config.exclude, unseen)
     writers: dict[str, SplitWriter] = {}
     with ExitStack() as stack:
         checksums = stack.enter_context(Checksums(root))
 
-        def open_split(split: str, size: int) -> SplitWriter:
-            writer = SplitWriter(root, split, size, _storage(config, split), checksums)
-            writers[split] = stack.enter_context(writer)
-            return writer
-
-        def write_listed(split: str, programs: Iterable[Program | Rejected]) -> None:
-            produce_listed(programs, split, open_split(split, 1), production, prover, progress)
+        def writer_of(split: str) -> SplitWriter:
+            if split not in writers:
+                writer = SplitWriter(root, split, config.splits.get(split, 1), _storage(config, split), checksums)
+                writers[split] = stack.enter_context(writer)
+            return writers[split]
 
         prover = stack.enter_context(batch_prover(config)) if config.needs_workers else None
+        producer = Producer(writer_of, prover, progress, unseen)
         excluded = excluded_suites(config.exclude)
         if config.models or config.suites or excluded:
             # Only here, since it brings libraries that runs without networks and suites do not need.
-            from mlir_datagen.sources.listed import produce_listed_splits
+            from mlir_datagen.sources.extraction import Extraction
             from mlir_datagen.sources.networks import Networks
+            from mlir_datagen.sources.suites import Suites
 
-            networks = Networks(network_settings(config), root)
-            suites = list(config.suites.values())
-            produce_listed_splits(networks, config.extract, suites, excluded, unseen, write_listed)
+            networks = stack.enter_context(closing(Networks(network_settings(config), root)))
+            producer.produce(networks, networks.plan({}), networks.threads)
+            extraction, suites = Extraction(networks, config.extract), Suites(config.suites.values(), networks)
+            producer.produce(extraction, extraction.plan({}), executor)
+            producer.produce(suites, suites.plan({}), executor)
+            unwritten = Suites((suite for suite in excluded if suite.name not in config.suites), networks)
+            for task in unwritten.plan({}).tasks:
+                unseen.keep_out(unwritten.produce(task))
         if source is not None:
-            drawn = {split: open_split(split, size) for split, size in config.splits.items()}
-            produce_all(source, plan, drawn, prover, progress=progress, unseen=unseen, production=production)
+            producer.produce(source, plan, executor)
+    production = producer.production
     counts = {split: writer.counts for split, writer in writers.items()}
     if not any(counter.total() for counter in counts.values()):
         raise UserError(f"Not one program was kept, and nothing was left behind. {last_rejected(production)}")
@@ -258,10 +276,10 @@ def _storage(config: RunConfig, split: str) -> Storage:
     return Storage(folder, index_name(split), with_text=config.storage != "files")
 
 
-def _estimate(config: RunConfig, source: RandomOps | None, plan: Plan) -> int:
+def _estimate(config: RunConfig, source: RandomOps | None, plan: Plan[RandomTask]) -> int:
     """Return the bytes that the random programs need on disk, scaled up from the first of their plan."""
     if source is None:
         return 0
-    sample = program_table(source.produce(plan.tasks[0].first(_SAMPLE), Verifier()))
+    samples = program_tables(source.produce(plan.tasks[0].first(_SAMPLE)))
     storage = _storage(config, next(iter(config.splits)))
-    return plan.total * disk_bytes(sample, storage, config.output_dir) // max(1, len(sample))
+    return sum(plan.total * disk_bytes(table, storage, config.output_dir) // len(table) for table, _ in samples)

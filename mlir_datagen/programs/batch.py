@@ -1,24 +1,29 @@
-"""Programs that were drawn from grids, many at a time and by column."""
+"""What sources hand on: programs of one split, by column where many were drawn, one by one where they are listed."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlir_datagen.ops.family import OpFamily, Spec, Variant
+from mlir_datagen.programs.program import Program
 from mlir_datagen.programs.proof import Failure, Proof
 from mlir_datagen.programs.rejected import Rejected, rejected_program
 
 
 @dataclass(frozen=True)
 class ProgramBlock:
-    """Programs of one variant, by column.
+    """Programs of one variant that were drawn from a grid, by column.
 
     Attributes:
+        source, seed: what drew them.
         columns: the dimensions, one array for each grid axis of the variant.
         specs: the same, one spec for each program.
         forms: the form that is asked for of each.
@@ -26,6 +31,8 @@ class ProgramBlock:
         proofs: what is proven of each.
     """
 
+    source: str
+    seed: int
     family: OpFamily
     variant: Variant
     columns: Sequence[NDArray[np.int64]]
@@ -42,13 +49,11 @@ class ProgramBlock:
         return self.family.spec(self.variant, *self.columns)
 
     def select(self, rows: Sequence[int], proofs: Sequence[Proof]) -> ProgramBlock:
-        """Return the block of some of its programs, with what is proven of each of them now."""
         if len(rows) == len(self.texts):
             return dataclasses.replace(self, proofs=proofs)
         chosen = np.asarray(rows, np.int64)
-        return ProgramBlock(
-            family=self.family,
-            variant=self.variant,
+        return dataclasses.replace(
+            self,
             columns=[column[chosen] for column in self.columns],
             specs=[self.specs[row] for row in rows],
             forms=[self.forms[row] for row in rows],
@@ -58,16 +63,80 @@ class ProgramBlock:
             proofs=proofs,
         )
 
+    def rejected(self, row: int, split: str, failure: Failure) -> Rejected:
+        return rejected_program(self.family.name, split, self.specs[row], failure, self.forms[row])
+
+
+@dataclass(frozen=True)
+class ListedBlock:
+    """Programs that are known one by one, with what a `ProgramBlock` has of each."""
+
+    programs: Sequence[Program]
+
+    @property
+    def texts(self) -> Sequence[str]:
+        return [program.text for program in self.programs]
+
+    @cached_property
+    def digests(self) -> Sequence[str]:
+        return [hashlib.sha256(text.encode()).hexdigest() for text in self.texts]
+
+    @property
+    def positions(self) -> NDArray[np.int64]:
+        return np.arange(len(self.programs))
+
+    @property
+    def proofs(self) -> Sequence[Proof]:
+        return [program.proof for program in self.programs]
+
+    def select(self, rows: Sequence[int], proofs: Sequence[Proof]) -> ListedBlock:
+        pairs = zip(rows, proofs, strict=True)
+        return ListedBlock([dataclasses.replace(self.programs[row], proof=proof) for row, proof in pairs])
+
+    def rejected(self, row: int, split: str, failure: Failure) -> Rejected:
+        one = self.programs[row]
+        return Rejected(one.family, split, one.spec, failure.stage, failure.reason, one.command, one.name)
+
+
+Block = ProgramBlock | ListedBlock
+
 
 @dataclass(frozen=True)
 class Batch:
-    """What a task produced: blocks whose positions together are in plan order, and what was rejected."""
+    """What a task produced: the programs of one split, and what was rejected.
+
+    Attributes:
+        blocks: of one kind; their positions together are in plan order.
+        kept_out: for programs that no random split may have, what the manifest says of them besides their number.
+    """
 
     split: str
-    source: str
-    seed: int
-    blocks: Sequence[ProgramBlock]
-    rejected: Sequence[Rejected]
+    blocks: Sequence[Block]
+    rejected: Sequence[Rejected] = ()
+    kept_out: Mapping[str, Any] | None = None
+
+    @classmethod
+    def listed(
+        cls, split: str, outcomes: Iterable[Program | Rejected], kept_out: Mapping[str, Any] | None = None
+    ) -> Batch:
+        """Return the batch of programs that are known one by one, or of why there is none."""
+        outcomes = list(outcomes)
+        programs = [one for one in outcomes if isinstance(one, Program)]
+        rejected = [one for one in outcomes if isinstance(one, Rejected)]
+        return cls(split, [ListedBlock(programs)], rejected, kept_out)
+
+    def __len__(self) -> int:
+        return sum(len(block.texts) for block in self.blocks)
+
+    @property
+    def attempted(self) -> int:
+        """How many programs were tried."""
+        return len(self) + len(self.rejected)
+
+    @property
+    def programs(self) -> list[Program]:
+        """Those of its programs that are known one by one, in plan order."""
+        return [program for block in self.blocks if isinstance(block, ListedBlock) for program in block.programs]
 
     @property
     def order(self) -> NDArray[np.int64]:
@@ -80,7 +149,7 @@ class Batch:
         proofs = [proof for block in self.blocks for proof in block.proofs]
         return [proofs[row] for row in self.order]
 
-    def sift(self, judge: Callable[[ProgramBlock], Iterable[Proof | Failure]]) -> Batch:
+    def sift(self, judge: Callable[[Block], Iterable[Proof | Failure]]) -> Batch:
         """Return the batch without the programs that fail a further stage.
 
         Args:
@@ -95,7 +164,6 @@ class Batch:
                     rows.append(row)
                     proofs.append(outcome)
                 else:
-                    spec, form = block.specs[row], block.forms[row]
-                    rejected.append(rejected_program(block.family.name, self.split, spec, outcome, form))
+                    rejected.append(block.rejected(row, self.split, outcome))
             blocks.append(block.select(rows, proofs))
         return dataclasses.replace(self, blocks=blocks, rejected=rejected)

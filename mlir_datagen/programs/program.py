@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from mlir_datagen.mlir.element_types import ELEMENT_TYPES
-from mlir_datagen.mlir.signature import Argument, Loop
-from mlir_datagen.programs.forms import UNKNOWN, Written
-from mlir_datagen.programs.proof import Proof
+from mlir_datagen.mlir.signature import Argument, Loop, signature
+from mlir_datagen.ops.family import OpFamily, Spec
+from mlir_datagen.ops.structured import NAMED
+from mlir_datagen.programs.forms import UNKNOWN, Written, written
+from mlir_datagen.programs.proof import PARSED, Proof
+from mlir_datagen.programs.spec import spec_json
 
 NETWORK = "network"
 """The source and the family of a whole network."""
@@ -21,7 +24,7 @@ NETWORKS_SPLIT = "neural_nets"
 
 @dataclass(frozen=True)
 class Program:
-    """A program that was not drawn from a grid: a network, or a part of one.
+    """A program that is known one by one: a network, a part of one, or an op family's.
 
     Attributes:
         name: its name in its split.
@@ -33,7 +36,7 @@ class Program:
         loops: the iteration space of the main operation; empty for a network.
         flops: arithmetic operations of all its linalg operations; None where nothing could read them.
         proof: what is proven of it.
-        provenance: JSON that says what it was made from.
+        provenance: JSON that says what it was made from; None for what was drawn.
         multiplicity: how often the network that it comes from has it; None where it is none's part.
         command: what makes it again, for when it is rejected.
         remark: what the person is told of it, if anything.
@@ -52,7 +55,7 @@ class Program:
     loops: tuple[Loop, ...]
     flops: int | None
     proof: Proof
-    provenance: str
+    provenance: str | None = None
     multiplicity: int | None = None
     command: str = ""
     remark: str = ""
@@ -63,6 +66,29 @@ class Program:
         """The size of arguments and results in bytes."""
         operands = (*self.arguments, *self.results)
         return sum(math.prod(operand.shape) * ELEMENT_TYPES[operand.dtype].size for operand in operands)
+
+
+def family_program(
+    name: str, source: str, family: OpFamily, spec: Spec, seed: int, form: str = NAMED, provenance: str | None = None
+) -> Program:
+    """Return the program of a family's spec, in the form that is asked for; no parser has seen it."""
+    return Program(
+        name=name,
+        source=source,
+        family=family.name,
+        kind=spec.kind,
+        spec=spec_json(spec),
+        seed=seed,
+        text=family.program(spec, form),
+        arguments=signature("input", family.arguments(spec)),
+        results=signature("output", family.results(spec)),
+        loops=family.loops(spec),
+        flops=int(family.flops(spec)),
+        proof=PARSED,
+        provenance=provenance,
+        command=f"python scripts/program.py {family.name} '{spec_json(spec)}'",
+        written=written(family, spec.variant, form),
+    )
 
 
 class StoredProgram(NamedTuple):

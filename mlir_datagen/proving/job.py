@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mlir_datagen.mlir.signature import Argument
+from mlir_datagen.mlir.signature import Argument, Operand
 from mlir_datagen.ops import FAMILIES
 from mlir_datagen.ops.family import OpFamily, Spec
 from mlir_datagen.programs.program import EXTRACTED, Program, StoredProgram
@@ -82,27 +83,19 @@ def job_of_program(program: Program | StoredProgram, level: str, measure: bool) 
 
 def job_of(family: OpFamily, spec: Spec, text: str, level: str, measure: bool) -> Job:
     """Return the job of proving one program of a family."""
-    arguments, results = family.arguments(spec), family.results(spec)
-    return _job(family.name, spec_json(spec), text, arguments, results, level, measure)
+    job = job_without_reference(text, family.arguments(spec), family.results(spec), level, measure)
+    return dataclasses.replace(job, family=family.name, spec=spec_json(spec))
 
 
 def job_without_reference(
-    text: str, arguments: Sequence[Argument], results: Sequence[Argument], level: str, measure: bool
-) -> Job:
-    """Return the job of lowering, running or measuring a program that there is no reference for."""
-    return _job(None, "", text, arguments, results, level, measure)
-
-
-def _job(
-    family: str | None,
-    spec: str,
     text: str,
-    arguments: Sequence[Any],
-    results: Sequence[Any],
+    arguments: Sequence[Argument] | Sequence[Operand],
+    results: Sequence[Argument] | Sequence[Operand],
     level: str,
     measure: bool,
 ) -> Job:
+    """Return the job of lowering, running or measuring a program that there is no reference for."""
     operands = (*arguments, *results)
     shapes = tuple(operand.shape for operand in operands)
     dtypes = tuple(operand.dtype for operand in operands)
-    return Job(family, spec, text, shapes, dtypes, len(arguments), level, measure)
+    return Job(None, "", text, shapes, dtypes, len(arguments), level, measure)

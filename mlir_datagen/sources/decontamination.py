@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from mlir_datagen.mlir.structural_hash import ProgramHasher
+from mlir_datagen.programs.batch import Batch
+from mlir_datagen.programs.program import NETWORK
 from mlir_datagen.programs.proof import PARSED, Failure, Proof
 
 
@@ -40,6 +42,16 @@ class Decontamination:
         for digest in itertools.chain.from_iterable(programs):
             self._homes.setdefault(digest, home)
         self.against[home] = {**described, "programs": len(programs)}
+
+    def keep_out(self, batch: Batch) -> Batch:
+        """Take in a listed batch, if random splits must not have its programs, and return it.
+
+        Whole networks are passed over, as these never are in random splits.
+        """
+        if batch.kept_out is not None:
+            texts = (program.text for program in batch.programs if program.family != NETWORK)
+            self.add(batch.split, texts, **batch.kept_out)
+        return batch
 
     def judge(self, text: str) -> Proof | Failure:
         """Say whether a random program may be kept."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -13,9 +12,43 @@ from mlir_datagen.errors import UserError
 from mlir_datagen.mlir.extraction import ExtractedProgram, extract
 from mlir_datagen.mlir.parse import Contexts
 from mlir_datagen.mlir.signature import signature
+from mlir_datagen.programs.batch import Batch
 from mlir_datagen.programs.program import EXTRACTED, Program
 from mlir_datagen.programs.proof import PARSED
 from mlir_datagen.sources.settings import ExtractSettings
+from mlir_datagen.sources.source import Plan, Taken
+
+if TYPE_CHECKING:
+    from mlir_datagen.networks.worker import NetworkJob
+    from mlir_datagen.sources.networks import Networks
+
+
+class Extraction:
+    """The source of what is taken out of the networks of a run: a task is all of them, as each program is there once.
+
+    Args:
+        networks: the source of the networks.
+        settings: what is taken out.
+    """
+
+    def __init__(self, networks: Networks, settings: ExtractSettings) -> None:
+        self._networks = networks
+        self._settings = settings
+
+    def plan(self, sizes: Mapping[str, int], taken: Taken | None = None) -> Plan[tuple[NetworkJob, ...]]:
+        """Plan to take programs out of all networks, if any are to be."""
+        whole = self._networks.plan({}).tasks
+        return Plan([] if self._settings.window is None else [tuple(whole)])
+
+    def produce(self, task: tuple[NetworkJob, ...]) -> Batch:
+        """Take programs out of the networks that are converted; of none, nothing.
+
+        Raises:
+            UserError: as `extracted_programs`.
+        """
+        networks = [one for one in self._networks.converted(task) if isinstance(one, Program)]
+        programs = extracted_programs(networks, self._settings)
+        return Batch.listed(EXTRACTED, programs, kept_out={} if networks else None)
 
 
 @dataclass(frozen=True)
@@ -24,11 +57,11 @@ class _Found:
 
     program: ExtractedProgram
     network: Program
-    places: tuple[dict[str, Any], ...]
+    places: list[dict[str, Any]]
 
 
-def extracted_programs(networks: Sequence[Program], settings: ExtractSettings) -> Iterator[tuple[str, Program]]:
-    """Yield the distinct programs of some networks with their structural hashes, in the order of their occurrence.
+def extracted_programs(networks: Sequence[Program], settings: ExtractSettings) -> Iterator[Program]:
+    """Yield the distinct programs of some networks, in the order of their occurrence.
 
     Args:
         networks: converted networks.
@@ -47,14 +80,10 @@ def extracted_programs(networks: Sequence[Program], settings: ExtractSettings) -
             raise UserError(f"Nothing can be extracted from {network.name}: {error}") from error
         for program in cut:
             place = {"model": network.name, "operations": program.positions, "multiplicity": program.multiplicity}
-            known = found.get(program.structural_hash)
-            if known is None:
-                found[program.structural_hash] = _Found(program, network, (place,))
-            else:
-                found[program.structural_hash] = dataclasses.replace(known, places=(*known.places, place))
+            found.setdefault(program.structural_hash, _Found(program, network, [])).places.append(place)
     width = max(4, len(str(len(found))))
-    for number, (digest, one) in enumerate(found.items()):
-        yield digest, _program(one, f"{_family(one.program)}_{number:0{width}d}", settings)
+    for number, one in enumerate(found.values()):
+        yield _program(one, f"{_family(one.program)}_{number:0{width}d}", settings)
 
 
 def _program(found: _Found, name: str, settings: ExtractSettings) -> Program:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import orjson
@@ -14,6 +16,8 @@ from mlir_datagen.networks import worker
 from mlir_datagen.networks.fallback import FIRST, SECOND, both_failed, said_of_second, written
 from mlir_datagen.networks.model_spec import AUTO, ConverterSettings, ModelSpec
 from mlir_datagen.networks.worker import NetworkJob, NetworkProof, Refusal
+from mlir_datagen.programs.batch import Batch
+from mlir_datagen.programs.content import stable_hash
 from mlir_datagen.programs.program import NETWORK, NETWORKS_SPLIT, Program
 from mlir_datagen.programs.proof import Failure, Proof
 from mlir_datagen.programs.rejected import Rejected
@@ -21,88 +25,93 @@ from mlir_datagen.proving.fork_server import SERVER
 from mlir_datagen.proving.pool import Pool
 from mlir_datagen.proving.settings import Cores, SandboxLimits
 from mlir_datagen.sources.settings import NetworkSettings
+from mlir_datagen.sources.source import Plan, Taken
 
 _IDLE_SECONDS = 300
 
 
 class Networks:
-    """Converts networks. Each is converted once, however often it is asked for.
+    """The source of networks: a task is one, and is done once, however often it is asked for. Close it after use.
 
     Args:
         settings: which networks, and how.
         root: the dataset's folder, for the weights.
+
+    Attributes:
+        threads: do tasks of this source at once: each waits for a process of its own.
     """
 
     def __init__(self, settings: NetworkSettings, root: Path) -> None:
-        self.settings = settings
+        self._settings = settings
         self._root = root
-        self._limits = SandboxLimits(settings.converter.seconds, settings.converter.memory_bytes)
-        self._done: dict[tuple[str, str], Program | Rejected] = {}
+        limits = SandboxLimits(settings.converter.seconds, settings.converter.memory_bytes)
+        cores = Cores.available()
+        workers = len({cores.measuring, *cores.others})
+        self._pool = Pool(workers, limits, "converter", _IDLE_SECONDS, reused=False)
+        self.threads = ThreadPoolExecutor(workers, "network")
+        # What is ended last comes first: threads wait for processes, which write into the folder.
+        self._open = ExitStack()
+        self._scratch = self._open.enter_context(scratch_folder())
+        self._open.callback(self.threads.shutdown, cancel_futures=True)
+        self._open.enter_context(self._pool)
+        self._done: dict[str, Program | Rejected] = {}
 
-    def produce(self) -> Iterator[Program | Rejected]:
-        """Yield each network of the run, converted, parsed and checked as far as the settings ask for."""
-        own = self.settings
-        for spec, outcome in self._converted(own.models, own.converter, own.level, own.save_weights):
-            self._done[self._key(spec, own.converter)] = outcome
-            yield outcome
+    def plan(self, sizes: Mapping[str, int], taken: Taken | None = None) -> Plan[NetworkJob]:
+        """Plan each network of the run, checked as far as the settings ask for."""
+        own = self._settings
+        files = [weights_file(self._root, spec.name) if own.save_weights else None for spec in own.models]
+        pairs = zip(own.models, files, strict=True)
+        return Plan([NetworkJob(spec, own.seed, own.converter, own.trust, own.level, file) for spec, file in pairs])
 
-    def suite(self, models: Sequence[ModelSpec], kind: str) -> Iterator[Program | Rejected]:
-        """Yield the networks of a suite, converted and parsed: always in one way, whatever the run changes.
+    def suite_tasks(self, models: Sequence[ModelSpec], kind: str) -> list[NetworkJob]:
+        """Return the tasks of a suite's networks: parsed alone, and always in one way, whatever the run changes.
+
+        Where the run has the same network, it is that one.
 
         Args:
             models: the networks.
             kind: the converter.
         """
-        converter = dataclasses.replace(self.settings.converter, kind=kind, weights="arguments")
-        keys = [self._key(spec, converter) for spec in models]
-        missing = [spec for spec, key in zip(models, keys, strict=True) if key not in self._done]
-        for spec, outcome in self._converted(missing, converter, "parse", save_weights=False):
-            self._done[self._key(spec, converter)] = outcome
-        for key in keys:
-            yield self._done[key]
+        seed, trust = self._settings.seed, self._settings.trust
+        converter = dataclasses.replace(self._settings.converter, kind=kind, weights="arguments")
+        tasks = [NetworkJob(spec, seed, converter, trust, "parse", None) for spec in models]
+        own = {_key(task): task for task in self.plan({}).tasks}
+        return [own.get(_key(task), task) for task in tasks]
 
-    def _converted(
-        self, models: Sequence[ModelSpec], converter: ConverterSettings, level: str, save_weights: bool
-    ) -> Iterator[tuple[ModelSpec, Program | Rejected]]:
-        if not models:
-            return
-        seed, trust = self.settings.seed, self.settings.trust
-        kind = FIRST if converter.kind == AUTO else converter.kind
-        using = dataclasses.replace(converter, kind=kind)
-        with scratch_folder() as scratch, self._pool(len(models)) as pool:
-            jobs = []
-            for spec in models:
-                file = weights_file(self._root, spec.name) if save_weights else None
-                jobs.append(NetworkJob(spec, seed, using, trust, level, file, scratch / f"{spec.name}.stage"))
-            for job, proof in zip(jobs, self._proofs(pool, jobs), strict=True):
-                outcome = self._outcome(pool, job, proof, converter)
-                if save_weights and isinstance(outcome, Rejected):
-                    # They were written before the check that failed.
-                    remove_weights(self._root, job.spec.name)
-                yield job.spec, outcome
+    def produce(self, task: NetworkJob) -> Batch:
+        """Convert a network."""
+        return Batch.listed(NETWORKS_SPLIT, self.converted([task]))
 
-    def _pool(self, networks: int) -> Pool:
-        """Return a pool in which each network has a process of its own."""
-        SERVER.load(worker.PRELOADED)
-        cores = Cores.available()
-        workers = min(networks, len({cores.measuring, *cores.others}))
-        return Pool(workers, self._limits, "converter", _IDLE_SECONDS, reused=False)
+    def converted(self, tasks: Sequence[NetworkJob]) -> list[Program | Rejected]:
+        """Return networks that are converted, parsed and checked, or why they are not, in order."""
+        missing = [task for task in tasks if _key(task) not in self._done]
+        if missing:
+            SERVER.load(worker.PRELOADED)
+            jobs = [self._job(task) for task in missing]
+            for task, job, proof in zip(missing, jobs, self._proofs(jobs), strict=True):
+                self._done[_key(task)] = self._outcome(job, proof, task.converter)
+        return [self._done[_key(task)] for task in tasks]
 
-    @staticmethod
-    def _proofs(pool: Pool, jobs: Sequence[NetworkJob]) -> Iterator[NetworkProof | Failure]:
-        return pool.run(worker.convert_network, jobs, lambda job, reason: Failure(_reached(job), reason))
+    def close(self) -> None:
+        """End all processes and threads."""
+        self._open.close()
 
-    @staticmethod
-    def _key(spec: ModelSpec, converter: ConverterSettings) -> tuple[str, str]:
-        return spec.name, orjson.dumps([spec.to_saved(), converter.kind, converter.weights]).decode()
+    def _job(self, task: NetworkJob) -> NetworkJob:
+        """Return what is done first of a task, which notes how far it gets."""
+        using = dataclasses.replace(task.converter, kind=FIRST if task.converter.kind == AUTO else task.converter.kind)
+        return dataclasses.replace(
+            task, converter=using, stage_file=self._scratch / f"{stable_hash(_key(task)):x}.stage"
+        )
+
+    def _proofs(self, jobs: Sequence[NetworkJob]) -> Iterator[NetworkProof | Failure]:
+        return self._pool.run(worker.convert_network, jobs, lambda job, reason: Failure(_reached(job), reason))
 
     def _outcome(
-        self, pool: Pool, job: NetworkJob, proof: NetworkProof | Failure, converter: ConverterSettings
+        self, job: NetworkJob, proof: NetworkProof | Failure, converter: ConverterSettings
     ) -> Program | Rejected:
         """Return what became of a network; where it is to be tried again, after that.
 
         Args:
-            pool: for another process.
             job: what was done.
             proof: how it ended.
             converter: as the settings or the suite have it.
@@ -112,11 +121,14 @@ class Networks:
             using = dataclasses.replace(converter, kind=SECOND)
             assert job.stage_file is not None
             job = dataclasses.replace(job, converter=using, stage_file=job.stage_file.with_suffix(".second"))
-            first, proof = proof, next(self._proofs(pool, [job]))
+            first, proof = proof, next(self._proofs([job]))
             if isinstance(proof, Failure):
                 proof = both_failed(first, proof)
-        spec, command = job.spec, self.settings.command(job.spec, converter)
+        spec, command = job.spec, self._settings.command(job.spec, converter)
         if isinstance(proof, Failure):
+            if job.weights_file is not None:
+                # They were written before the check that failed.
+                remove_weights(self._root, spec.name)
             saved = network_spec(spec, converter)
             return Rejected(NETWORK, NETWORKS_SPLIT, saved, proof.stage, proof.reason, command, spec.name)
         return self._program(job, proof, command, first)
@@ -129,7 +141,7 @@ class Networks:
             family=NETWORK,
             kind=kind,
             spec=network_spec(spec, job.converter, None if first is None else FIRST),
-            seed=self.settings.seed,
+            seed=self._settings.seed,
             text=converted.text,
             arguments=converted.arguments,
             results=converted.results,
@@ -140,6 +152,11 @@ class Networks:
             provenance=orjson.dumps({"model": spec.name, "class": spec.class_path}).decode(),
             remark="\n".join(_remarks(spec.name, first, proof)),
         )
+
+
+def _key(task: NetworkJob) -> str:
+    """Return what a network's program follows from: the same for the run's network and a suite's."""
+    return orjson.dumps([task.spec.name, task.spec.to_saved(), task.converter.kind, task.converter.weights]).decode()
 
 
 def _remarks(name: str, first: Failure | None, proof: NetworkProof) -> Iterator[str]:

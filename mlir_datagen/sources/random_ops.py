@@ -19,14 +19,12 @@ from mlir_datagen.programs.proof import PARSED, Failure, Proof
 from mlir_datagen.sources.mix import FamilyWalk, allot, check_admissible
 from mlir_datagen.sources.quotas import Quota
 from mlir_datagen.sources.settings import RandomSettings
+from mlir_datagen.sources.source import Plan, Taken
 from mlir_datagen.sources.walk import VariantWalk
 
 PROGRAMS_PER_TASK = 8192
 PROGRAMS_PER_SLOW_TASK = 256
 """When each program is lowered, run or measured, which takes a thousand times longer."""
-
-Taken = Mapping[tuple[str, str], int]
-"""How many programs of each (split, family) earlier plans have taken."""
 
 
 @dataclass(frozen=True)
@@ -42,21 +40,8 @@ class RandomTask:
         return RandomTask(self.split, self.variants[:programs], self.points[:programs])
 
 
-@dataclass(frozen=True)
-class Plan:
-    """Tasks in the order in which their programs are written, and what each family was asked for."""
-
-    tasks: list[RandomTask]
-    quotas: list[Quota]
-
-    @property
-    def total(self) -> int:
-        """How many programs it has."""
-        return sum(quota.planned for quota in self.quotas)
-
-
 class RandomOps:
-    """The source of random single ops."""
+    """The source of random single ops: it fills splits."""
 
     name = "random"
 
@@ -75,7 +60,7 @@ class RandomOps:
             self._variants += walks
         check_admissible(self._families, limits, strata, len(settings.split_ratios))
 
-    def plan(self, sizes: Mapping[str, int], taken: Taken | None = None) -> Plan:
+    def plan(self, sizes: Mapping[str, int], taken: Taken | None = None) -> Plan[RandomTask]:
         """Plan the next programs of each split, after those that were taken.
 
         Raises:
@@ -104,17 +89,16 @@ class RandomOps:
                 found[position] = walk.family, spec
         return found
 
-    def produce(self, task: RandomTask, verifier: Verifier) -> Batch:
+    def produce(self, task: RandomTask) -> Batch:
         """Make the task's programs, parsed and verified."""
+        verifier = Verifier()
         blocks = []
         for index in np.unique(task.variants):
             positions = np.flatnonzero(task.variants == index)
             blocks.append(self._emit(self._variants[index], task.points[positions], positions))
         # One stage after the other for a whole block: emitting and parsing in turn drive each other out of the
         # processor's caches.
-        return Batch(task.split, self.name, self._settings.seed, blocks, []).sift(
-            lambda block: [_verified(text, verifier) for text in block.texts]
-        )
+        return Batch(task.split, blocks).sift(lambda block: [_verified(text, verifier) for text in block.texts])
 
     def _emit(self, walk: VariantWalk, points: NDArray[np.int64], positions: NDArray[np.int64]) -> ProgramBlock:
         family, variant, settings = walk.family, walk.variant, self._settings
@@ -123,7 +107,9 @@ class RandomOps:
         forms = [settings.forms.of(settings.seed, family, spec) for spec in specs]
         texts = [family.program(*pair) for pair in zip(specs, forms, strict=True)]
         digests = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
-        return ProgramBlock(family, variant, columns, specs, forms, texts, digests, positions, [PARSED] * len(texts))
+        proofs = [PARSED] * len(texts)
+        origin = self.name, settings.seed, family, variant
+        return ProgramBlock(*origin, columns, specs, forms, texts, digests, positions, proofs)
 
 
 def _specs(walk: VariantWalk, columns: Sequence[NDArray[np.int64]]) -> list[Spec]:

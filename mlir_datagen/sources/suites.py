@@ -3,54 +3,75 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import orjson
 
 from mlir_datagen.errors import UserError
 from mlir_datagen.mlir.parse import Verifier
-from mlir_datagen.mlir.signature import signature
-from mlir_datagen.networks.model_spec import ModelSpec
 from mlir_datagen.ops import FAMILIES
-from mlir_datagen.programs.forms import written
-from mlir_datagen.programs.program import Program
-from mlir_datagen.programs.proof import PARSED
+from mlir_datagen.programs.batch import Batch, ListedBlock
+from mlir_datagen.programs.program import Program, family_program
 from mlir_datagen.programs.rejected import Rejected
-from mlir_datagen.programs.spec import spec_json, spec_of_fields
+from mlir_datagen.programs.spec import spec_of_fields
+from mlir_datagen.sources.extraction import extracted_programs
 from mlir_datagen.sources.settings import SuiteSpec
+from mlir_datagen.sources.source import Plan, Taken
+
+if TYPE_CHECKING:
+    from mlir_datagen.sources.networks import Networks
 
 SOURCE = "suite"
-Convert = Callable[[Sequence[ModelSpec], str], Iterator[Program | Rejected]]
-"""Converts networks with a converter."""
 
 
-def suite_programs(suite: SuiteSpec, convert: Convert) -> list[Program]:
-    """Return the programs of a suite, verified.
+class Suites:
+    """The source of suites: a task is the name of one, which is made as a whole.
 
     Args:
-        suite: the suite.
-        convert: converts the networks that it names.
-
-    Raises:
-        UserError: when one of its programs cannot be made, or they are not those that its digest says.
+        suites: the suites.
+        networks: converts the networks that they name.
     """
-    programs = listed_programs(suite) if suite.programs else _of_networks(suite, convert)
-    found = digest(programs)
-    if suite.digest is not None and found != suite.digest:
-        raise UserError(
-            f"The suite {suite.name} version {suite.version} has the digest {suite.digest}, and its programs have "
-            f"{found} here: its list was changed, or another version of torch-mlir, torch or this package makes other "
-            "text of it. Results on it would not compare with published ones. Restore the list, or give a changed one "
-            "a new version and this digest."
+
+    def __init__(self, suites: Iterable[SuiteSpec], networks: Networks) -> None:
+        self._suites = {suite.name: suite for suite in suites}
+        self._networks = networks
+
+    def plan(self, sizes: Mapping[str, int], taken: Taken | None = None) -> Plan[str]:
+        """Plan all suites, in their order."""
+        return Plan(list(self._suites))
+
+    def produce(self, task: str) -> Batch:
+        """Make the programs of a suite, verified.
+
+        Raises:
+            UserError: when one of its programs cannot be made, or they are not those that its digest says.
+        """
+        suite = self._suites[task]
+        programs = listed_programs(suite) if suite.programs else self._of_networks(suite)
+        found = digest_of([program.name for program in programs], ListedBlock(programs).digests)
+        if suite.digest is not None and found != suite.digest:
+            raise UserError(
+                f"The suite {suite.name} version {suite.version} has the digest {suite.digest}, and its programs have "
+                f"{found} here: its list was changed, or another version of torch-mlir, torch or this package makes "
+                "other text of it. Results on it would not compare with published ones. Restore the list, or give a "
+                "changed one a new version and this digest."
+            )
+        return Batch.listed(
+            suite.split, programs, kept_out={"version": suite.version, "digest": found, "size": len(programs)}
         )
-    return programs
 
-
-def digest(programs: Sequence[Program]) -> str:
-    """Return the digest of the names and texts of programs, in order."""
-    digests = [hashlib.sha256(program.text.encode()).hexdigest() for program in programs]
-    return digest_of([program.name for program in programs], digests)
+    def _of_networks(self, suite: SuiteSpec) -> list[Program]:
+        assert suite.converter is not None
+        networks = []
+        for outcome in self._networks.converted(self._networks.suite_tasks(suite.models, suite.converter)):
+            if isinstance(outcome, Rejected):
+                raise UserError(
+                    f"A network of the suite {suite.name} failed at the stage {outcome.stage}: {outcome.reason} "
+                    f"To see it: {outcome.command}"
+                )
+            networks.append(outcome)
+        return networks if suite.extract.window is None else list(extracted_programs(networks, suite.extract))
 
 
 def digest_of(names: Sequence[str], digests: Sequence[str]) -> str:
@@ -64,45 +85,8 @@ def listed_programs(suite: SuiteSpec) -> list[Program]:
     verifier = Verifier()
     programs = []
     for name, (op, fields) in suite.programs.items():
-        program = _program(suite.name, name, op, spec_of_fields(op, fields))
+        provenance = orjson.dumps({"suite": suite.name}).decode()
+        program = family_program(name, SOURCE, FAMILIES[op], spec_of_fields(op, fields), 0, provenance=provenance)
         verifier.verify(program.text)
         programs.append(program)
     return programs
-
-
-def _program(suite: str, name: str, op: str, spec: Any) -> Program:
-    family = FAMILIES[op]
-    return Program(
-        name=name,
-        source=SOURCE,
-        family=op,
-        kind=spec.kind,
-        spec=spec_json(spec),
-        seed=0,
-        text=family.program(spec),
-        arguments=signature("input", family.arguments(spec)),
-        results=signature("output", family.results(spec)),
-        loops=family.loops(spec),
-        flops=int(family.flops(spec)),
-        proof=PARSED,
-        provenance=orjson.dumps({"suite": suite}).decode(),
-        command=f"python scripts/program.py {op} '{spec_json(spec)}'",
-        written=written(family, spec.variant),
-    )
-
-
-def _of_networks(suite: SuiteSpec, convert: Convert) -> list[Program]:
-    assert suite.converter is not None
-    networks = []
-    for outcome in convert(suite.models, suite.converter):
-        if isinstance(outcome, Rejected):
-            raise UserError(
-                f"A network of the suite {suite.name} failed at the stage {outcome.stage}: {outcome.reason} "
-                f"To see it: {outcome.command}"
-            )
-        networks.append(outcome)
-    if suite.extract.window is None:
-        return networks
-    from mlir_datagen.sources.extraction import extracted_programs
-
-    return [program for _, program in extracted_programs(networks, suite.extract)]

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from mlir_datagen.config import RunConfig
-from mlir_datagen.mlir.signature import signature
 from mlir_datagen.ops.family import OpFamily, Spec
-from mlir_datagen.programs.forms import written
 from mlir_datagen.programs.rejected import Rejected
 from mlir_datagen.programs.spec import spec_json
-from mlir_datagen.proving.batch import check_level
 from mlir_datagen.sources.quotas import Quota
 from mlir_datagen.sources.random_ops import RandomOps, RandomTask
 
@@ -38,7 +34,7 @@ class Drawing:
         for one in rejected:
             self._rejected.get(one.split, set()).add((one.family, one.spec))
         self._tasks: dict[str, list[RandomTask]] = {split: [] for split in config.splits}
-        self.quotas: list[Quota] = []
+        self.quotas: Sequence[Quota] = []
         self.lost: Counter[str] = Counter()
         if config.ops:
             self._source = RandomOps(config.random_settings)
@@ -70,39 +66,3 @@ class Drawing:
             for family, spec in self._source.specs(task):
                 if not self._rejected[split] or self._is_kept(split, family, spec):
                     yield family, spec
-
-
-def drawn_row(config: RunConfig, family: OpFamily, spec: Spec, form: str, digest: str) -> dict[str, Any]:
-    """Return the columns of a drawn program that follow from its spec and the config.
-
-    Args:
-        config: the run's config.
-        family: the program's family.
-        spec: its spec.
-        form: the form that is asked for.
-        digest: of its text.
-    """
-    flops, bytes_moved = family.flops(spec), family.bytes_moved(spec)
-    return {
-        "source": RandomOps.name,
-        "family": family.name,
-        "kind": spec.kind,
-        **written(family, spec.variant, form)._asdict(),
-        "dtype": spec.dtype,
-        "spec": spec_json(spec),
-        "arguments": signature_row("input", family.arguments(spec)),
-        "results": signature_row("output", family.results(spec)),
-        "loops": [loop._asdict() for loop in family.loops(spec)],
-        "flops": flops,
-        "bytes_moved": bytes_moved,
-        "arithmetic_intensity": flops / bytes_moved,
-        "seed": config.seed,
-        "check": check_level(config.check, config.seed, digest),
-        "multiplicity": None,
-        "provenance": None,
-    }
-
-
-def signature_row(role: str, operands: Sequence[Any]) -> list[dict[str, Any]]:
-    """Return operands as the index has them."""
-    return [{**one._asdict(), "shape": list(one.shape)} for one in signature(role, operands)]

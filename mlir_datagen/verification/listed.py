@@ -7,7 +7,6 @@ cannot, without the network: there, as in suites of networks, what follows from 
 from __future__ import annotations
 
 import dataclasses
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import Any
 import orjson
 
 from mlir_datagen.config import RunConfig
-from mlir_datagen.dataset.columns import listed_table
+from mlir_datagen.dataset.columns import program_row
 from mlir_datagen.errors import UserError, listed, shown
 from mlir_datagen.mlir.cost import main_operation, module_flops
 from mlir_datagen.mlir.element_types import ELEMENT_TYPES
@@ -24,7 +23,6 @@ from mlir_datagen.mlir.parse import Contexts
 from mlir_datagen.mlir.signature import Argument
 from mlir_datagen.networks.fallback import FIRST, SECOND
 from mlir_datagen.networks.model_spec import AUTO, CONVERTERS, ConverterSettings, ModelSpec
-from mlir_datagen.programs.forms import UNKNOWN
 from mlir_datagen.programs.program import EXTRACTED, NETWORK, NETWORKS_SPLIT, Program, StoredProgram
 from mlir_datagen.programs.proof import PARSED
 from mlir_datagen.programs.rejected import Rejected
@@ -88,34 +86,10 @@ class Listing:
             return {**made[program.name], "check": self._level(split, program)}
         origin = self._origin(split)
         if origin.extract.window is None:
-            return self._network(split, origin, program, row["kind"])
-        return self._extracted(split, origin, program, row)
-
-    def keep_network(self, program: StoredProgram, kind: str) -> None:
-        """Take in a network of the dataset, whose text was seen to be valid: programs are taken out of it.
-
-        Args:
-            program: the network.
-            kind: the converter that is said to have made it.
-        """
-        config = self._config
-        self._networks.append(
-            Program(
-                name=program.name,
-                source=NETWORK,
-                family=NETWORK,
-                kind=kind,
-                spec=_network_spec(config.models[program.name], config.converter, kind),
-                seed=config.seed,
-                text=program.text,
-                arguments=program.arguments,
-                results=program.results,
-                loops=(),
-                flops=None,
-                proof=PARSED,
-                provenance="",
-            )
-        )
+            found = self._network(split, origin, program, row["kind"])
+        else:
+            found = self._extracted(origin, program, row)
+        return row_beside_text(split, found, self._level(split, program))
 
     def _origin(self, split: str) -> _Origin:
         config = self._config
@@ -137,12 +111,8 @@ class Listing:
             programs = self._programs(split)
             self._made[split] = None
             if programs is not None:
-                kept = {one.name: one for one in programs if (split, one.name) not in self._rejected}
-                rows = listed_table(split, list(kept.values())).to_pylist()
-                self._made[split] = {
-                    name: {column: row[column] for column in row if column not in _PROVEN}
-                    for name, row in zip(kept, rows, strict=True)
-                }
+                kept = [one for one in programs if (split, one.name) not in self._rejected]
+                self._made[split] = {one.name: _row(split, one, _PROVEN) for one in kept}
         return self._made[split]
 
     def _programs(self, split: str) -> list[Program] | None:
@@ -152,7 +122,7 @@ class Listing:
             # Of a network that was lost late, programs may have been taken before.
             if self._lost_networks and self._config.needs_workers:
                 return None
-            return [program for _, program in extracted_programs(self._networks, self._config.extract)]
+            return list(extracted_programs(self._networks, self._config.extract))
         suite = self._suite(split)
         return listed_programs(suite) if suite.programs else None
 
@@ -167,59 +137,71 @@ class Listing:
         is_own = own == origin.models[program.name] and origin.converter == config.converter
         return config.check.level if is_own else "parse"
 
-    def _network(self, split: str, origin: _Origin, program: StoredProgram, kind: str) -> Row:
+    def _network(self, split: str, origin: _Origin, program: StoredProgram, kind: str) -> Program:
         model = origin.models.get(program.name)
         if model is None:
             raise UserError("the config has no such network")
-        flops, bytes_moved = module_flops(program.text, self._contexts.next()), _bytes(program)
-        return {
-            "source": NETWORK,
-            "family": NETWORK,
-            "kind": _used(origin.converter, kind),
-            **UNKNOWN._asdict(),
-            "dtype": program.results[0].dtype if program.results else None,
-            "spec": _network_spec(model, origin.converter, kind),
-            "arguments": _network_arguments(model, program.arguments),
-            "results": [
-                {**_plain(one), "role": "output", "name": f"output{index}"} for index, one in enumerate(program.results)
-            ],
-            "loops": [],
-            "flops": flops,
-            "bytes_moved": bytes_moved,
-            "arithmetic_intensity": flops / bytes_moved if bytes_moved else None,
-            "seed": self._config.seed,
-            "check": self._level(split, program),
-            "multiplicity": None,
-            "provenance": orjson.dumps({"model": model.name, "class": model.class_path}).decode(),
-        }
+        made = Program(
+            name=program.name,
+            source=NETWORK,
+            family=NETWORK,
+            kind=_used(origin.converter, kind),
+            spec=_network_spec(model, origin.converter, kind),
+            seed=self._config.seed,
+            text=program.text,
+            arguments=_network_arguments(model, program.arguments),
+            results=_named(program.results, "output", "output"),
+            loops=(),
+            flops=module_flops(program.text, self._contexts.next()),
+            proof=PARSED,
+            provenance=orjson.dumps({"model": model.name, "class": model.class_path}).decode(),
+        )
+        if split == NETWORKS_SPLIT:
+            self._networks.append(made)
+        return made
 
-    def _extracted(self, split: str, origin: _Origin, program: StoredProgram, row: Row) -> Row:
+    def _extracted(self, origin: _Origin, program: StoredProgram, row: Row) -> Program:
         main, loops, flops = main_operation(program.text, self._contexts.next())
-        family, bytes_moved = main.removeprefix("linalg."), _bytes(program)
+        family = main.removeprefix("linalg.")
         if not re.fullmatch(re.escape(family) + r"_\d{4,}", program.name):
             raise UserError(f"its name is not {family} with a number")
         places = orjson.loads(row["provenance"] or "null")
-        return {
-            "source": EXTRACTED,
-            "family": family,
-            "kind": "op" if origin.extract.window == 1 else "block",
-            **UNKNOWN._asdict(),
-            "dtype": program.results[0].dtype if program.results else None,
-            "spec": orjson.dumps(_extracted_spec(origin, places, row["spec"])).decode(),
-            "arguments": [
-                {**_plain(one), "role": "input", "name": f"arg{index}"} for index, one in enumerate(program.arguments)
-            ],
-            "results": [
-                {**_plain(one), "role": "output", "name": f"result{index}"} for index, one in enumerate(program.results)
-            ],
-            "loops": [loop._asdict() for loop in loops],
-            "flops": flops,
-            "bytes_moved": bytes_moved,
-            "arithmetic_intensity": flops / bytes_moved if bytes_moved else None,
-            "seed": self._config.seed,
-            "check": self._level(split, program),
-            "multiplicity": sum(_multiplicities(places, origin)),
-        }
+        return Program(
+            name=program.name,
+            source=EXTRACTED,
+            family=family,
+            kind="op" if origin.extract.window == 1 else "block",
+            spec=orjson.dumps(_extracted_spec(origin, places, row["spec"])).decode(),
+            seed=self._config.seed,
+            text=program.text,
+            arguments=_named(program.arguments, "input", "arg"),
+            results=_named(program.results, "output", "result"),
+            loops=loops,
+            flops=flops,
+            proof=PARSED,
+            provenance=row["provenance"],
+            multiplicity=sum(_multiplicities(places, origin)),
+        )
+
+
+def row_beside_text(split: str, program: Program, level: str) -> Row:
+    """Return the columns of a program that follow from its spec or text: not the text itself, and nothing proven.
+
+    Args:
+        split: its split.
+        program: the program.
+        level: how far it must have been checked.
+
+    Raises:
+        UserError: when its signature has an element type that there is not.
+    """
+    if any(one.dtype not in ELEMENT_TYPES for one in (*program.arguments, *program.results)):
+        raise UserError("it has an argument or a result of an element type that there is not")
+    return {**_row(split, program, (*_PROVEN, "split", "sha256", "mlir")), "check": level}
+
+
+def _row(split: str, program: Program, left_out: Sequence[str]) -> Row:
+    return {column: value for column, value in program_row(split, program).items() if column not in left_out}
 
 
 def _multiplicities(places: Any, origin: _Origin) -> Iterator[int]:
@@ -277,7 +259,7 @@ def _extracted_spec(origin: _Origin, places: Any, said: str) -> dict[str, Any]:
     return {"network": network, "window": origin.extract.window, "operations": first["operations"]}
 
 
-def _network_arguments(model: ModelSpec, arguments: Sequence[Argument]) -> list[Row]:
+def _network_arguments(model: ModelSpec, arguments: Sequence[Argument]) -> tuple[Argument, ...]:
     """Return the arguments of a network: inputs as the config has them, then parameters, then buffers.
 
     The names of parameters and buffers are taken as they are.
@@ -291,15 +273,8 @@ def _network_arguments(model: ModelSpec, arguments: Sequence[Argument]) -> list[
         raise UserError("its arguments are not inputs, parameters and buffers, in this order, each once")
     if any(inputs.get(one.name) != (one.dtype, one.shape) for one in given):
         raise UserError("its inputs are not those of the config")
-    return [_plain(one) for one in arguments]
+    return tuple(arguments)
 
 
-def _plain(argument: Argument) -> Row:
-    return {**argument._asdict(), "shape": list(argument.shape)}
-
-
-def _bytes(program: StoredProgram) -> int:
-    operands = (*program.arguments, *program.results)
-    if any(one.dtype not in ELEMENT_TYPES for one in operands):
-        raise UserError("it has an argument or a result of an element type that there is not")
-    return sum(math.prod(one.shape) * ELEMENT_TYPES[one.dtype].size for one in operands)
+def _named(operands: Sequence[Argument], role: str, name: str) -> tuple[Argument, ...]:
+    return tuple(one._replace(role=role, name=f"{name}{index}") for index, one in enumerate(operands))

@@ -16,16 +16,17 @@ from mlir_datagen.errors import Rejection, UserError, said, shown
 from mlir_datagen.mlir.parse import Contexts, Verifier, function_types
 from mlir_datagen.ops import FAMILIES
 from mlir_datagen.programs.content import Splitter
-from mlir_datagen.programs.program import NETWORK, NETWORKS_SPLIT, StoredProgram
+from mlir_datagen.programs.program import NETWORK, NETWORKS_SPLIT, StoredProgram, family_program
 from mlir_datagen.programs.proof import Failure, Proof
 from mlir_datagen.programs.rejected import Rejected
 from mlir_datagen.programs.spec import parse_spec, spec_json
+from mlir_datagen.proving.batch import check_level
 from mlir_datagen.sources.decontamination import Decontamination
 from mlir_datagen.sources.random_ops import RandomOps
 from mlir_datagen.sources.settings import SUITES
 from mlir_datagen.sources.suites import SOURCE
-from mlir_datagen.verification.drawn import Drawing, drawn_row
-from mlir_datagen.verification.listed import Listing
+from mlir_datagen.verification.drawn import Drawing
+from mlir_datagen.verification.listed import Listing, row_beside_text
 from mlir_datagen.verification.summary import Summary
 
 _ERRORS = ("error", "absolute_error")
@@ -135,10 +136,12 @@ class RowChecks:
             would = "none" if planned is None else f"{planned[0].name} {spec_json(planned[1])}"
             yield f"is not what the config draws in its place: {would}"
         form = self._config.forms.of(self._config.seed, family, spec)
-        if family.program(spec, form) != program.text:
+        name, config = f"{family.name}_{index:0{self._width}d}", self._config
+        made = family_program(name, RandomOps.name, family, spec, config.seed, form)
+        if made.text != program.text:
             yield "is not the program of its spec"
-        expected = drawn_row(self._config, family, spec, form, program.sha256)
-        yield from _differences({**expected, "name": f"{family.name}_{index:0{self._width}d}"}, row)
+        level = check_level(config.check, config.seed, program.sha256)
+        yield from _differences({**row_beside_text(split, made, level), "name": name}, row)
         yield from _proof_problems(row, is_compared=True, is_network=False)
 
     def _foreign_problems(self, split: str, program: StoredProgram) -> Iterator[str]:
@@ -179,8 +182,6 @@ class RowChecks:
         yield from _differences(expected, row)
         is_compared = expected["source"] == SOURCE or split == NETWORKS_SPLIT or expected["source"] == NETWORK
         yield from _proof_problems(row, is_compared, is_network=expected["source"] == NETWORK)
-        if split == NETWORKS_SPLIT:
-            self._listing.keep_network(program, row["kind"])
 
     def totals(self) -> Iterator[str]:
         """Say which splits lack programs that are made."""

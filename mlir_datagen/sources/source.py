@@ -1,0 +1,66 @@
+"""What every source is: something that plans tasks, and makes the programs of one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from mlir_datagen.programs.batch import Batch
+from mlir_datagen.sources.quotas import Quota
+
+Task = TypeVar("Task")
+Taken = Mapping[tuple[str, str], int]
+"""How many programs of each (split, family) earlier plans have taken."""
+
+
+@dataclass(frozen=True)
+class Plan(Generic[Task]):
+    """What a source is to make next.
+
+    Attributes:
+        tasks: in the order in which their programs are written.
+        quotas: what each family was asked for in each split that is to be filled; none where programs are listed.
+    """
+
+    tasks: Sequence[Task]
+    quotas: Sequence[Quota] = ()
+
+    @property
+    def total(self) -> int:
+        """How many programs fill the splits."""
+        return sum(quota.planned for quota in self.quotas)
+
+
+class Source(Protocol[Task]):
+    """Where programs come from.
+
+    A task is small, can be pickled, and follows from the source's own settings, what was asked for and what was taken.
+    What `produce` makes of it depends on the task and these settings alone: not on other tasks, their order, or the
+    thread, so that an executor may do tasks at once; each task has contexts of MLIR of its own.
+
+    Sources of two kinds share this. One fills splits: it is asked for as many programs as each still lacks, again and
+    again while programs are rejected, and goes on after those that earlier plans took. Grids do so; graphs that are
+    drawn may, where program i of a family follows from (seed, family, i): the plan draws their specs, which is cheap,
+    up to the i that it needs, as the split follows from the spec; a task is a split, a family and some i. The other
+    kind lists its programs, whatever is asked for: networks, what is taken out of them, suites. Nothing makes up for
+    one that is rejected.
+    """
+
+    def plan(self, sizes: Mapping[str, int], taken: Taken | None = None) -> Plan[Task]:
+        """Plan the next programs.
+
+        Args:
+            sizes: how many programs each split is to get; none for a source that lists its programs.
+            taken: how many of them earlier plans have taken.
+
+        Raises:
+            UserError: when the source has not enough programs left.
+        """
+
+    def produce(self, task: Task) -> Batch:
+        """Make a task's programs, parsed and verified, or say why there is none.
+
+        Raises:
+            UserError: when there is nothing to be had from the source, whatever else is made.
+        """
