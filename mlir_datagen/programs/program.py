@@ -9,7 +9,7 @@ from typing import NamedTuple
 from mlir_datagen.mlir.element_types import ELEMENT_TYPES
 from mlir_datagen.mlir.signature import Argument, Loop, signature
 from mlir_datagen.ops.family import OpFamily, Spec
-from mlir_datagen.ops.structured import NAMED
+from mlir_datagen.ops.structured_operation import NAMED
 from mlir_datagen.programs.forms import UNKNOWN, Written, written
 from mlir_datagen.programs.proof import PARSED, Proof
 from mlir_datagen.programs.spec import spec_json
