@@ -23,12 +23,8 @@ class Value(NamedTuple):
     type: TensorType
 
 
-class _Operation(NamedTuple):
-    """An operation in the text: its result's name, the names that it reads, and its lines."""
-
-    name: str
-    operands: Sequence[str]
-    text: str
+_Operation = tuple[str, Sequence[str], str]
+"""An operation in the text: its result's name, the names that it reads, and its lines."""
 
 
 class FunctionBuilder:
@@ -69,8 +65,10 @@ class FunctionBuilder:
             operands: the names that it reads.
             name: its result's, where that was taken before.
         """
-        name = name or self.fresh()
-        self._operations.append(_Operation(name, operands, f"    {name} = {text}"))
+        if name is None:
+            name = f"%{self._next}"
+            self._next += 1
+        self._operations.append((name, operands, f"    {name} = {text}"))
         return Value(name, type_)
 
     def once(self, key: tuple[object, ...], make: Callable[[], Value]) -> Value:
@@ -84,13 +82,12 @@ class FunctionBuilder:
     def constant(self, number: float, dtype: str) -> str:
         """Emit a scalar constant; return its SSA name."""
         text = literal(number, dtype)
-        known = self._scalars.get((text, dtype)) if self._shares else None
-        if known is not None:
-            return known
+        if self._shares and (text, dtype) in self._scalars:
+            return self._scalars[text, dtype]
         name = self._scalars[text, dtype] = self.fresh()
         # MLIR knows what true and false are.
         written = text if dtype == "i1" else f"{text} : {dtype}"
-        self._operations.append(_Operation(name, (), f"    {name} = arith.constant {written}"))
+        self._operations.append((name, (), f"    {name} = arith.constant {written}"))
         return name
 
     def empty(self, type_: TensorType) -> Value:
@@ -153,7 +150,7 @@ class FunctionBuilder:
     def finish(self, result: Value) -> str:
         """Return the module's text, with the function returning `result`."""
         arguments = ", ".join([f"{value.name}: {value.type.text}" for value in self.arguments])
-        body = "\n".join([operation.text for operation in self._operations])
+        body = "\n".join([text for _, _, text in self._operations])
         return (
             f"module {{\n  func.func @{self.name}({arguments}) -> {result.type.text} {{\n{body}\n"
             f"    return {result.name} : {result.type.text}\n  }}\n}}\n"
@@ -174,10 +171,10 @@ class FunctionBuilder:
         """Return the texts of the operations that the results depend on, in order."""
         needed = {value.name for value in results}
         texts: list[str] = []
-        for operation in reversed(self._operations):
-            if operation.name in needed:
-                needed.update(operation.operands)
-                texts.append(operation.text)
+        for name, operands, text in reversed(self._operations):
+            if name in needed:
+                needed.update(operands)
+                texts.append(text)
         return texts[::-1]
 
 

@@ -101,7 +101,7 @@ class Spec(NamedTuple):
     def sizes(self) -> dict[str, Any]:
         """All sizes of the main operation."""
         given = dict(zip(self.variant.sizes, self.dimensions, strict=True))
-        return self.variant.operation.notation.with_positions(given)
+        return self.variant.operation.notation.add_positions(given)
 
 
 class OpFamily:

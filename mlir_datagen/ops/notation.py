@@ -18,7 +18,6 @@ them, as linalg's named operations have, but for a few, for which the order is g
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -80,13 +79,12 @@ class Notation(NamedTuple):
         strides = (window.stride for _, window in self.windows)
         return (*extents, *strides, *(window.dilation for _, window in self.windows))
 
-    def with_positions(self, sizes: Mapping[str, Any]) -> dict[str, Any]:
-        """Return sizes with those of the windows' positions, numbers or columns of them alike."""
-        found = dict(sizes)
+    def add_positions(self, sizes: dict[str, Any]) -> dict[str, Any]:
+        """Add those of the windows' positions to sizes, numbers or columns of them alike; return them."""
         for name, window in self.windows:
             span = dilated(sizes[window.offset], sizes[window.dilation])
-            found[window.position] = (sizes[name] - span) // sizes[window.stride] + 1
-        return found
+            sizes[window.position] = (sizes[name] - span) // sizes[window.stride] + 1
+        return sizes
 
 
 def dilated(window: Any, dilation: Any) -> Any:

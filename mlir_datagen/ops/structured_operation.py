@@ -119,7 +119,7 @@ class StructuredOperation:
         sizes = dict(given)
         for names, type_ in zip(self._argument_names, inputs, strict=True):
             sizes.update(zip(names, type_.shape, strict=True))
-        return self.notation.with_positions(sizes)
+        return self.notation.add_positions(sizes)
 
     def indexing_maps(self, sizes: Mapping[str, int]) -> list[str]:
         """Return the affine maps of the operands, as MLIR's text."""

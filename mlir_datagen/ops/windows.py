@@ -75,7 +75,7 @@ class _Pooling(_Windows):
 
     def emit(self, builder: FunctionBuilder, spec: Spec, operands: Sequence[Value], sizes: Mapping[str, Any]) -> Value:
         pooled = super().emit(builder, spec, operands, sizes)
-        return pooled if spec.kind == "max" else self._division(spec).apply(builder, pooled)
+        return pooled if spec.kind == "max" else _division(sizes).apply(builder, pooled)
 
     def pytorch(self, spec: Spec) -> Callable[..., Any]:
         import torch
@@ -99,9 +99,10 @@ class _Pooling(_Windows):
         versions = super().versions(variant, asked)
         return versions if variant.kind == "max" else versions.both(with_number("div", _RANK, 1).versions_of(GENERIC))
 
-    def _division(self, spec: Spec) -> StructuredOperation:
-        sizes = spec.sizes
-        return with_number("div", _RANK, sizes["kh"] * sizes["kw"])
+
+def _division(sizes: Mapping[str, int]) -> StructuredOperation:
+    """Return the division of sums by the size of a window."""
+    return with_number("div", _RANK, sizes["kh"] * sizes["kw"])
 
 
 def _steps(spec: Spec) -> dict[str, tuple[int, int]]:

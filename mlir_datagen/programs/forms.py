@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from mlir_datagen.ops.family import OpFamily, Spec, Variant
@@ -25,21 +26,19 @@ class Forms:
             family: the program's family.
             spec: its spec.
         """
-        place = stable_hash(f"form {seed} {family.name} {spec_json(spec)}") % sum(self.shares) if self._vary else 0
+        if len(self.asked) == 1:
+            return self.asked[0]
+        place = stable_hash(f"form {seed} {family.name} {spec_json(spec)}") % sum(self.shares)
         for form, share in zip(FORMS, self.shares, strict=True):
             if place < share:
                 return form
             place -= share
         raise AssertionError("there is no share")
 
-    @property
+    @cached_property
     def asked(self) -> tuple[str, ...]:
         """The forms that any program is asked for in."""
         return tuple(form for form, share in zip(FORMS, self.shares, strict=True) if share)
-
-    @property
-    def _vary(self) -> bool:
-        return len(self.asked) > 1
 
 
 ALL_NAMED = Forms((1, 0, 0))

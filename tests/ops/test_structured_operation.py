@@ -38,7 +38,7 @@ OPERATIONS = NAMED_OPERATIONS | {
 
 
 def sizes_of(operation):
-    return operation.notation.with_positions(SIZES)
+    return operation.notation.add_positions(dict(SIZES))
 
 
 def program(operation, form):
@@ -56,7 +56,7 @@ def test_a_line_is_read():
     assert [operand.has_contents for operand in notation.inputs] == [True, False]
     assert notation.windows == (("h", Window("oh", "sh", "kh", "dh")), ("w", Window("ow", "sw", "kw", "dw")))
     assert notation.free == ("n", "c", "h", "w", "kh", "kw", "sh", "sw", "dh", "dw")
-    assert notation.with_positions(SIZES) | {"oh": 4, "ow": 7} == notation.with_positions(SIZES)
+    assert notation.add_positions(dict(SIZES)) == {**SIZES, "oh": 4, "ow": 7}
 
 
 def test_the_steps_of_the_innermost_reduction():
