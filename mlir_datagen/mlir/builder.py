@@ -8,6 +8,7 @@ printer; the parser proves it afterwards.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from mlir_datagen.mlir.element_types import literal
@@ -178,7 +179,8 @@ class FunctionBuilder:
         return texts[::-1]
 
 
-def integers(values: Sequence[int]) -> str:
+@lru_cache(maxsize=1024)
+def integers(values: tuple[int, ...]) -> str:
     """Return the attribute that is a list of whole numbers."""
     elements = str(values[0]) if len(set(values)) == 1 else f"[{', '.join(map(str, values))}]"
     return f"dense<{elements}> : tensor<{len(values)}xi64>"

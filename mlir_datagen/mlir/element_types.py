@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import ml_dtypes
@@ -149,7 +150,7 @@ def literal(number: float, dtype: str) -> str:
     if abs(number) > element.largest:
         number = _beyond(number, element)
     if not math.isfinite(number):
-        return _bits(math.nan if math.isnan(number) else number, element)
+        return _bits_of_special(math.nan if math.isnan(number) else float(number), element)
     mantissa, exponent_mark, exponent = repr(float(number)).partition("e")
     if "." not in mantissa:
         mantissa += ".0"
@@ -163,6 +164,12 @@ def _beyond(number: float, element: ElementType) -> float:
     rounded = float(_converted(number, element.numpy))
     # What is less than half a unit away MLIR rounds itself.
     return number if math.isfinite(rounded) else rounded
+
+
+@lru_cache(maxsize=64)
+def _bits_of_special(number: float, element: ElementType) -> str:
+    """Return the bit pattern of NaN or an infinity."""
+    return _bits(number, element)
 
 
 def _bits(number: Any, element: ElementType) -> str:

@@ -208,8 +208,8 @@ class StructuredOperation:
         windows = self.notation.windows
         if not windows:
             return ""
-        dilations = integers([sizes[window.dilation] for _, window in windows])
-        return f"dilations = {dilations}, strides = {integers([sizes[window.stride] for _, window in windows])}"
+        dilations = integers(tuple([sizes[window.dilation] for _, window in windows]))
+        return f"dilations = {dilations}, strides = {integers(tuple([sizes[window.stride] for _, window in windows]))}"
 
 
 def _expressions(operand: Access, places: Mapping[str, str], sizes: Mapping[str, int]) -> list[str]:
