@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import string
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -22,15 +22,15 @@ def evaluation(operation: StructuredOperation, sizes: Mapping[str, int]) -> Call
         operation: the operation.
         sizes: of all its dimensions.
     """
+    at_rest = _at_rest(operation)
     if not operation.notation.windows:
-        return _at_rest(operation, {})
+        return at_rest
+    contents = [access for access in operation.notation.inputs if access.has_contents]
 
     def moving(*inputs: Any) -> Any:
-        contents = [access for access in operation.notation.inputs if access.has_contents]
         total = None
         for place in _places(operation, sizes):
-            views = [_view(*pair, sizes, place) for pair in zip(contents, inputs, strict=True)]
-            found = _at_rest(operation, place)(*views)
+            found = at_rest(*(_view(*pair, sizes, place) for pair in zip(contents, inputs, strict=True)))
             total = found if total is None else _accumulated(operation, total, found)
         return total
 
@@ -49,14 +49,15 @@ def _places(operation: StructuredOperation, sizes: Mapping[str, int]) -> Iterato
         yield dict(zip(loops, place, strict=True))
 
 
-def _at_rest(operation: StructuredOperation, place: Mapping[str, int]) -> Callable[..., Any]:
+def _at_rest(operation: StructuredOperation) -> Callable[..., Any]:
     """Return what one element of the window adds to the result, as a function of what it meets."""
     import torch
 
     notation, body = operation.notation, operation.body
     letters = dict(zip(notation.loops, string.ascii_letters, strict=False))
     contents = [access for access in notation.inputs if access.has_contents]
-    subscripts = ["".join(letters[loop] for loop in _loops(access, place)) for access in contents]
+    still = {window.offset for _, window in notation.windows}
+    subscripts = ["".join(letters[loop] for loop in _loops(access, still)) for access in contents]
     result = "".join(letters[name] for name in notation.result.names)
     if (body.combine, body.accumulate) in (("mul", "add"), (None, "add")):
         return partial(torch.einsum, f"{','.join(subscripts)}->{result}")
@@ -70,10 +71,10 @@ def _at_rest(operation: StructuredOperation, place: Mapping[str, int]) -> Callab
     return lambda value: function(value, value.new_tensor(body.number))
 
 
-def _loops(access: Access, place: Mapping[str, int]) -> list[str]:
-    """Return the loops that an operand is read along while the window stands still."""
+def _loops(access: Access, still: Collection[str]) -> list[str]:
+    """Return the loops that an operand is read along while those of the window stand still."""
     loops = [name if window is None else window.position for name, window in access.dimensions]
-    return [loop for loop in loops if loop not in place]
+    return [loop for loop in loops if loop not in still]
 
 
 def _view(access: Access, tensor: Any, sizes: Mapping[str, int], place: Mapping[str, int]) -> Any:

@@ -12,7 +12,7 @@ from mlir_datagen.ops.family import OpFamily, Spec
 from mlir_datagen.ops.structured_operation import NAMED
 from mlir_datagen.programs.forms import UNKNOWN, Written, written
 from mlir_datagen.programs.proof import PARSED, Proof
-from mlir_datagen.programs.spec import spec_json
+from mlir_datagen.programs.spec import program_command, spec_json
 
 NETWORK = "network"
 """The source and the family of a whole network."""
@@ -86,7 +86,7 @@ def family_program(
         flops=int(family.flops(spec)),
         proof=PARSED,
         provenance=provenance,
-        command=f"python scripts/program.py {family.name} '{spec_json(spec)}'",
+        command=program_command(family.name, spec, form),
         written=written(family, spec.variant, form),
     )
 

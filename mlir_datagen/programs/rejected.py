@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 
 from mlir_datagen.ops.family import Spec
 from mlir_datagen.ops.structured_operation import NAMED
 from mlir_datagen.programs.proof import Failure
-from mlir_datagen.programs.spec import spec_json
+from mlir_datagen.programs.spec import program_command, spec_json
 
 
 @dataclass(frozen=True)
@@ -42,9 +41,7 @@ def rejected_program(family: str, split: str, spec: Spec, failure: Failure, form
         failure: why it is not kept.
         form: the form that was asked for.
     """
-    written = spec_json(spec)
     option = {"lowered": " --check lower", "executed": " --check execute", "matched": " --check execute"}
     option["measured"] = " --measure"
-    in_form = "" if form == NAMED else f" --form {form}"
-    command = f"python scripts/program.py {family} {shlex.quote(written)}{in_form}{option.get(failure.stage, '')}"
-    return Rejected(family, split, written, failure.stage, failure.reason, command)
+    command = program_command(family, spec, form) + option.get(failure.stage, "")
+    return Rejected(family, split, spec_json(spec), failure.stage, failure.reason, command)

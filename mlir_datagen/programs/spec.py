@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,11 +11,18 @@ import orjson
 from mlir_datagen.errors import UserError, listed, nearest, shown
 from mlir_datagen.ops import FAMILIES
 from mlir_datagen.ops.family import FAMILY_DTYPES, NotOfFamily, OpFamily, Spec
+from mlir_datagen.ops.structured_operation import NAMED
 
 
 def spec_json(spec: Spec) -> str:
     """Return a spec as one line of JSON; the family's `spec_from_json` reads it back."""
     return orjson.dumps(spec.fields).decode()
+
+
+def program_command(family: str, spec: Spec, form: str = NAMED) -> str:
+    """Return the command that makes the program of a spec alone, in the form that is asked for."""
+    in_form = "" if form == NAMED else f" --form {form}"
+    return f"python scripts/program.py {family} {shlex.quote(spec_json(spec))}{in_form}"
 
 
 def parse_spec(family: str, spec: str) -> Spec:

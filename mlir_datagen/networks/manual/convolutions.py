@@ -69,6 +69,16 @@ def _convolution(
     return _conv(builder, result, image, filters, bias, stride, padding, dilation, groups)
 
 
+def _pooled(
+    builder: NetworkBuilder, result: TensorType, image: Value, kernel: Window, stride: Window
+) -> tuple[Value, tuple[int, int], tuple[int, int], tuple[int, int]]:
+    """Return what is pooled as a batch, and the size, the step and the number of positions of the window."""
+    _refuse_integers(result, "windows")
+    size = pair(kernel)
+    step = pair(stride) if stride else size
+    return _as_batch(builder, image), size, step, (result.shape[-2], result.shape[-1])
+
+
 def _max_pool2d(
     builder: NetworkBuilder,
     result: TensorType,
@@ -79,11 +89,7 @@ def _max_pool2d(
     dilation: Window = 1,
     ceil_mode: bool = False,
 ) -> Value:
-    _refuse_integers(result, "windows")
-    size = pair(kernel)
-    step = pair(stride) if stride else size
-    positions = (result.shape[-2], result.shape[-1])
-    images = _as_batch(builder, image)
+    images, size, step, positions = _pooled(builder, result, image, kernel, stride)
     pooled = blocks.max_pool(builder, images, size, step, pair(padding), pair(dilation), positions)
     return builder.reshape(pooled, result.shape)
 
@@ -105,11 +111,7 @@ def _avg_pool2d(
     count_include_pad: bool = True,
     divisor_override: int | None = None,
 ) -> Value:
-    _refuse_integers(result, "windows")
-    size = pair(kernel)
-    step = pair(stride) if stride else size
-    positions = (result.shape[-2], result.shape[-1])
-    images = _as_batch(builder, image)
+    images, size, step, positions = _pooled(builder, result, image, kernel, stride)
     around = pair(padding)
     pooled = blocks.average_pool(
         builder, images, size, step, around, positions, count_include_pad, divisor_override

@@ -70,6 +70,7 @@ def _convolved(
     if groups == channels == features:
         depthwise = CONVOLUTIONS["depthwise_conv_2d_nchw_chw"]
         sizes = depthwise.sizes_of((image.type, tensor((channels, *kernel), image.type.dtype)), steps)
+        # Before the filters are reshaped: so the text of networks has it.
         init = depthwise.init(builder, image.type.dtype, sizes)
         return depthwise.emit(builder, (image, builder.reshape(filters, (channels, *kernel))), sizes, init)
     grouped = builder.reshape(image, (batch, groups, depth, *extents))
