@@ -104,8 +104,8 @@ def _differences(planted: Sequence[Planted], seed: int) -> list[dict[str, float]
         Pair(
             one.right,
             one.wrong,
-            [operand.shape for operand in one.family.arguments(one.spec)],
-            one.family.results(one.spec)[0].shape,
+            [operand.shape for operand in one.family.graph(one.spec).arguments],
+            one.family.graph(one.spec).results[0].shape,
         )
         for one in planted
     ]

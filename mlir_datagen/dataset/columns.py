@@ -157,9 +157,10 @@ def _operand(argument: Argument) -> dict[str, Any]:
 def _block_table(split: str, block: ProgramBlock) -> Any:
     rows = len(block.texts)
     family, spec = block.family, block.spec
-    ways = {form: written(family, block.variant, form) for form in set(block.forms)}
-    flops = np.broadcast_to(np.asarray(family.flops(spec), np.int64), rows)
-    bytes_moved = np.broadcast_to(np.asarray(family.bytes_moved(spec), np.int64), rows)
+    graph = family.graph(spec)
+    ways = {form: written(block.variant, form) for form in set(block.forms)}
+    flops = np.broadcast_to(np.asarray(graph.flops, np.int64), rows)
+    bytes_moved = np.broadcast_to(np.asarray(graph.bytes_moved, np.int64), rows)
     columns = {
         "split": repeated_string(split, rows),
         "source": repeated_string(block.source, rows),
@@ -168,9 +169,9 @@ def _block_table(split: str, block: ProgramBlock) -> Any:
         "form": string_array([str(ways[form].form) for form in block.forms]),
         "dtype": repeated_string(spec.dtype, rows),
         "spec": string_array([spec_json(one) for one in block.specs]),
-        "arguments": _operands(family.arguments(spec), "input", rows),
-        "results": _operands(family.results(spec), "output", rows),
-        "loops": _loops(family.loops(spec), rows),
+        "arguments": _operands(graph.arguments, "input", rows),
+        "results": _operands(graph.results, "output", rows),
+        "loops": _loops(graph.loops, rows),
         "flops": number_array(flops),
         "bytes_moved": number_array(bytes_moved),
         "arithmetic_intensity": number_array(flops / bytes_moved),

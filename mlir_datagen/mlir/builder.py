@@ -148,13 +148,16 @@ class FunctionBuilder:
         )
         return self.operation(text, type_, *names, init.name, *scalars, name=name)
 
-    def finish(self, result: Value) -> str:
-        """Return the module's text, with the function returning `result`."""
+    def finish(self, results: Sequence[Value]) -> str:
+        """Return the module's text, with the function returning these values."""
         arguments = ", ".join([f"{value.name}: {value.type.text}" for value in self.arguments])
+        names = ", ".join([value.name for value in results])
+        types = ", ".join([value.type.text for value in results])
         body = "\n".join([text for _, _, text in self._operations])
+        given = types if len(results) == 1 else f"({types})"
         return (
-            f"module {{\n  func.func @{self.name}({arguments}) -> {result.type.text} {{\n{body}\n"
-            f"    return {result.name} : {result.type.text}\n  }}\n}}\n"
+            f"module {{\n  func.func @{self.name}({arguments}) -> {given} {{\n{body}\n"
+            f"    return {names} : {types}\n  }}\n}}\n"
         )
 
     def finish_network(self, arguments: Sequence[Value], results: Sequence[Value]) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mlir_datagen.ops.family import OpFamily, Spec, Variant
@@ -34,16 +33,10 @@ def elementwise(kind: str, rank: int) -> StructuredOperation:
     return from_line(kind, f"{line}, {line} -> {line}", Body(kind, None), _NAMED, category)
 
 
-def with_number(kind: str, rank: int, number: float) -> StructuredOperation:
+def with_number(kind: str, rank: int) -> StructuredOperation:
     """Return the operation of each element and a number; linalg has no names for these."""
-    # By the number's text, which tells -0.0 from 0.0.
-    return _with_number(kind, rank, repr(number))
-
-
-@lru_cache(maxsize=1024)
-def _with_number(kind: str, rank: int, number: str) -> StructuredOperation:
     line = " ".join(_dimensions(rank))
-    return from_line(None, f"{line} -> {line}", Body(kind, None, float(number)), Versions(16))
+    return from_line(None, f"{line} -> {line}", Body(kind, None, has_number=True), Versions(16))
 
 
 def _variant(kind: str, operation: StructuredOperation, rank: int, says_kind: bool) -> Variant:
@@ -52,6 +45,10 @@ def _variant(kind: str, operation: StructuredOperation, rank: int, says_kind: bo
 
 class _Relu(OpFamily):
     """The rectified linear unit, max(x, 0)."""
+
+    def number(self, sizes: Mapping[str, Any]) -> int:
+        """The zero."""
+        return 0
 
     def input_range(self, spec: Spec) -> tuple[float, float]:
         """Both signs, as on positive elements the identity is right; and beyond 6, where a ReLU6 ends."""
@@ -73,7 +70,7 @@ FAMILIES = (
     ),
     _Relu(
         "relu",
-        [_variant("generic", with_number("max", rank, 0), rank, False) for rank in _AXES_BY_RANK],
+        [_variant("generic", with_number("max", rank), rank, False) for rank in _AXES_BY_RANK],
         ("input",),
         "result",
     ),

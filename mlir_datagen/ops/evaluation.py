@@ -20,9 +20,9 @@ def evaluation(operation: StructuredOperation, sizes: Mapping[str, int]) -> Call
 
     Args:
         operation: the operation.
-        sizes: of all its dimensions.
+        sizes: of all its dimensions, and the number of its body where it has one.
     """
-    at_rest = _at_rest(operation)
+    at_rest = _at_rest(operation, sizes)
     if not operation.notation.windows:
         return at_rest
     contents = [access for access in operation.notation.inputs if access.has_contents]
@@ -49,7 +49,7 @@ def _places(operation: StructuredOperation, sizes: Mapping[str, int]) -> Iterato
         yield dict(zip(loops, place, strict=True))
 
 
-def _at_rest(operation: StructuredOperation) -> Callable[..., Any]:
+def _at_rest(operation: StructuredOperation, sizes: Mapping[str, int]) -> Callable[..., Any]:
     """Return what one element of the window adds to the result, as a function of what it meets."""
     import torch
 
@@ -66,9 +66,9 @@ def _at_rest(operation: StructuredOperation) -> Callable[..., Any]:
     if body.combine is None:
         return lambda value: value
     function = body.torch_function(body.combine)
-    if body.number is None:
+    if not body.has_number:
         return function  # type: ignore[no-any-return]
-    return lambda value: function(value, value.new_tensor(body.number))
+    return lambda value: function(value, value.new_tensor(sizes["number"]))
 
 
 def _loops(access: Access, still: Collection[str]) -> list[str]:

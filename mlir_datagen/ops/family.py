@@ -11,7 +11,6 @@ an emitter, the limits on a grid and the columns of the index use are one piece 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -21,13 +20,11 @@ import orjson
 from numpy.typing import NDArray
 
 from mlir_datagen.errors import listed, shown
-from mlir_datagen.mlir.builder import FunctionBuilder, Value
 from mlir_datagen.mlir.element_types import ELEMENT_TYPES, as_tensor
-from mlir_datagen.mlir.signature import Loop, Operand
-from mlir_datagen.mlir.types import tensor
+from mlir_datagen.mlir.signature import Operand
 from mlir_datagen.ops.baseline import baseline_seconds
-from mlir_datagen.ops.evaluation import evaluation
-from mlir_datagen.ops.structured_operation import NAMED, StructuredOperation, Versions
+from mlir_datagen.ops.graph import Graph, Node, Template, outline
+from mlir_datagen.ops.structured_operation import NAMED, StructuredOperation, Versions, versions_of
 
 FAMILY_DTYPES = ("f32",)
 """The element types that specs may have."""
@@ -55,6 +52,7 @@ class Variant(NamedTuple):
         rank: the rank, where the family has several.
         says_kind: whether a spec names its kind, which is part of its content: to change it moves programs to other
             splits. The families with one kind began without.
+        then: elementwise operations that follow, each on what the one before computes.
     """
 
     kind: str
@@ -63,6 +61,11 @@ class Variant(NamedTuple):
     axes: tuple[str, ...]
     rank: int | None
     says_kind: bool
+    then: tuple[StructuredOperation, ...] = ()
+
+    def versions(self, asked: str) -> Versions:
+        """Return the MLIR that parses its programs where a form is asked for."""
+        return versions_of((self.operation, *self.then), asked)
 
     @property
     def name(self) -> str:
@@ -117,6 +120,7 @@ class OpFamily:
     def __init__(self, name: str, variants: Sequence[Variant], arguments: Sequence[str], result: str) -> None:
         self.name, self.variants = name, tuple(variants)
         self._argument_names, self._result_name = arguments, result
+        self._templates: dict[tuple[object, ...], Template] = {}
 
     @cached_property
     def kinds(self) -> tuple[str, ...]:
@@ -187,62 +191,53 @@ class OpFamily:
         """Return what must hold for a point to be a program; nothing, unless a family says otherwise."""
         return ()
 
-    def arguments(self, spec: Spec) -> tuple[Operand, ...]:
-        """Return the function's arguments: the inputs that have contents."""
-        shapes = spec.variant.operation.argument_shapes(spec.sizes)
-        return tuple(Operand(*pair, spec.dtype) for pair in zip(self._argument_names, shapes, strict=True))
-
-    def results(self, spec: Spec) -> tuple[Operand, ...]:
-        """Return the function's results."""
-        return (Operand(self._result_name, spec.variant.operation.result_shape(spec.sizes), spec.dtype),)
-
-    def loops(self, spec: Spec) -> tuple[Loop, ...]:
-        """Return the iteration space of the main operation, in linalg's order of its dimensions."""
-        operation = spec.variant.operation
-        return tuple(Loop(*pair) for pair in zip(operation.extents(spec.sizes), operation.iterators, strict=True))
-
-    def flops(self, spec: Spec) -> Any:
-        """Return the number of arithmetic operations; an addition, multiplication, comparison or division is one."""
-        return spec.variant.operation.flops(spec.sizes)
-
-    def emit(self, builder: FunctionBuilder, spec: Spec, operands: Sequence[Value], sizes: Mapping[str, Any]) -> Value:
-        """Emit the operations on the operands; return the result.
+    def number(self, sizes: Mapping[str, Any]) -> Any:
+        """Return the number that operations of a program read whose body has one.
 
         Args:
-            builder: what they are emitted into.
-            spec: the program.
-            operands: its arguments.
-            sizes: all sizes of the main operation.
+            sizes: of the main operation.
         """
-        return spec.variant.operation.emit(builder, operands, sizes)
+        raise NotImplementedError
+
+    def nodes(self, spec: Spec) -> tuple[Node, ...]:
+        """Return the operations of a program: the main operation first, on the arguments, then those that follow."""
+        variant, sizes, dtype = spec.variant, spec.sizes, spec.dtype
+        operation = variant.operation
+        if operation.body.has_number:
+            sizes["number"] = self.number(sizes)
+        count = len(self._argument_names)
+        nodes = [Node(operation, tuple(range(count)), sizes, dtype)]
+        for place, operation in enumerate(variant.then, count):
+            followed = dict(zip(operation.notation.loops, nodes[-1].result_shape, strict=True))
+            if operation.body.has_number:
+                followed["number"] = self.number(sizes)
+            nodes.append(Node(operation, (place,), followed, dtype))
+        return tuple(nodes)
+
+    def graph(self, spec: Spec) -> Graph:
+        """Return the program of a spec, or with columns as dimensions all of them at once."""
+        nodes = self.nodes(spec)
+        shapes = zip(self._argument_names, nodes[0].operation.argument_shapes(nodes[0].sizes), strict=True)
+        arguments = tuple(Operand(name, shape, spec.dtype) for name, shape in shapes)
+        return Graph(self.name, arguments, nodes, {len(arguments) + len(nodes) - 1: self._result_name})
 
     def pytorch(self, spec: Spec) -> Callable[..., Any]:
         """Return a function of tensors of one element type that computes the result: PyTorch's own, where it has one.
 
         What its line alone says (see `evaluation`) is the same; tests hold the one against the other.
         """
-        return evaluation(spec.variant.operation, spec.sizes)
+        return self.graph(spec).evaluation()
 
     def input_range(self, spec: Spec) -> tuple[float, float]:
         """Return the range of random arguments in which a wrong program shows."""
         return -1.0, 1.0
 
-    def versions(self, variant: Variant, asked: str) -> Versions:
-        """Return the MLIR that parses the programs of a variant where a form is asked for."""
-        operation = variant.operation
-        return operation.versions_of(operation.form(asked))
-
     def reference_result(self, spec: Spec, arguments: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
         """Return what `pytorch` computes in double precision, from and to numpy arrays."""
-        operands = self.arguments(spec)
+        operands = self.graph(spec).arguments
         tensors = [as_tensor(one, operand.dtype).double() for one, operand in zip(arguments, operands, strict=True)]
         result: NDArray[np.float64] = self.pytorch(spec)(*tensors).numpy()
         return result
-
-    def bytes_moved(self, spec: Spec) -> Any:
-        """Return the size of arguments and results in bytes: the least that any schedule must move."""
-        operands = (*self.arguments(spec), *self.results(spec))
-        return sum(math.prod(operand.shape) * ELEMENT_TYPES[operand.dtype].size for operand in operands)
 
     def baseline_seconds(self, spec: Spec) -> Any:
         """Estimate how long one call of the program takes as plain loops."""
@@ -252,7 +247,7 @@ class OpFamily:
         parallel, reduced = (
             [bound for bound, iterator in bounds if iterator == kind] for kind in ("parallel", "reduction")
         )
-        return baseline_seconds(parallel, reduced, self.bytes_moved(spec), step)
+        return baseline_seconds(parallel, reduced, self.graph(spec).bytes_moved, step)
 
     def program(self, spec: Spec, form: str = NAMED) -> str:
         """Return the text of a whole module with one function, named after the family.
@@ -261,10 +256,11 @@ class OpFamily:
             spec: the program.
             form: the form of its operations, where they have it.
         """
-        sizes = spec.sizes
-        shapes = zip(self._argument_names, spec.variant.operation.argument_shapes(sizes), strict=True)
-        builder = FunctionBuilder(self.name, [(name, tensor(shape, spec.dtype)) for name, shape in shapes], form)
-        return builder.finish(self.emit(builder, spec, builder.arguments, sizes))
+        nodes = self.nodes(spec)
+        key = (spec.variant.name, spec.dtype, form, outline(nodes))
+        if key not in self._templates:
+            self._templates[key] = Template(self.graph(spec), form)
+        return self._templates[key].text(nodes)
 
     @cached_property
     def _fields(self) -> tuple[str, ...]:

@@ -51,12 +51,12 @@ class Body(NamedTuple):
     Attributes:
         combine: what combines the inputs, from the first on; None where there is one, which is taken as it is.
         accumulate: what adds that to the result so far; None where nothing is reduced.
-        number: a constant that the inputs are combined with, after the last.
+        has_number: whether the inputs are combined with a number, too, after the last.
     """
 
     combine: str | None
     accumulate: str | None
-    number: float | None = None
+    has_number: bool = False
 
     @property
     def steps(self) -> tuple[str, ...]:
@@ -72,7 +72,7 @@ class Body(NamedTuple):
         """Return its lines of text, and the name of what they compute.
 
         Args:
-            inputs: the names of the elements that are read, the constant's name last where there is one.
+            inputs: the names of the elements that are read, the number's name last where there is one.
             result: the name of the result's element so far.
             dtype: the element type.
             fresh: gives the next name.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from typing import Any, NamedTuple
@@ -154,12 +154,12 @@ class StructuredOperation:
         Args:
             builder: what it is emitted into.
             inputs: its inputs, without those of which only the shape counts.
-            sizes: of all its dimensions.
+            sizes: of all its dimensions, and the number of its body where it has one.
             init: what it writes into, where that is there already.
         """
         dtype = inputs[0].type.dtype
         operands = self._with_shapes(builder, inputs, sizes, dtype) if self._reads_shapes else inputs
-        scalar = None if self.body.number is None else builder.constant(self.body.number, dtype)
+        scalar = builder.constant(sizes["number"], dtype) if self.body.has_number else None
         init = init or self.init(builder, dtype, sizes)
         form = self.form(builder.form)
         if form == NAMED:
@@ -205,11 +205,19 @@ class StructuredOperation:
 
     def _attributes(self, sizes: Mapping[str, int]) -> str:
         """Return the attributes of the named operation."""
-        windows = self.notation.windows
-        if not windows:
-            return ""
-        dilations = integers(tuple([sizes[window.dilation] for _, window in windows]))
-        return f"dilations = {dilations}, strides = {integers(tuple([sizes[window.stride] for _, window in windows]))}"
+        lists = [integers(tuple([sizes[name] for name in names])) for names in self.attribute_names]
+        return ", ".join([f"{key} = {each}" for key, each in zip(("dilations", "strides"), lists, strict=False)])
+
+    @cached_property
+    def attribute_names(self) -> tuple[tuple[str, ...], ...]:
+        """The sizes that are attributes of the named operation: of windows the dilations, and the strides."""
+        windows = [window for _, window in self.notation.windows]
+        dilations, strides = (tuple(getattr(window, each) for window in windows) for each in ("dilation", "stride"))
+        return (dilations, strides) if windows else ()
+
+    def equal_attributes(self, sizes: Mapping[str, int]) -> list[bool]:
+        """Return for each of these whether its numbers are equal, so that it is written as one."""
+        return [len({sizes[name] for name in names}) == 1 for names in self.attribute_names]
 
 
 def _expressions(operand: Access, places: Mapping[str, str], sizes: Mapping[str, int]) -> list[str]:
@@ -245,3 +253,8 @@ def from_line(
 ) -> StructuredOperation:
     """Return the operation of a line of a table."""
     return StructuredOperation(name, read(line, loops), body, versions, category)
+
+
+def versions_of(operations: Iterable[StructuredOperation], asked: str) -> Versions:
+    """Return the MLIR that parses programs of some operations where a form is asked for."""
+    return reduce(Versions.both, (operation.versions_of(operation.form(asked)) for operation in operations))

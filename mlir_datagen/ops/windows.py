@@ -7,12 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from mlir_datagen.mlir.builder import FunctionBuilder, Value
 from mlir_datagen.ops.elementwise import with_number
 from mlir_datagen.ops.family import Constraint, OpFamily, Spec, Variant
 from mlir_datagen.ops.notation import Window, dilated
 from mlir_datagen.ops.scalars import Body
-from mlir_datagen.ops.structured_operation import GENERIC, StructuredOperation, Versions, from_line
+from mlir_datagen.ops.structured_operation import StructuredOperation, Versions, from_line
 
 _RANK = 4
 _IMAGE = "n c h=oh*sh+kh*dh w=ow*sw+kw*dw"
@@ -36,9 +35,16 @@ _AXES = {
 }  # fmt: skip
 
 
-def _variant(kind: str, operation: StructuredOperation, says_kind: bool, **axes: str) -> Variant:
+def _variant(
+    kind: str,
+    operation: StructuredOperation,
+    says_kind: bool,
+    then: tuple[StructuredOperation, ...] = (),
+    **axes: str,
+) -> Variant:
     sizes = operation.notation.free
-    return Variant(kind, operation, sizes, tuple({**_AXES, **axes}[size] for size in sizes), None, says_kind)
+    names = tuple({**_AXES, **axes}[size] for size in sizes)
+    return Variant(kind, operation, sizes, names, None, says_kind, then)
 
 
 class _Windows(OpFamily):
@@ -68,14 +74,9 @@ class _Pooling(_Windows):
         """A maximum that starts from a number instead of -inf is right on any window with a greater element."""
         return (-1e30, 0.0) if spec.kind == "max" else super().input_range(spec)
 
-    def flops(self, spec: Spec) -> Any:
-        """One operation for each element of each window, and for the average one division for each result."""
-        (result,) = self.results(spec)
-        return super().flops(spec) + (math.prod(result.shape) if spec.kind == "avg" else 0)
-
-    def emit(self, builder: FunctionBuilder, spec: Spec, operands: Sequence[Value], sizes: Mapping[str, Any]) -> Value:
-        pooled = super().emit(builder, spec, operands, sizes)
-        return pooled if spec.kind == "max" else _division(sizes).apply(builder, pooled)
+    def number(self, sizes: Mapping[str, Any]) -> Any:
+        """The size of the window, which the sum is divided by for the average."""
+        return sizes["kh"] * sizes["kw"]
 
     def pytorch(self, spec: Spec) -> Callable[..., Any]:
         import torch
@@ -94,15 +95,6 @@ class _Pooling(_Windows):
             return pooled.reshape(*image.shape[:2], *pooled.shape[2:])
 
         return dilated_average
-
-    def versions(self, variant: Variant, asked: str) -> Versions:
-        versions = super().versions(variant, asked)
-        return versions if variant.kind == "max" else versions.both(with_number("div", _RANK, 1).versions_of(GENERIC))
-
-
-def _division(sizes: Mapping[str, int]) -> StructuredOperation:
-    """Return the division of sums by the size of a window."""
-    return with_number("div", _RANK, sizes["kh"] * sizes["kw"])
 
 
 def _steps(spec: Spec) -> dict[str, tuple[int, int]]:
@@ -139,7 +131,10 @@ FAMILIES = (
     ),
     _Pooling(
         "pooling",
-        [_variant(kind, POOLINGS[name], True, c="channels") for kind, name in (("max", "max"), ("avg", "sum"))],
+        [
+            _variant("max", POOLINGS["max"], True, c="channels"),
+            _variant("avg", POOLINGS["sum"], True, (with_number("div", _RANK),), c="channels"),
+        ],
         ("image",),
         "pooled",
     ),

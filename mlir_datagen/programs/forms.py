@@ -61,9 +61,9 @@ class Written(NamedTuple):
 UNKNOWN = Written(None, None, None)
 
 
-def written(family: OpFamily, variant: Variant, asked: str = NAMED) -> Written:
+def written(variant: Variant, asked: str = NAMED) -> Written:
     """Return how the programs of a variant are written where a form is asked for."""
-    return Written(variant.operation.form(asked), *family.versions(variant, asked))
+    return Written(variant.operation.form(asked), *variant.versions(asked))
 
 
 def versions_of(families: dict[str, OpFamily], forms: Forms) -> Versions:
@@ -72,5 +72,5 @@ def versions_of(families: dict[str, OpFamily], forms: Forms) -> Versions:
     for family in families.values():
         for variant in family.variants:
             for asked in forms.asked:
-                found = found.both(family.versions(variant, asked))
+                found = found.both(variant.versions(asked))
     return found

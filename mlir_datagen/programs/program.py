@@ -72,6 +72,7 @@ def family_program(
     name: str, source: str, family: OpFamily, spec: Spec, seed: int, form: str = NAMED, provenance: str | None = None
 ) -> Program:
     """Return the program of a family's spec, in the form that is asked for; no parser has seen it."""
+    graph = family.graph(spec)
     return Program(
         name=name,
         source=source,
@@ -80,14 +81,14 @@ def family_program(
         spec=spec_json(spec),
         seed=seed,
         text=family.program(spec, form),
-        arguments=signature("input", family.arguments(spec)),
-        results=signature("output", family.results(spec)),
-        loops=family.loops(spec),
-        flops=int(family.flops(spec)),
+        arguments=signature("input", graph.arguments),
+        results=signature("output", graph.results),
+        loops=graph.loops,
+        flops=int(graph.flops),
         proof=PARSED,
         provenance=provenance,
         command=program_command(family.name, spec, form),
-        written=written(family, spec.variant, form),
+        written=written(spec.variant, form),
     )
 
 

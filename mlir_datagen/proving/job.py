@@ -83,7 +83,8 @@ def job_of_program(program: Program | StoredProgram, level: str, measure: bool) 
 
 def job_of(family: OpFamily, spec: Spec, text: str, level: str, measure: bool) -> Job:
     """Return the job of proving one program of a family."""
-    job = job_without_reference(text, family.arguments(spec), family.results(spec), level, measure)
+    graph = family.graph(spec)
+    job = job_without_reference(text, graph.arguments, graph.results, level, measure)
     return dataclasses.replace(job, family=family.name, spec=spec_json(spec))
 
 

@@ -95,7 +95,7 @@ def tolerance(family: OpFamily, spec: Spec) -> float:
     signs (Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 2.8); eight times that is allowed, and
     never so much that zeros would pass. Integers have to be equal.
     """
-    reduced = math.prod(loop.bound for loop in family.loops(spec) if loop.iterator == "reduction")
+    reduced = math.prod(loop.bound for loop in family.graph(spec).loops if loop.iterator == "reduction")
     return min(8 * ELEMENT_TYPES[spec.dtype].unit * (1 + math.sqrt(reduced)), _LARGEST_TOLERANCE)
 
 

@@ -142,7 +142,8 @@ class VariantWalk:
         admissible = np.ones(len(points), np.bool_)
         for constraint in self.family.constraints(spec):
             admissible &= constraint.holds
-        bytes_moved, flops = self.family.bytes_moved(spec), self.family.flops(spec)
+        graph = self.family.graph(spec)
+        bytes_moved, flops = graph.bytes_moved, graph.flops
         for cost, limit in ((bytes_moved, self._limits.max_bytes), (flops, self._limits.max_flops)):
             admissible &= cost <= (LARGEST_COST if limit is None else min(limit, LARGEST_COST))
         admissible &= flops >= (self._limits.min_flops or 0)

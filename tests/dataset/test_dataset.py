@@ -84,7 +84,7 @@ def test_the_manifest_adds_up(tiny):
 
 def oldest_mlir(row):
     family = FAMILIES[row["family"]]
-    return family.versions(family.spec_of_json(row["spec"]).variant, "named").oldest
+    return family.spec_of_json(row["spec"]).variant.versions("named").oldest
 
 
 @pytest.mark.parametrize("version", [16, 19, 22])
@@ -142,15 +142,15 @@ def test_rows_describe_their_programs(tiny):
         assert family.program(spec) == text
         assert row["kind"] in family.kinds
         for column, role, operands in (
-            ("arguments", "input", family.arguments(spec)),
-            ("results", "output", family.results(spec)),
+            ("arguments", "input", family.graph(spec).arguments),
+            ("results", "output", family.graph(spec).results),
         ):
             assert row[column] == [
                 {"role": role, "name": one.name, "dtype": one.dtype, "shape": list(one.shape)} for one in operands
             ]
-        assert row["loops"] == [{"bound": loop.bound, "iterator": loop.iterator} for loop in family.loops(spec)]
-        assert row["flops"] == family.flops(spec)
-        assert row["bytes_moved"] == family.bytes_moved(spec)
+        assert row["loops"] == [{"bound": loop.bound, "iterator": loop.iterator} for loop in family.graph(spec).loops]
+        assert row["flops"] == family.graph(spec).flops
+        assert row["bytes_moved"] == family.graph(spec).bytes_moved
         assert row["arithmetic_intensity"] == row["flops"] / row["bytes_moved"]
 
 

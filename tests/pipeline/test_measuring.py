@@ -82,7 +82,7 @@ def test_what_is_estimated_to_take_too_long_is_not_drawn():
     def costs(**changes):
         planned = planned_specs(config(num_samples=60, **changes))
         return [
-            max(FAMILIES[family].flops(spec), FAMILIES[family].bytes_moved(spec))
+            max(FAMILIES[family].graph(spec).flops, FAMILIES[family].graph(spec).bytes_moved)
             for programs in planned.values()
             for family, spec in programs
         ]

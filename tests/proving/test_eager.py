@@ -24,7 +24,7 @@ def test_a_program_of_a_family_is_its_reference_in_its_own_precision(name, monke
     family, spec, text = golden_program(name)
     job = job_of(family, spec, text, "parse", measure=True)
     program = EagerProgram(family_call(job))
-    (result,) = family.results(spec)
+    (result,) = family.graph(spec).results
     found = program._call()
     assert (tuple(found.shape), found.dtype) == (result.shape, torch.float32)
     expected = family.pytorch(spec)(*(torch.from_numpy(argument).double() for argument in random_arguments(job)))

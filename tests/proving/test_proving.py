@@ -213,7 +213,7 @@ def test_the_tolerance_is_no_more_than_rounding_explains():
     """Sums in single precision, one product after the other, have errors near it; a thousandth more is refused."""
     generator = np.random.default_rng(0)
     family, spec, _ = golden_program("matmul_mk_kn")
-    lhs, rhs = (generator.uniform(-1, 1, operand.shape).astype(np.float32) for operand in family.arguments(spec))
+    lhs, rhs = (generator.uniform(-1, 1, operand.shape).astype(np.float32) for operand in family.graph(spec).arguments)
     m, n, depth = spec.dimensions
     total = np.zeros((m, n), np.float32)
     for k in range(depth):
@@ -276,10 +276,10 @@ def test_faults_that_few_numbers_or_ordinary_ones_would_hide():
 def test_where_a_maximum_starts_shows_on_negative_images_alone():
     family, spec, text = golden_program("pooling_max")
     generator = np.random.default_rng(0)
-    (image,) = (generator.random(operand.shape, np.float32) for operand in family.arguments(spec))
+    (image,) = (generator.random(operand.shape, np.float32) for operand in family.graph(spec).arguments)
 
     def passes(program, argument):
-        result = np.full(family.results(spec)[0].shape, np.nan, np.float32)
+        result = np.full(family.graph(spec).results[0].shape, np.nan, np.float32)
         CompiledProgram(lower(program, Contexts().next()), 2).bind([argument, result]).run()
         return difference(result, family.reference_result(spec, [argument])).relative <= tolerance(family, spec)
 

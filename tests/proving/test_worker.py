@@ -27,7 +27,7 @@ def test_a_program_is_compared_on_numbers_and_measured_on_zeros(level, monkeypat
     proof = module.Worker(Cores.available(), settings, True).prove(job_of(family, spec, text, level, measure=True))
     assert proof.measurement.median_ns > 0
     # The yardstick is called on others.
-    shapes = [operand.shape for operand in family.arguments(spec)]
+    shapes = [operand.shape for operand in family.graph(spec).arguments]
     *compared, (lhs, rhs, _) = [arrays for arrays in given if [array.shape for array in arrays[:2]] == shapes]
     assert not lhs.any()
     assert not rhs.any()

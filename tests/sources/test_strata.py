@@ -130,7 +130,7 @@ def test_a_large_grid_is_searched_for_a_rare_stratum(monkeypatch):
 
 def test_limits_from_below():
     programs = planned_specs(config(["matmul"], num_samples=9, limits__min_flops=100, limits__max_flops=150))
-    flops = [FAMILIES[family].flops(spec) for split in programs.values() for family, spec in split]
+    flops = [FAMILIES[family].graph(spec).flops for split in programs.values() for family, spec in split]
     assert min(flops) >= 100
     assert max(flops) <= 150
 

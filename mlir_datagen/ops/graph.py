@@ -1,0 +1,187 @@
+"""A program as a graph: its operations, what each of them reads, and all that follows from that.
+
+Values are numbered: first the arguments, then what each node computes. A program of a family is a graph of one node, or
+of a few in a row; its sizes may be columns, and what follows then are columns as well.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from mlir_datagen.mlir.builder import FunctionBuilder
+from mlir_datagen.mlir.element_types import ELEMENT_TYPES
+from mlir_datagen.mlir.signature import Loop, Operand
+from mlir_datagen.mlir.types import tensor
+from mlir_datagen.ops.evaluation import evaluation
+from mlir_datagen.ops.structured_operation import NAMED, StructuredOperation
+
+_FIRST_MARK = 10**10
+"""Larger than any size, so that it is found in a text."""
+_MARK = re.compile(r"(?<!\d)(10000\d{6})(?!\d)")
+
+
+class Node(NamedTuple):
+    """One operation of a graph.
+
+    Attributes:
+        operation: what it is.
+        inputs: the numbers of the values that it reads.
+        sizes: of all its dimensions, with strides and dilations, and the number that its body reads, if one.
+        dtype: the element type of what it computes.
+    """
+
+    operation: StructuredOperation
+    inputs: tuple[int, ...]
+    sizes: Mapping[str, Any]
+    dtype: str
+
+    @property
+    def result_shape(self) -> tuple[Any, ...]:
+        """The shape of what it computes."""
+        return self.operation.result_shape(self.sizes)
+
+    @property
+    def flops(self) -> Any:
+        """The number of its arithmetic operations."""
+        return self.operation.flops(self.sizes)
+
+    @property
+    def loops(self) -> tuple[Loop, ...]:
+        """Its iteration space, in linalg's order of its dimensions."""
+        return tuple(map(Loop, self.operation.extents(self.sizes), self.operation.iterators))
+
+
+class Graph(NamedTuple):
+    """A program.
+
+    Attributes:
+        name: of its function.
+        arguments: what the function takes.
+        nodes: in an order in which each reads only what is there already.
+        returned: the numbers of the values that the function returns, with what each is called.
+        main: which node is the main operation.
+    """
+
+    name: str
+    arguments: tuple[Operand, ...]
+    nodes: tuple[Node, ...]
+    returned: Mapping[int, str]
+    main: int = 0
+
+    @property
+    def values(self) -> list[Operand]:
+        """All values by number: their shapes and element types; only arguments and results have names."""
+        computed = enumerate(self.nodes, len(self.arguments))
+        made = [Operand(self.returned.get(number, ""), node.result_shape, node.dtype) for number, node in computed]
+        return [*self.arguments, *made]
+
+    @property
+    def results(self) -> tuple[Operand, ...]:
+        """What the function returns."""
+        values = self.values
+        return tuple(values[number] for number in self.returned)
+
+    @property
+    def loops(self) -> tuple[Loop, ...]:
+        """The iteration space of the main operation."""
+        return self.nodes[self.main].loops
+
+    @property
+    def flops(self) -> Any:
+        """The number of arithmetic operations; an addition, multiplication, comparison or division is one."""
+        return sum(node.flops for node in self.nodes)
+
+    @property
+    def bytes_moved(self) -> Any:
+        """The size of arguments and results in bytes: the least that any schedule must move."""
+        operands = (*self.arguments, *self.results)
+        return sum(math.prod(operand.shape) * ELEMENT_TYPES[operand.dtype].size for operand in operands)
+
+    def text(self, form: str = NAMED) -> str:
+        """Return the text of a module with its function.
+
+        Args:
+            form: the form of its operations, where they have it.
+        """
+        typed = [(one.name, tensor(one.shape, one.dtype)) for one in self.arguments]
+        builder = FunctionBuilder(self.name, typed, form)
+        values = list(builder.arguments)
+        for node in self.nodes:
+            inputs = [values[number] for number in node.inputs]
+            values.append(node.operation.emit(builder, inputs, node.sizes))
+        return builder.finish([values[number] for number in self.returned])
+
+    def evaluation(self) -> Callable[..., Any]:
+        """Return a function of tensors of one element type that computes the results: one, or a tuple of several."""
+        made = [evaluation(node.operation, node.sizes) for node in self.nodes]
+
+        def results(*arguments: Any) -> Any:
+            values = list(arguments)
+            for node, function in zip(self.nodes, made, strict=True):
+                values.append(function(*(values[number] for number in node.inputs)))
+            found = tuple(values[number] for number in self.returned)
+            return found if len(found) > 1 else found[0]
+
+        return results
+
+
+class Template:
+    """The text of all graphs of one structure, in which only their sizes are filled in: much faster than emitting.
+
+    Graphs are of one structure when they have the same names, operations, edges and element types, and `outline`.
+
+    Args:
+        graph: one of them.
+        form: the form of its operations.
+    """
+
+    def __init__(self, graph: Graph, form: str) -> None:
+        places: list[tuple[int, str]] = []
+        nodes = tuple(node._replace(sizes=_marks(place, node, places)) for place, node in enumerate(graph.nodes))
+        shapes: dict[int, tuple[Any, ...]] = {}
+        for node in nodes:
+            shapes.update(zip(node.inputs, node.operation.argument_shapes(node.sizes), strict=True))
+        arguments = tuple(one._replace(shape=shapes[number]) for number, one in enumerate(graph.arguments))
+        text = graph._replace(arguments=arguments, nodes=nodes).text(form)
+        self._pieces = _MARK.split(text)
+        filled = [places[int(mark) - _FIRST_MARK] for mark in self._pieces[1::2]]
+        self._sizes = list(dict.fromkeys(filled))
+        self._order = [self._sizes.index(place) for place in filled]
+
+    def text(self, nodes: Sequence[Node]) -> str:
+        """Return the text of the graph with these nodes."""
+        numbers = [str(nodes[place].sizes[name]) for place, name in self._sizes]
+        pieces = self._pieces.copy()
+        pieces[1::2] = [numbers[index] for index in self._order]
+        return "".join(pieces)
+
+
+def outline(nodes: Sequence[Node]) -> tuple[object, ...]:
+    """Return what the texts of graphs depend on besides the values of their sizes.
+
+    That is which attributes are written as one number, and the numbers that bodies read: how these are written hangs
+    on the element type.
+    """
+    equal = [each for node in nodes for each in node.operation.equal_attributes(node.sizes)]
+    return (*equal, *[node.sizes["number"] for node in nodes if node.operation.body.has_number])
+
+
+def _marks(place: int, node: Node, places: list[tuple[int, str]]) -> dict[str, int]:
+    """Return for each size of a node a mark that stands for it in a text, and note what it stands for.
+
+    What an attribute prints as one number has one mark.
+    """
+    operation, marks = node.operation, {}
+    for name, size in node.sizes.items():
+        if name == "number":
+            marks[name] = size
+            continue
+        marks[name] = _FIRST_MARK + len(places)
+        places.append((place, name))
+    for names, equal in zip(operation.attribute_names, operation.equal_attributes(node.sizes), strict=True):
+        if equal:
+            marks.update(dict.fromkeys(names, marks[names[0]]))
+    return marks

@@ -1,0 +1,59 @@
+"""Graphs: what follows from them, held against the parser's reading of their text, and the templates of texts."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from helpers import GOLDEN_SPECS, golden_program
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlir_datagen.mlir.cost import main_operation
+from mlir_datagen.mlir.parse import Contexts
+from mlir_datagen.mlir.signature import Operand
+from mlir_datagen.ops.contractions import CONTRACTIONS
+from mlir_datagen.ops.elementwise import elementwise, with_number
+from mlir_datagen.ops.graph import Graph, Node
+from mlir_datagen.ops.structured_operation import FORMS
+
+
+def two_matmuls_and_a_sum():
+    """Return a graph with two results, one of which another node reads: a b, and relu(a b) + a b."""
+    square = {"m": 4, "k": 4, "n": 4}
+    plane = {"d0": 4, "d1": 4}
+    nodes = (
+        Node(CONTRACTIONS["matmul"], (0, 1), square, "f32"),
+        Node(with_number("max", 2), (2,), {**plane, "number": 0}, "f32"),
+        Node(elementwise("add", 2), (3, 2), plane, "f32"),
+    )
+    arguments = (Operand("a", (4, 4), "f32"), Operand("b", (4, 4), "f32"))
+    return Graph("chain", arguments, nodes, {2: "product", 4: "sum"})
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_graph_of_several_nodes_is_a_program_and_costs_what_its_text_says(form):
+    graph = two_matmuls_and_a_sum()
+    _, loops, flops = main_operation(graph.text(form), Contexts().next())
+    assert (graph.loops, graph.flops) == (loops, flops) == (loops, 2 * 64 + 16 + 16)
+    assert graph.bytes_moved == 4 * 4 * 16
+    assert graph.results == (Operand("product", (4, 4), "f32"), Operand("sum", (4, 4), "f32"))
+
+
+def test_a_graph_computes_what_its_nodes_compute_one_after_the_other():
+    torch.manual_seed(0)
+    a, b = torch.randn(4, 4), torch.randn(4, 4)
+    product, total = two_matmuls_and_a_sum().evaluation()(a, b)
+    torch.testing.assert_close(product, a @ b)
+    torch.testing.assert_close(total, torch.relu(a @ b) + a @ b)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", GOLDEN_SPECS)
+@given(data=st.data())
+def test_a_filled_in_template_is_the_text_that_is_emitted(name, form, data):
+    """Also where attributes become equal or differ, two sizes are one number, and element types have long literals."""
+    family, golden, _ = golden_program(name)
+    sizes = st.one_of(st.integers(1, 3), st.integers(40, 2**31 - 1))
+    spec = family.spec(golden.variant, *(data.draw(sizes) for _ in golden.dimensions))
+    spec = spec._replace(dtype=data.draw(st.sampled_from(["f32", "f64", "bf16", "i64", "i8"])))
+    assert family.program(spec, form) == family.graph(spec).text(form)
