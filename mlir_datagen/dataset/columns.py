@@ -119,7 +119,8 @@ def program_tables(batch: Batch) -> Iterator[tuple[Any, list[str] | None]]:
 
 def program_row(split: str, program: Program) -> dict[str, Any]:
     """Return the columns of `PROGRAM_COLUMNS` of a program, as the rows of an index have them."""
-    bytes_moved = program.bytes_moved
+    bytes_moved, outline = program.bytes_moved, program.outline
+    flops = None if outline is None else outline.flops
     return {
         "split": split,
         "source": program.source,
@@ -130,10 +131,10 @@ def program_row(split: str, program: Program) -> dict[str, Any]:
         "spec": program.spec,
         "arguments": [_operand(argument) for argument in program.arguments],
         "results": [_operand(result) for result in program.results],
-        "loops": [loop._asdict() for loop in program.loops],
-        "flops": program.flops,
+        "loops": _saved_loops(() if outline is None else outline.loops),
+        "flops": flops,
         "bytes_moved": bytes_moved,
-        "arithmetic_intensity": None if program.flops is None or not bytes_moved else program.flops / bytes_moved,
+        "arithmetic_intensity": None if flops is None or not bytes_moved else flops / bytes_moved,
         "seed": program.seed,
         "check": program.proof.level,
         "proven": program.proof.proven,
@@ -148,6 +149,10 @@ def program_row(split: str, program: Program) -> dict[str, Any]:
         "sha256": hashlib.sha256(program.text.encode()).hexdigest(),
         "mlir": program.text,
     }
+
+
+def _saved_loops(loops: Sequence[Loop]) -> list[dict[str, Any]]:
+    return [loop._asdict() for loop in loops]
 
 
 def _operand(argument: Argument) -> dict[str, Any]:

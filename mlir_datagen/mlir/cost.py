@@ -19,7 +19,6 @@ from torch_mlir import ir
 from mlir_datagen.errors import UserError
 from mlir_datagen.mlir.linalg_operation import (
     body,
-    is_fill,
     is_structured,
     loops,
     needed_operations,
@@ -27,9 +26,8 @@ from mlir_datagen.mlir.linalg_operation import (
     network_block,
     parse_module,
 )
-from mlir_datagen.mlir.signature import Loop
 
-__all__ = ["body_operations", "flops", "linalg_operations", "loops", "main_operation", "module_flops"]
+__all__ = ["body_operations", "flops", "linalg_operations", "loops"]
 
 _ARITHMETIC = ("arith.", "math.", "complex.")
 _CASTS = (
@@ -103,31 +101,3 @@ def operation_names(text: str, context: ir.Context) -> list[str]:
     # Its operations do not keep the module alive.
     module = parse_module(text, context)
     return [operation.name for operation in linalg_operations(module)]
-
-
-def module_flops(text: str, context: ir.Context) -> int:
-    """Return the number of arithmetic operations of all linalg operations of a network.
-
-    Raises:
-        UserError: when the text is not valid MLIR, or not a network whose cost is known.
-    """
-    module = parse_module(text, context)
-    return sum(flops(operation) for operation in linalg_operations(module))
-
-
-def main_operation(text: str, context: ir.Context) -> tuple[str, tuple[Loop, ...], int]:
-    """Return the name and the loops of a program's main operation, and the arithmetic operations of all.
-
-    The main operation is the costliest; of equally costly ones that with the largest iteration space, and of these the
-    first. An operation that only fills a tensor is none.
-
-    Raises:
-        UserError: as `module_flops`, and when there is no other operation.
-    """
-    module = parse_module(text, context)
-    operations = linalg_operations(module)
-    found = [operation for operation in operations if not is_fill(operation)]
-    if not found:
-        raise UserError("The program has no linalg operation but those that fill a tensor.")
-    main = max(found, key=lambda one: (flops(one), math.prod(loop.bound for loop in loops(one))))
-    return main.name, loops(main), sum(map(flops, operations))

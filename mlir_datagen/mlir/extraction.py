@@ -23,7 +23,8 @@ from mlir_datagen.mlir.excerpt import Excerpt, excerpt
 from mlir_datagen.mlir.facts import element_bits
 from mlir_datagen.mlir.linalg_operation import network_block, parse_module, static_shape
 from mlir_datagen.mlir.network_graph import Network
-from mlir_datagen.mlir.signature import Loop, Operand
+from mlir_datagen.mlir.outline import outline_of, with_main
+from mlir_datagen.mlir.signature import Operand, Outline
 from mlir_datagen.mlir.structural_hash import StructuralHasher
 
 
@@ -35,8 +36,7 @@ class ExtractedProgram:
         text: a module with one function, named after the main operation.
         arguments: what the function takes, `arg0`, `arg1` and so on, as in the text.
         results: what it returns, `result0` and so on.
-        loops: the iteration space of the main operation.
-        flops: the arithmetic operations of all its linalg operations (see `mlir.cost`).
+        outline: its graph.
         bytes_moved: the size of arguments and results in bytes.
         main_operation: the costliest linalg operation of the text, such as `linalg.conv_2d_nchw_fchw`; of equally
             costly ones that with the largest iteration space, and of these the first.
@@ -48,8 +48,7 @@ class ExtractedProgram:
     text: str
     arguments: tuple[Operand, ...]
     results: tuple[Operand, ...]
-    loops: tuple[Loop, ...]
-    flops: int
+    outline: Outline
     bytes_moved: int
     main_operation: str
     positions: tuple[int, ...]
@@ -60,8 +59,8 @@ class ExtractedProgram:
 def extract(text: str, context: ir.Context, window: int = 1, stride: int = 1) -> list[ExtractedProgram]:
     """Return the distinct programs of a network, in the order in which they first occur.
 
-    With a window of 1 and a stride of 1 it is each linalg operation; the sum of `flops` times `multiplicity` is then
-    the cost of the network, `module_flops`.
+    With a window of 1 and a stride of 1 it is each linalg operation; the sum of flops times `multiplicity` is then
+    the cost of the network.
 
     Args:
         text: a module with one function, such as a converter makes.
@@ -108,8 +107,7 @@ def _distinct(network: Network, windows: Sequence[tuple[int, ...]]) -> list[Extr
             found[digest] = dataclasses.replace(known, multiplicity=known.multiplicity + 1)
         else:
             positions = tuple(numbers[position] for position in window)
-            total = sum(costs[position][0] for position in window)
-            found[digest] = _program(cut, loops(network.nodes[main]), total, positions, digest)
+            found[digest] = _program(cut, positions, digest)
     return list(found.values())
 
 
@@ -118,9 +116,7 @@ def _cost(operation: ir.Operation) -> tuple[int, int]:
     return flops(operation), math.prod(loop.bound for loop in loops(operation))
 
 
-def _program(
-    cut: Excerpt, main_loops: tuple[Loop, ...], total: int, positions: tuple[int, ...], digest: str
-) -> ExtractedProgram:
+def _program(cut: Excerpt, positions: tuple[int, ...], digest: str) -> ExtractedProgram:
     cut.module.operation.verify()
     block = network_block(cut.module)
     returned = block.operations[len(block.operations) - 1].operands
@@ -130,8 +126,7 @@ def _program(
         text=str(cut.module),
         arguments=arguments,
         results=results,
-        loops=main_loops,
-        flops=total,
+        outline=with_main(outline_of(Network(cut.module))),
         bytes_moved=sum(_bytes(value.type) for value in (*block.arguments, *returned)),
         main_operation=cut.main_operation,
         positions=positions,

@@ -87,6 +87,10 @@ class Network:
             sources.append(frozenset(found))
         return sources
 
+    def sources(self, position: int) -> frozenset[int]:
+        """Return the operations whose results a node reads, directly or through helpers only."""
+        return self._sources[position]
+
     def is_initial(self, value: ir.Value) -> bool:
         """Return whether a value is what a computation starts from: made of scalar constants and nothing else.
 

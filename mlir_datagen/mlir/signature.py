@@ -1,4 +1,4 @@
-"""What a program takes, gives and iterates over, as plain values."""
+"""What a program takes, gives and consists of, as plain values."""
 
 from __future__ import annotations
 
@@ -37,6 +37,57 @@ class Loop(NamedTuple):
 
     bound: int
     iterator: str
+
+
+class OutlineNode(NamedTuple):
+    """An operation of a program.
+
+    Attributes:
+        op: what the vocabulary calls it, or, in what was read from elsewhere, what linalg does, such as `matmul`.
+        dtype: the element type of its result.
+        shape: of its result.
+        loops: its iteration space.
+        flops: the number of its arithmetic operations.
+        bytes_moved: the size of the tensors that it reads, and of its results.
+    """
+
+    op: str
+    dtype: str
+    shape: tuple[int, ...]
+    loops: tuple[Loop, ...]
+    flops: int
+    bytes_moved: int
+
+
+class Edge(NamedTuple):
+    """An operation's result, and an operation that reads it: both by their place among the nodes."""
+
+    producer: int
+    consumer: int
+
+
+class Outline(NamedTuple):
+    """A program as the graph of its operations that compute something: not those that only fill or reshape.
+
+    Attributes:
+        nodes: the operations, in program order.
+        edges: which reads, at once or through others that compute nothing, what another computed; by consumer.
+        main: the place of the main operation; None for a network.
+    """
+
+    nodes: tuple[OutlineNode, ...]
+    edges: tuple[Edge, ...]
+    main: int | None
+
+    @property
+    def loops(self) -> tuple[Loop, ...]:
+        """The iteration space of the main operation, if there is one."""
+        return () if self.main is None else self.nodes[self.main].loops
+
+    @property
+    def flops(self) -> int:
+        """The number of arithmetic operations of all of them."""
+        return sum(node.flops for node in self.nodes)
 
 
 def signature(role: str, operands: Iterable[Operand]) -> tuple[Argument, ...]:

@@ -78,13 +78,13 @@ class GivenNetwork:
 
     def _program(self, kind: str, instead_of: str | None = None) -> Program:
         if find_spec("torch_mlir") is None:
-            converted, flops, proof = self._converted(kind, None), None, Proof(UNVERIFIED, None, None, ())
+            converted, outline, proof = self._converted(kind, None), None, Proof(UNVERIFIED, None, None, ())
             remark = ""
         else:
             with IsolatedProgram(self.limits, self.line.tick) as program:
                 converted = self._converted(kind, program)
                 self.line.enter("verifying")
-                flops = program.verify(converted.text)
+                outline = program.verify(converted.text)
                 proof, remark = self._proof(converted, program)
         made_of = f"{type(self.network).__module__}.{type(self.network).__qualname__}"
         how = written(kind, self.weights, instead_of)
@@ -98,8 +98,7 @@ class GivenNetwork:
             text=converted.text,
             arguments=converted.arguments,
             results=converted.results,
-            loops=(),
-            flops=flops,
+            outline=outline,
             proof=proof,
             provenance=orjson.dumps({"model": self.name, "class": made_of}).decode(),
             remark=remark,

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from mlir_datagen.dataset.scratch import scratch_folder
 from mlir_datagen.errors import Rejection, UserError
+from mlir_datagen.mlir.signature import Outline
 from mlir_datagen.proving.sandbox import limit_memory, limit_processor_time, state_and_ticks, too_much_memory, why_ended
 from mlir_datagen.proving.settings import SandboxLimits
 
@@ -87,10 +88,10 @@ class IsolatedProgram:
         lowered: Linalg = self._ask("emitted", "lower_torch", text, first, dict(constants))
         return lowered
 
-    def verify(self, text: str) -> int:
+    def verify(self, text: str) -> Outline:
         """See `NetworkProgram`."""
-        flops: int = self._ask("verified", "verify", text)
-        return flops
+        outline: Outline = self._ask("verified", "verify", text)
+        return outline
 
     def lower(self) -> None:
         """See `NetworkProgram`."""

@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlir_datagen.errors import Rejection, UserError
-from mlir_datagen.mlir.cost import module_flops
 from mlir_datagen.mlir.element_types import ELEMENT_TYPES, unwritten
 from mlir_datagen.mlir.jit import CompiledProgram
 from mlir_datagen.mlir.lower import lower
+from mlir_datagen.mlir.outline import network_outline
 from mlir_datagen.mlir.parse import Contexts, Verifier
+from mlir_datagen.mlir.signature import Outline
 from mlir_datagen.mlir.torch_lowering import Linalg, lower_torch
 
 _WORTH_OPTIMIZING = 2_000_000_000
@@ -36,19 +37,19 @@ class NetworkProgram:
         """Do what `mlir.torch_lowering.lower_torch` does."""
         return lower_torch(text, first, constants)
 
-    def verify(self, text: str) -> int:
-        """Parse and verify the program, which is kept for the next stages; return its arithmetic operations.
+    def verify(self, text: str) -> Outline:
+        """Parse and verify the program, which is kept for the next stages; return its graph.
 
         Raises:
             Rejection: at stage `verified`, also when its operations cannot be counted.
         """
         Verifier().verify(text)
         try:
-            self._flops = module_flops(text, self._contexts.next())
+            outline = network_outline(text, self._contexts.next())
         except UserError as error:
             raise Rejection("verified", str(error)) from error
-        self._text = text
-        return self._flops
+        self._text, self._flops = text, outline.flops
+        return outline
 
     def lower(self) -> None:
         """Lower the program to the LLVM dialect.

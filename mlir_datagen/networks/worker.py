@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlir_datagen.errors import Rejection, UserError
+from mlir_datagen.mlir.signature import Outline
 from mlir_datagen.networks.converted import Converted, result_types
 from mlir_datagen.networks.model_spec import ConverterSettings, ModelSpec
 from mlir_datagen.networks.oracle.verdict import Verdict, judge
@@ -50,12 +51,12 @@ class NetworkProof:
 
     Attributes:
         converted: the network.
-        flops: arithmetic operations of all its linalg operations.
+        outline: the graph of its operations.
         verdict: what was found of it, if it was run.
     """
 
     converted: Converted
-    flops: int
+    outline: Outline
     verdict: Verdict | None = None
 
 
@@ -120,19 +121,19 @@ def _convert(job: NetworkJob, stages: _Stages) -> NetworkProof:
     program = NetworkProgram()
     constant = job.converter.weights != "arguments"
     converted = convert(module, inputs, job.spec.name, job.converter.kind, constant, program.lower_torch)
-    flops = program.verify(converted.text)
+    outline = program.verify(converted.text)
     if job.weights_file is not None:
         from mlir_datagen.dataset.weights import save_weights
 
         save_weights(job.weights_file, stored_state(module, converted.arguments))
     if job.level not in ("lower", "execute"):
-        return NetworkProof(converted, flops)
+        return NetworkProof(converted, outline)
     # First, since a program may crash on inputs that PyTorch refuses.
     expected = expected_results(module, inputs, job.spec.name, converted) if job.level == "execute" else None
     stages.enter("lowered")
     program.lower()
     if expected is None:
-        return NetworkProof(converted, flops)
+        return NetworkProof(converted, outline)
     stages.enter("executed")
     answers = [program.run(case.arguments, result_types(converted)) for case in expected.cases]
-    return NetworkProof(converted, flops, judge(answers, converted.results, expected))
+    return NetworkProof(converted, outline, judge(answers, converted.results, expected))

@@ -23,7 +23,7 @@ from mlir_datagen.errors import listed, shown
 from mlir_datagen.mlir.element_types import ELEMENT_TYPES, as_tensor
 from mlir_datagen.mlir.signature import Operand
 from mlir_datagen.ops.baseline import baseline_seconds
-from mlir_datagen.ops.graph import Graph, Node, Template, outline
+from mlir_datagen.ops.graph import Graph, Node, Template, differences
 from mlir_datagen.ops.structured_operation import NAMED, StructuredOperation, Versions, versions_of
 
 FAMILY_DTYPES = ("f32",)
@@ -257,7 +257,7 @@ class OpFamily:
             form: the form of its operations, where they have it.
         """
         nodes = self.nodes(spec)
-        key = (spec.variant.name, spec.dtype, form, outline(nodes))
+        key = (spec.variant.name, spec.dtype, form, differences(nodes))
         if key not in self._templates:
             self._templates[key] = Template(self.graph(spec), form)
         return self._templates[key].text(nodes)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from mlir_datagen.mlir.builder import FunctionBuilder
 from mlir_datagen.mlir.element_types import ELEMENT_TYPES
-from mlir_datagen.mlir.signature import Loop, Operand
+from mlir_datagen.mlir.signature import Edge, Loop, Operand, Outline, OutlineNode
 from mlir_datagen.mlir.types import tensor
 from mlir_datagen.ops.evaluation import evaluation
 from mlir_datagen.ops.structured_operation import NAMED, StructuredOperation
@@ -95,10 +95,33 @@ class Graph(NamedTuple):
         return sum(node.flops for node in self.nodes)
 
     @property
+    def edges(self) -> tuple[Edge, ...]:
+        """Which node reads what another computes."""
+        first = len(self.arguments)
+        return tuple(
+            Edge(producer, consumer)
+            for consumer, node in enumerate(self.nodes)
+            for producer in sorted({number - first for number in node.inputs if number >= first})
+        )
+
+    def outline(self) -> Outline:
+        """Return what the graph is, as plain values; its sizes must be numbers."""
+        return Outline(tuple(self._outlined(node) for node in self.nodes), self.edges, self.main)
+
+    def _outlined(self, node: Node) -> OutlineNode:
+        return OutlineNode(
+            node.operation.label, node.dtype, node.result_shape, node.loops, int(node.flops), int(self.bytes_of(node))
+        )
+
+    def bytes_of(self, node: Node) -> Any:
+        """Return the size of what a node reads, and of its result, in bytes."""
+        values = self.values
+        return _bytes([*(values[number] for number in node.inputs), Operand("", node.result_shape, node.dtype)])
+
+    @property
     def bytes_moved(self) -> Any:
         """The size of arguments and results in bytes: the least that any schedule must move."""
-        operands = (*self.arguments, *self.results)
-        return sum(math.prod(operand.shape) * ELEMENT_TYPES[operand.dtype].size for operand in operands)
+        return _bytes([*self.arguments, *self.results])
 
     def text(self, form: str = NAMED) -> str:
         """Return the text of a module with its function.
@@ -128,10 +151,14 @@ class Graph(NamedTuple):
         return results
 
 
+def _bytes(operands: Sequence[Operand]) -> Any:
+    return sum(math.prod(operand.shape) * ELEMENT_TYPES[operand.dtype].size for operand in operands)
+
+
 class Template:
     """The text of all graphs of one structure, in which only their sizes are filled in: much faster than emitting.
 
-    Graphs are of one structure when they have the same names, operations, edges and element types, and `outline`.
+    Graphs are of one structure when they have the same names, operations, edges and element types, and `differences`.
 
     Args:
         graph: one of them.
@@ -159,7 +186,7 @@ class Template:
         return "".join(pieces)
 
 
-def outline(nodes: Sequence[Node]) -> tuple[object, ...]:
+def differences(nodes: Sequence[Node]) -> tuple[object, ...]:
     """Return what the texts of graphs depend on besides the values of their sizes.
 
     That is which attributes are written as one number, and the numbers that bodies read: how these are written hangs

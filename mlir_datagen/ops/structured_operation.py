@@ -58,6 +58,11 @@ class StructuredOperation:
     versions: Versions
     category: Category | None = None
 
+    @property
+    def label(self) -> str:
+        """Its name, or where it has none what it computes with a number: `max_number`."""
+        return self.name or "_".join([*self.body.steps, "number"])
+
     def form(self, asked: str) -> str:
         """Return the form that it is written in where this one is asked for: not every operation has each."""
         if asked == CATEGORY and self.category is not None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from mlir_datagen.mlir.element_types import ELEMENT_TYPES
-from mlir_datagen.mlir.signature import Argument, Loop, signature
+from mlir_datagen.mlir.signature import Argument, Outline, signature
 from mlir_datagen.ops.family import OpFamily, Spec
 from mlir_datagen.ops.structured_operation import NAMED
 from mlir_datagen.programs.forms import UNKNOWN, Written, written
@@ -33,8 +33,7 @@ class Program:
         kind: which of those; for a network the converter.
         spec: JSON from which it can be made again.
         arguments, results: the function's signature.
-        loops: the iteration space of the main operation; empty for a network.
-        flops: arithmetic operations of all its linalg operations; None where nothing could read them.
+        outline: the graph of its operations; None where nothing could read it.
         proof: what is proven of it.
         provenance: JSON that says what it was made from; None for what was drawn.
         multiplicity: how often the network that it comes from has it; None where it is none's part.
@@ -52,8 +51,7 @@ class Program:
     text: str
     arguments: tuple[Argument, ...]
     results: tuple[Argument, ...]
-    loops: tuple[Loop, ...]
-    flops: int | None
+    outline: Outline | None
     proof: Proof
     provenance: str | None = None
     multiplicity: int | None = None
@@ -83,8 +81,7 @@ def family_program(
         text=family.program(spec, form),
         arguments=signature("input", graph.arguments),
         results=signature("output", graph.results),
-        loops=graph.loops,
-        flops=int(graph.flops),
+        outline=graph.outline(),
         proof=PARSED,
         provenance=provenance,
         command=program_command(family.name, spec, form),

@@ -17,8 +17,8 @@ import orjson
 from mlir_datagen.config import RunConfig
 from mlir_datagen.dataset.columns import program_row
 from mlir_datagen.errors import UserError, listed, shown
-from mlir_datagen.mlir.cost import main_operation, module_flops
 from mlir_datagen.mlir.element_types import ELEMENT_TYPES
+from mlir_datagen.mlir.outline import network_outline, program_outline
 from mlir_datagen.mlir.parse import Contexts
 from mlir_datagen.mlir.signature import Argument
 from mlir_datagen.networks.fallback import FIRST, SECOND
@@ -151,8 +151,7 @@ class Listing:
             text=program.text,
             arguments=_network_arguments(model, program.arguments),
             results=_named(program.results, "output", "output"),
-            loops=(),
-            flops=module_flops(program.text, self._contexts.next()),
+            outline=network_outline(program.text, self._contexts.next()),
             proof=PARSED,
             provenance=orjson.dumps({"model": model.name, "class": model.class_path}).decode(),
         )
@@ -161,8 +160,9 @@ class Listing:
         return made
 
     def _extracted(self, origin: _Origin, program: StoredProgram, row: Row) -> Program:
-        main, loops, flops = main_operation(program.text, self._contexts.next())
-        family = main.removeprefix("linalg.")
+        outline = program_outline(program.text, self._contexts.next())
+        assert outline.main is not None
+        family = outline.nodes[outline.main].op
         if not re.fullmatch(re.escape(family) + r"_\d{4,}", program.name):
             raise UserError(f"its name is not {family} with a number")
         places = orjson.loads(row["provenance"] or "null")
@@ -176,8 +176,7 @@ class Listing:
             text=program.text,
             arguments=_named(program.arguments, "input", "arg"),
             results=_named(program.results, "output", "result"),
-            loops=loops,
-            flops=flops,
+            outline=outline,
             proof=PARSED,
             provenance=row["provenance"],
             multiplicity=sum(_multiplicities(places, origin)),

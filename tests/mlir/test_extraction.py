@@ -13,11 +13,12 @@ from helpers import SUPPORT, golden_program, run_mlir_opt
 from torch_mlir import ir
 
 from mlir_datagen.errors import UserError
-from mlir_datagen.mlir.cost import flops, linalg_operations, loops, module_flops
+from mlir_datagen.mlir.cost import flops, linalg_operations, loops
 from mlir_datagen.mlir.element_types import ELEMENT_TYPES
 from mlir_datagen.mlir.extraction import extract
 from mlir_datagen.mlir.jit import CompiledProgram
 from mlir_datagen.mlir.lower import lower
+from mlir_datagen.mlir.outline import network_outline
 from mlir_datagen.mlir.structural_hash import structural_hash
 
 CONTEXT = ir.Context()
@@ -63,8 +64,9 @@ def some_arguments(program):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_costs_of_the_operations_add_up_to_the_networks(converted, name):
     programs = extract(converted[name], CONTEXT)
-    assert sum(program.flops * program.multiplicity for program in programs) == module_flops(converted[name], CONTEXT)
-    assert all(module_flops(program.text, CONTEXT) == program.flops for program in programs)
+    total = network_outline(converted[name], CONTEXT).flops
+    assert sum(program.outline.flops * program.multiplicity for program in programs) == total
+    assert all(network_outline(program.text, CONTEXT).flops == program.outline.flops for program in programs)
 
 
 @pytest.mark.parametrize(("window", "stride"), WAYS)
@@ -98,7 +100,7 @@ def test_what_is_said_of_a_program_is_in_its_text(converted, name, window, strid
         assert len(operations) == len(program.positions) == window
         assert list(program.positions) == sorted(program.positions)
         main = max(operations, key=flops)
-        assert program.loops in [loops(each) for each in operations if flops(each) == flops(main)]
+        assert program.outline.loops in [loops(each) for each in operations if flops(each) == flops(main)]
         assert program.main_operation == f"linalg.{function.sym_name.value}"
 
 
@@ -125,8 +127,8 @@ def test_a_layer_of_a_network_is_the_single_operation_of_the_same_shape(converte
     (program,) = extract(converted[layer], CONTEXT)
     family, spec, text = golden_program(golden)
     assert program.structural_hash == structural_hash(text, CONTEXT)
-    assert program.flops == family.graph(spec).flops
-    assert program.loops == family.graph(spec).loops
+    assert program.outline.flops == family.graph(spec).flops
+    assert program.outline.loops == family.graph(spec).loops
     assert program.bytes_moved == family.graph(spec).bytes_moved
     assert [argument.shape for argument in program.arguments] == [each.shape for each in family.graph(spec).arguments]
 
@@ -140,7 +142,7 @@ def test_where_a_layer_is_written_as_another_computation(converted, layer, golde
     program = extract(converted[layer], CONTEXT)[-1]
     family, spec, text = golden_program(golden)
     assert program.structural_hash != structural_hash(text, CONTEXT)
-    assert (program.flops, program.loops) == (family.graph(spec).flops, family.graph(spec).loops)
+    assert (program.outline.flops, program.outline.loops) == (family.graph(spec).flops, family.graph(spec).loops)
 
 
 @pytest.mark.parametrize("layer", ["matmul", "conv2d", "pooling_max", "elementwise_add", "elementwise_max"])
@@ -213,7 +215,7 @@ def test_what_stands_between_two_operations_belongs_to_their_window_only():
     (program,) = extract(text, CONTEXT, window=2)
     assert shapes(program.arguments) == [((4, 4), "f32"), ((6, 6), "f32")]
     assert shapes(program.results) == [((6, 6), "f32")]
-    assert (program.flops, program.bytes_moved) == (16 + 36, 4 * (16 + 36 + 36))
+    assert (program.outline.flops, program.bytes_moved) == (16 + 36, 4 * (16 + 36 + 36))
     assert program.main_operation == "linalg.add"
     given = some_arguments(program)
     np.testing.assert_allclose(run(program, given)[0], np.pad(given[0], 1) + given[1])
@@ -316,7 +318,7 @@ def test_operations_that_mlir_19_does_not_know_become_generic():
   %t = linalg.exp ins(%s : tensor<4x4xf32>) outs(%e : tensor<4x4xf32>) -> tensor<4x4xf32>
   return %t : tensor<4x4xf32>"""  # noqa: E501
     programs = extract(network(body), CONTEXT)
-    assert [(program.main_operation, program.flops) for program in programs] == [
+    assert [(program.main_operation, program.outline.flops) for program in programs] == [
         ("linalg.generic", 128),
         ("linalg.generic", 16),
     ]
@@ -359,9 +361,9 @@ def test_arithmetic_in_a_body(body, expected):
   }} -> tensor<3x5xf32>
   return %g : tensor<3x5xf32>
 }}"""
-    assert module_flops(text, CONTEXT) == 15 * expected
+    assert network_outline(text, CONTEXT).flops == 15 * expected
     (program,) = extract(text, CONTEXT)
-    assert program.flops == math.prod(loop.bound for loop in program.loops) * expected
+    assert program.outline.flops == math.prod(loop.bound for loop in program.outline.loops) * expected
 
 
 SOFTMAX = (

@@ -8,7 +8,7 @@ from helpers import GOLDEN_SPECS, golden_program
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlir_datagen.mlir.cost import main_operation
+from mlir_datagen.mlir.outline import program_outline
 from mlir_datagen.mlir.parse import Contexts
 from mlir_datagen.mlir.signature import Operand
 from mlir_datagen.ops.contractions import CONTRACTIONS
@@ -33,8 +33,12 @@ def two_matmuls_and_a_sum():
 @pytest.mark.parametrize("form", FORMS)
 def test_a_graph_of_several_nodes_is_a_program_and_costs_what_its_text_says(form):
     graph = two_matmuls_and_a_sum()
-    _, loops, flops = main_operation(graph.text(form), Contexts().next())
-    assert (graph.loops, graph.flops) == (loops, flops) == (loops, 2 * 64 + 16 + 16)
+    read, outline = program_outline(graph.text(form), Contexts().next()), graph.outline()
+    assert [node._replace(op="") for node in outline.nodes] == [node._replace(op="") for node in read.nodes]
+    assert [node.op for node in outline.nodes] == ["matmul", "max_number", "add"]
+    assert outline.edges == read.edges == ((0, 1), (0, 2), (1, 2))
+    assert (outline.main, outline.loops) == (read.main, read.loops) == (0, graph.loops)
+    assert graph.flops == outline.flops == read.flops == 2 * 64 + 16 + 16
     assert graph.bytes_moved == 4 * 4 * 16
     assert graph.results == (Operand("product", (4, 4), "f32"), Operand("sum", (4, 4), "f32"))
 
