@@ -6,9 +6,9 @@ from typing import Any
 
 from mlir_datagen.errors import UserError, shown
 
-PACKAGE_VERSION = "0.6.0"
+PACKAGE_VERSION = "0.7.0"
 
-GENERATOR_VERSION = 6
+GENERATOR_VERSION = 7
 """Goes up whenever the same config would give other bytes; it is part of every dataset's fingerprint."""
 
 SCHEMA_VERSION = 2

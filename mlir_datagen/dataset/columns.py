@@ -19,7 +19,8 @@ from mlir_datagen.dataset.arrow import (
     repeated_string,
     string_array,
 )
-from mlir_datagen.mlir.signature import Argument, Loop, Operand
+from mlir_datagen.mlir.signature import Argument, Edge, Loop, Operand, OutlineNode
+from mlir_datagen.ops.graph import Graph
 from mlir_datagen.programs.batch import Batch, ProgramBlock
 from mlir_datagen.programs.forms import written
 from mlir_datagen.programs.program import Program
@@ -28,6 +29,21 @@ from mlir_datagen.programs.spec import spec_json
 _OPERANDS = pa.list_(
     pa.struct([("role", pa.string()), ("name", pa.string()), ("dtype", pa.string()), ("shape", pa.list_(pa.int64()))])
 )
+
+_LOOPS = pa.list_(pa.struct([("bound", pa.int64()), ("iterator", pa.string())]))
+_NODES = pa.list_(
+    pa.struct(
+        [
+            ("op", pa.string()),
+            ("dtype", pa.string()),
+            ("shape", pa.list_(pa.int64())),
+            ("loops", _LOOPS),
+            ("flops", pa.int64()),
+            ("bytes_moved", pa.int64()),
+        ]
+    )
+)
+_EDGES = pa.list_(pa.struct([("producer", pa.int64()), ("consumer", pa.int64())]))
 
 PROGRAM_COLUMNS = {
     "split": (pa.string(), "the split it belongs to"),
@@ -43,8 +59,18 @@ PROGRAM_COLUMNS = {
     "arguments": (_OPERANDS, "the function's arguments in order: role, name, dtype, shape"),
     "results": (_OPERANDS, "the function's results in order: role, name, dtype, shape"),
     "loops": (
-        pa.list_(pa.struct([("bound", pa.int64()), ("iterator", pa.string())])),
+        _LOOPS,
         "the iteration space of the main operation: bound, and iterator (parallel or reduction); empty for a network",
+    ),
+    "nodes": (
+        _NODES,
+        "its operations that compute something, in order: op, dtype and shape of the result, loops, flops, bytes_moved "
+        "(of what it reads and its result); null where nothing could read them",
+    ),
+    "edges": (
+        _EDGES,
+        "which node reads, at once or through reshapes and the like, what another computed: producer and consumer, by "
+        "their place in `nodes`",
     ),
     "flops": (pa.int64(), "arithmetic operations; an addition, multiplication, comparison or division is one"),
     "bytes_moved": (pa.int64(), "size of arguments and results in bytes"),
@@ -132,6 +158,8 @@ def program_row(split: str, program: Program) -> dict[str, Any]:
         "arguments": [_operand(argument) for argument in program.arguments],
         "results": [_operand(result) for result in program.results],
         "loops": _saved_loops(() if outline is None else outline.loops),
+        "nodes": None if outline is None else [_saved_node(node) for node in outline.nodes],
+        "edges": None if outline is None else [edge._asdict() for edge in outline.edges],
         "flops": flops,
         "bytes_moved": bytes_moved,
         "arithmetic_intensity": None if flops is None or not bytes_moved else flops / bytes_moved,
@@ -155,6 +183,10 @@ def _saved_loops(loops: Sequence[Loop]) -> list[dict[str, Any]]:
     return [loop._asdict() for loop in loops]
 
 
+def _saved_node(node: OutlineNode) -> dict[str, Any]:
+    return {**node._asdict(), "shape": list(node.shape), "loops": _saved_loops(node.loops)}
+
+
 def _operand(argument: Argument) -> dict[str, Any]:
     return {**argument._asdict(), "shape": list(argument.shape)}
 
@@ -176,7 +208,9 @@ def _block_table(split: str, block: ProgramBlock) -> Any:
         "spec": string_array([spec_json(one) for one in block.specs]),
         "arguments": _operands(graph.arguments, "input", rows),
         "results": _operands(graph.results, "output", rows),
-        "loops": _loops(graph.loops, rows),
+        "loops": _loops([graph.loops], rows),
+        "nodes": _nodes(graph, rows),
+        "edges": _edges(graph.edges, rows),
         "flops": number_array(flops),
         "bytes_moved": number_array(bytes_moved),
         "arithmetic_intensity": number_array(flops / bytes_moved),
@@ -199,6 +233,8 @@ def _block_table(split: str, block: ProgramBlock) -> Any:
 
 def _interleave(columns: Sequence[Any], rows: int) -> Any:
     """Lay columns (arrays, or one number for all rows) side by side, row after row."""
+    if not columns:
+        return number_array(np.empty(0, np.int64))
     return number_array(
         np.stack([np.broadcast_to(np.asarray(column, np.int64), rows) for column in columns], axis=1).ravel()
     )
@@ -216,9 +252,37 @@ def _operands(operands: Sequence[Operand], role: str, rows: int) -> Any:
     return list_array([len(operands)], rows, pa.StructArray.from_arrays(list(fields.values()), names=list(fields)))
 
 
-def _loops(loops: Sequence[Loop], rows: int) -> Any:
+def _loops(spaces: Sequence[Sequence[Loop]], rows: int) -> Any:
+    """Return for each row the loops of each of some iteration spaces."""
+    loops = [loop for space in spaces for loop in space]
     fields = {
         "bound": _interleave([loop.bound for loop in loops], rows),
         "iterator": string_array([loop.iterator for loop in loops] * rows),
     }
-    return list_array([len(loops)], rows, pa.StructArray.from_arrays(list(fields.values()), names=list(fields)))
+    lengths = [len(space) for space in spaces]
+    return list_array(lengths, rows, pa.StructArray.from_arrays(list(fields.values()), names=list(fields)))
+
+
+def _nodes(graph: Graph, rows: int) -> Any:
+    nodes = graph.nodes
+    fields = {
+        "op": string_array([node.operation.label for node in nodes] * rows),
+        "dtype": string_array([node.dtype for node in nodes] * rows),
+        "shape": list_array(
+            [len(node.result_shape) for node in nodes],
+            rows,
+            _interleave([extent for node in nodes for extent in node.result_shape], rows),
+        ),
+        "loops": _loops([node.loops for node in nodes], rows),
+        "flops": _interleave([node.flops for node in nodes], rows),
+        "bytes_moved": _interleave([graph.bytes_of(node) for node in nodes], rows),
+    }
+    return list_array([len(nodes)], rows, pa.StructArray.from_arrays(list(fields.values()), names=list(fields)))
+
+
+def _edges(edges: Sequence[Edge], rows: int) -> Any:
+    fields = {
+        "producer": _interleave([edge.producer for edge in edges], rows),
+        "consumer": _interleave([edge.consumer for edge in edges], rows),
+    }
+    return list_array([len(edges)], rows, pa.StructArray.from_arrays(list(fields.values()), names=list(fields)))

@@ -18,12 +18,14 @@ from mlir_datagen.dataset.arrow import optional_number_array
 from mlir_datagen.dataset.card import dataset_card
 from mlir_datagen.dataset.columns import PLACE_COLUMNS, PROGRAM_COLUMNS
 from mlir_datagen.dataset.writer import SplitWriter, Storage
+from mlir_datagen.mlir.outline import program_outline
+from mlir_datagen.mlir.parse import Contexts
 from mlir_datagen.ops import FAMILIES
 from mlir_datagen.pipeline.run import generate
 from mlir_datagen.version import GENERATOR_VERSION
 
 TINY_DIGEST = "aa3c29075208bfaba638cf1e221fa7a62a55552f5004c34ac96d2e51863a68fa"
-TINY_GENERATOR_VERSION = 6
+TINY_GENERATOR_VERSION = 7
 
 
 def index_of(folder, split="train"):
@@ -152,6 +154,32 @@ def test_rows_describe_their_programs(tiny):
         assert row["flops"] == family.graph(spec).flops
         assert row["bytes_moved"] == family.graph(spec).bytes_moved
         assert row["arithmetic_intensity"] == row["flops"] / row["bytes_moved"]
+
+
+def test_nodes_and_edges_are_those_that_the_parser_reads(tmp_path):
+    """But for the names: a rectified linear unit is a `linalg.generic` there."""
+    settings = ["ops=[matmul,pooling,relu]", "dims=small", "num_samples=30", "form=mixed"]
+    made = made_dataset(run_script("generate", *settings, cwd=tmp_path), tmp_path)
+    rows = [row for split in ("train", "test") for row in index_of(made, split)]
+    contexts = Contexts()
+    for row in rows:
+        read = program_outline(row["mlir"], contexts.next())
+        assert [{**node, "op": ""} for node in row["nodes"]] == [
+            {
+                **node._asdict(),
+                "op": "",
+                "shape": list(node.shape),
+                "loops": [loop._asdict() for loop in node.loops],
+            }
+            for node in read.nodes
+        ]
+        assert row["edges"] == [edge._asdict() for edge in read.edges]
+    assert {tuple(node["op"] for node in row["nodes"]) for row in rows} == {
+        ("matmul",),
+        ("max_number",),
+        ("pooling_nchw_max",),
+        ("pooling_nchw_sum", "div_number"),
+    }
 
 
 def test_the_index_is_in_order(tiny):
