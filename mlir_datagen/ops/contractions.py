@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from mlir_datagen.ops.body import Body
 from mlir_datagen.ops.family import OpFamily, Spec, Variant
-from mlir_datagen.ops.scalars import Body
 from mlir_datagen.ops.structured_operation import Category, StructuredOperation, Versions, from_line
 
 _CONTRACT = Category("linalg.contract indexing_maps = [{maps}]", Versions(22))
-_MULTIPLY_ADD = Body("mul", "add")
+_MULTIPLY_ADD = Body("mul(a, b)", "add")
 
 CONTRACTIONS: dict[str, StructuredOperation] = {
     name: from_line(name, line, _MULTIPLY_ADD, Versions(16), _CONTRACT)

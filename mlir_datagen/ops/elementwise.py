@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from mlir_datagen.ops.body import Body
 from mlir_datagen.ops.family import OpFamily, Spec, Variant
-from mlir_datagen.ops.scalars import Body
 from mlir_datagen.ops.structured_operation import Category, StructuredOperation, Versions, from_line
 
 _AXES_BY_RANK = {
@@ -30,13 +30,13 @@ def elementwise(kind: str, rank: int) -> StructuredOperation:
     line = " ".join(_dimensions(rank))
     # The syntax is another one in later versions.
     category = Category(f"linalg.elementwise kind=#linalg.elementwise_kind<{_KINDS[kind]}>", Versions(22, 23))
-    return from_line(kind, f"{line}, {line} -> {line}", Body(kind, None), _NAMED, category)
+    return from_line(kind, f"{line}, {line} -> {line}", Body(f"{kind}(a, b)"), _NAMED, category)
 
 
 def with_number(kind: str, rank: int) -> StructuredOperation:
     """Return the operation of each element and a number; linalg has no names for these."""
     line = " ".join(_dimensions(rank))
-    return from_line(None, f"{line} -> {line}", Body(kind, None, has_number=True), Versions(16))
+    return from_line(None, f"{line} -> {line}", Body(f"{kind}(a, number)"), Versions(16))
 
 
 def _variant(kind: str, operation: StructuredOperation, rank: int, says_kind: bool) -> Variant:

@@ -1,4 +1,4 @@
-"""What a structured operation computes, from its line alone, in PyTorch: strided views and einsum."""
+"""What a structured operation computes, from its line alone, in PyTorch: strided views, einsum and reductions."""
 
 from __future__ import annotations
 
@@ -8,12 +8,18 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from typing import Any
 
+from mlir_datagen.mlir.element_types import is_float
+from mlir_datagen.ops.body import NUMBER
 from mlir_datagen.ops.notation import Access
+from mlir_datagen.ops.scalars import SCALARS
 from mlir_datagen.ops.structured_operation import StructuredOperation
 
+_PRODUCTS = (("mul(a, b)", "add"), ("a", "add"))
+"""Bodies that an einsum computes, without a copy of what is repeated."""
 
-def evaluation(operation: StructuredOperation, sizes: Mapping[str, int]) -> Callable[..., Any]:
-    """Return a function of tensors of one element type that gives the result of an operation.
+
+def evaluation(operation: StructuredOperation, sizes: Mapping[str, int], dtype: str = "f32") -> Callable[..., Any]:
+    """Return a function of tensors of one floating-point type that gives the result of an operation.
 
     Where a window moves, its elements are taken one after the other, each with a strided view of what it meets at all
     positions: that needs no copy of the input for each element.
@@ -21,8 +27,9 @@ def evaluation(operation: StructuredOperation, sizes: Mapping[str, int]) -> Call
     Args:
         operation: the operation.
         sizes: of all its dimensions, and the number of its body where it has one.
+        dtype: the element type of its result, which says what a division of integers is.
     """
-    at_rest = _at_rest(operation, sizes)
+    at_rest = _at_rest(operation, sizes, dtype)
     if not operation.notation.windows:
         return at_rest
     contents = [access for access in operation.notation.inputs if access.has_contents]
@@ -37,9 +44,19 @@ def evaluation(operation: StructuredOperation, sizes: Mapping[str, int]) -> Call
     return moving
 
 
+def scalar_function(kind: str, dtype: str) -> Callable[..., Any]:
+    """Return PyTorch's function of a scalar operation, for numbers of an element type that are held in another."""
+    import torch
+
+    if kind == "div" and not is_float(dtype):
+        return partial(torch.div, rounding_mode="trunc")
+    function: Callable[..., Any] = getattr(torch, SCALARS[kind].torch)
+    return function
+
+
 def _accumulated(operation: StructuredOperation, total: Any, found: Any) -> Any:
     assert operation.body.accumulate is not None
-    return operation.body.torch_function(operation.body.accumulate)(total, found)
+    return scalar_function(operation.body.accumulate, "f32")(total, found)
 
 
 def _places(operation: StructuredOperation, sizes: Mapping[str, int]) -> Iterator[dict[str, int]]:
@@ -49,26 +66,47 @@ def _places(operation: StructuredOperation, sizes: Mapping[str, int]) -> Iterato
         yield dict(zip(loops, place, strict=True))
 
 
-def _at_rest(operation: StructuredOperation, sizes: Mapping[str, int]) -> Callable[..., Any]:
+def _at_rest(operation: StructuredOperation, sizes: Mapping[str, int], dtype: str) -> Callable[..., Any]:
     """Return what one element of the window adds to the result, as a function of what it meets."""
     import torch
 
     notation, body = operation.notation, operation.body
-    letters = dict(zip(notation.loops, string.ascii_letters, strict=False))
     contents = [access for access in notation.inputs if access.has_contents]
     still = {window.offset for _, window in notation.windows}
-    subscripts = ["".join(letters[loop] for loop in _loops(access, still)) for access in contents]
-    result = "".join(letters[name] for name in notation.result.names)
-    if (body.combine, body.accumulate) in (("mul", "add"), (None, "add")):
-        return partial(torch.einsum, f"{','.join(subscripts)}->{result}")
-    # All others have inputs with the dimensions of the result, in its order, once a place in the window is taken.
-    assert all(each == result for each in subscripts)
-    if body.combine is None:
-        return lambda value: value
-    function = body.torch_function(body.combine)
-    if not body.has_number:
-        return function  # type: ignore[no-any-return]
-    return lambda value: function(value, value.new_tensor(sizes["number"]))
+    read = [_loops(access, still) for access in contents]
+    result, reduced = list(notation.result.names), [loop for loop in notation.reductions if loop not in still]
+    if (body.text, body.accumulate) in _PRODUCTS:
+        letters = dict(zip(notation.loops, string.ascii_letters, strict=False))
+        subscripts = ["".join(letters[loop] for loop in loops) for loops in (*read, result)]
+        return partial(torch.einsum, f"{','.join(subscripts[:-1])}->{subscripts[-1]}")
+
+    def value(*inputs: Any) -> Any:
+        aligned = [_aligned(*pair, [*result, *reduced]) for pair in zip(inputs, read, strict=True)]
+        example = inputs[0]
+
+        def apply(kind: str, *operands: Any) -> Any:
+            tensors = [example.new_tensor(one) if isinstance(one, (int, float)) else one for one in operands]
+            return scalar_function(kind, dtype)(*tensors)
+
+        found = body.evaluate(aligned, sizes.get(NUMBER), apply)
+        found = found.broadcast_to([sizes[loop] for loop in (*result, *reduced)])
+        for _ in reduced:
+            found = _reduced(body.accumulate, found)
+        return found
+
+    return value
+
+
+def _aligned(tensor: Any, loops: list[str], space: list[str]) -> Any:
+    """Return a view of a tensor with the dimensions of an iteration space: 1 long where it has none of its own."""
+    order = [loops.index(loop) for loop in space if loop in loops]
+    moved = tensor.permute(order)
+    return moved[tuple(slice(None) if loop in loops else None for loop in space)]
+
+
+def _reduced(kind: str | None, values: Any) -> Any:
+    """Return values reduced along their last dimension."""
+    return {"add": values.sum, "mul": values.prod, "max": values.amax, "min": values.amin}[str(kind)](-1)
 
 
 def _loops(access: Access, still: Collection[str]) -> list[str]:
@@ -83,6 +121,6 @@ def _view(access: Access, tensor: Any, sizes: Mapping[str, int], place: Mapping[
         if window is None:
             indices.append(place.get(name, slice(None)))
         else:
-            first, step = place[window.offset] * sizes[window.dilation], sizes[window.stride]
+            first, step = place[window.offset] * window.dilation_of(sizes), window.stride_of(sizes)
             indices.append(slice(first, first + (sizes[window.position] - 1) * step + 1, step))
     return tensor[tuple(indices)]

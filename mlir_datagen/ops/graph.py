@@ -134,12 +134,12 @@ class Graph(NamedTuple):
         values = list(builder.arguments)
         for node in self.nodes:
             inputs = [values[number] for number in node.inputs]
-            values.append(node.operation.emit(builder, inputs, node.sizes))
+            values.append(node.operation.emit(builder, inputs, node.sizes, dtype=node.dtype))
         return builder.finish([values[number] for number in self.returned])
 
     def evaluation(self) -> Callable[..., Any]:
         """Return a function of tensors of one element type that computes the results: one, or a tuple of several."""
-        made = [evaluation(node.operation, node.sizes) for node in self.nodes]
+        made = [evaluation(node.operation, node.sizes, node.dtype) for node in self.nodes]
 
         def results(*arguments: Any) -> Any:
             values = list(arguments)

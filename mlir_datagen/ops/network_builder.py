@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from mlir_datagen.mlir.builder import FunctionBuilder, Value
-from mlir_datagen.mlir.element_types import ELEMENT_TYPES, dense, is_float, literal
+from mlir_datagen.mlir.element_types import dense, is_float, literal
 from mlir_datagen.mlir.reassociation import collapse_then_expand
 from mlir_datagen.mlir.types import TensorType, tensor
-from mlir_datagen.ops.scalars import SCALARS
+from mlir_datagen.ops.scalars import SCALARS, conversion
 
 # What PyTorch calls a reduction, and what its scalar operation is called here.
 _REDUCTIONS = {"sum": "add", "product": "mul", "max": "max", "min": "min"}
@@ -107,7 +107,7 @@ class NetworkBuilder(FunctionBuilder):
             return value
         if dtype == "i1":
             return self.compare("ne", value, self.full(0, value.type))
-        return self.map(_conversion(source, dtype), value, dtype=dtype)
+        return self.map(conversion(source, dtype), value, dtype=dtype)
 
     def reshape(self, value: Value, shape: Sequence[int]) -> Value:
         """Give the same elements, in row-major order, another shape."""
@@ -287,17 +287,3 @@ class NetworkBuilder(FunctionBuilder):
 def _column(dtype: str) -> int:
     """Return where `_COMPARISONS` has what an element type takes: float, integer or i1."""
     return 0 if is_float(dtype) else 2 if dtype == "i1" else 1
-
-
-def _conversion(source: str, dtype: str) -> str:
-    """Return the scalar operation that converts between two element types, neither of them a conversion to i1."""
-    is_wider = ELEMENT_TYPES[dtype].bits > ELEMENT_TYPES[source].bits
-    if is_float(source):
-        if is_float(dtype):
-            return "arith.extf" if is_wider else "arith.truncf"
-        return "arith.fptosi"
-    if is_float(dtype):
-        return "arith.uitofp" if source == "i1" else "arith.sitofp"
-    if not is_wider:
-        return "arith.trunci"
-    return "arith.extui" if source == "i1" else "arith.extsi"

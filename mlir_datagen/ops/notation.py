@@ -7,30 +7,43 @@ It is einsum's, with spaces, and with windows:
     n c h=oh*sh+kh*dh w=ow*sw+kw*dw, [kh kw] -> n c oh ow
 
 A word is a dimension of an operand. A name alone is a loop, and the dimension has its extent. `h=oh*sh+kh*dh` is a
-dimension h of which the element at oh times the stride sh plus kh times the dilation dh is read; how many positions oh
-has follows from the extent of h. An operand in brackets has a shape that counts, and no contents. A loop that the
-result does not have is a reduction.
+dimension h of which the element at oh times the stride sh plus kh times the dilation dh is read, and `h=oh+kh` one
+without either; how many positions oh has follows from the extent of h. An operand in brackets has a shape that counts,
+and no contents. A loop that the result does not have is a reduction. `+n` in the result is a loop that nothing is read
+along: what is read is repeated.
 
 The iteration space has the loops of the result first, and then the reductions in the order in which the operands name
-them, as linalg's named operations have, but for a few, for which the order is given.
+them, a window its own where it stands, as linalg's named operations have, but for a few, for which the order is given.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-_DIMENSION = re.compile(r"(\w+)(?:=(\w+)\*(\w+)\+(\w+)\*(\w+))?")
+_DIMENSION = re.compile(r"(\w+)(?:=(\w+)(?:\*(\w+))?\+(\w+)(?:\*(\w+))?)?")
 
 
 class Window(NamedTuple):
-    """What `h=oh*sh+kh*dh` says: at which position, how far apart, and where in the window at which dilation."""
+    """What `h=oh*sh+kh*dh` says: at which position, how far apart, and where in the window at which dilation.
+
+    Stride and dilation are None where they are always 1.
+    """
 
     position: str
-    stride: str
+    stride: str | None
     offset: str
-    dilation: str
+    dilation: str | None
+
+    def stride_of(self, sizes: Mapping[str, Any]) -> Any:
+        """Return its stride."""
+        return 1 if self.stride is None else sizes[self.stride]
+
+    def dilation_of(self, sizes: Mapping[str, Any]) -> Any:
+        """Return its dilation."""
+        return 1 if self.dilation is None else sizes[self.dilation]
 
 
 class Dimension(NamedTuple):
@@ -74,16 +87,18 @@ class Notation(NamedTuple):
 
     @property
     def free(self) -> tuple[str, ...]:
-        """The names whose sizes say everything: extents as the inputs name them, then strides, then dilations."""
-        extents = dict.fromkeys(name for operand in self.inputs for name in operand.names)
-        strides = (window.stride for _, window in self.windows)
-        return (*extents, *strides, *(window.dilation for _, window in self.windows))
+        """The names whose sizes say everything: extents, as the operands name them, then strides, then dilations."""
+        positions = [window.position for _, window in self.windows]
+        named = dict.fromkeys(name for operand in (*self.inputs, self.result) for name in operand.names)
+        extents = [name for name in named if name not in positions]
+        strides = [window.stride for _, window in self.windows if window.stride is not None]
+        return (*extents, *strides, *(window.dilation for _, window in self.windows if window.dilation is not None))
 
     def add_positions(self, sizes: dict[str, Any]) -> dict[str, Any]:
         """Add those of the windows' positions to sizes, numbers or columns of them alike; return them."""
         for name, window in self.windows:
-            span = dilated(sizes[window.offset], sizes[window.dilation])
-            sizes[window.position] = (sizes[name] - span) // sizes[window.stride] + 1
+            span = dilated(sizes[window.offset], window.dilation_of(sizes))
+            sizes[window.position] = (sizes[name] - span) // window.stride_of(sizes) + 1
         return sizes
 
 
@@ -107,18 +122,21 @@ def read(line: str, loops: str = "") -> Notation:
     if not arrow:
         raise ValueError(f"{line!r} has no -> between what is read and what is written")
     inputs = tuple(_operand(each) for each in sources.split(","))
-    result = _operand(target)
+    result = _operand(target.replace("+", ""))
+    repeated = [word[1:] for word in target.split() if word.startswith("+")]
     windows = tuple(
         (dimension.name, dimension.window)
         for operand in inputs
         for dimension in operand.dimensions
         if dimension.window is not None
     )
-    plain = [each.name for operand in inputs for each in operand.dimensions if each.window is None]
-    known = {*plain, *(window.position for _, window in windows)}
+    read_along = [
+        each.name if each.window is None else each.window.offset for operand in inputs for each in operand.dimensions
+    ]
+    known = {*read_along, *(window.position for _, window in windows), *repeated}
     if unknown := [name for name in result.names if name not in known]:
         raise ValueError(f"{line!r} writes along {unknown[0]!r}, which nothing is read along")
-    followed = tuple(dict.fromkeys([*result.names, *plain]))
+    followed = tuple(dict.fromkeys([*result.names, *read_along]))
     ordered = tuple(loops.split()) or followed
     if sorted(ordered) != sorted(followed):
         raise ValueError(f"the loops of {line!r} are {' '.join(followed)} in some order, and not {loops!r}")
@@ -134,5 +152,5 @@ def _dimension(word: str) -> Dimension:
     found = _DIMENSION.fullmatch(word)
     if found is None:
         raise ValueError(f"{word!r} is no dimension: a name, as in m, or with a window, as in h=oh*sh+kh*dh")
-    name, *window = found.groups()
-    return Dimension(name, Window(*window) if window[0] else None)
+    name, position, stride, offset, dilation = found.groups()
+    return Dimension(name, Window(position, stride, offset, dilation) if position else None)

@@ -1,11 +1,11 @@
-"""Scalar operations: what the body of a structured operation computes at a point of its iteration space."""
+"""Scalar operations: the table of what bodies of structured operations consist of."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
-from mlir_datagen.mlir.element_types import highest, is_float, lowest
+from mlir_datagen.mlir.element_types import ELEMENT_TYPES, highest, is_float, lowest
 
 
 class Scalar(NamedTuple):
@@ -13,17 +13,22 @@ class Scalar(NamedTuple):
 
     Attributes:
         floats, integers, truth_values: what MLIR calls it for each kind of element type; truth values have no sign.
+            None where it has none.
         torch: what PyTorch calls it.
         oldest_mlir: the oldest MLIR that knows these names.
+        arity: how many operands it takes.
         start: what a reduction with it starts from, by element type; None where none is made with it.
+        is_free: whether it is no arithmetic.
     """
 
-    floats: str
-    integers: str
-    truth_values: str
+    floats: str | None
+    integers: str | None
+    truth_values: str | None
     torch: str
-    oldest_mlir: int
+    oldest_mlir: int = 16
+    arity: int = 2
     start: Callable[[str], float] | None = None
+    is_free: bool = False
 
     def start_of(self, dtype: str) -> float:
         """Return what a reduction with it starts from."""
@@ -31,69 +36,55 @@ class Scalar(NamedTuple):
         return self.start(dtype)
 
     def spelled(self, dtype: str) -> str:
-        """Return what MLIR calls it for an element type."""
-        return self.floats if is_float(dtype) else self.truth_values if dtype == "i1" else self.integers
+        """Return what MLIR calls it for an element type that has it."""
+        found = self.floats if is_float(dtype) else self.truth_values if dtype == "i1" else self.integers
+        assert found is not None
+        return found
+
+    def has(self, dtype: str) -> bool:
+        """Return whether there is one for an element type."""
+        return (self.floats if is_float(dtype) else self.truth_values if dtype == "i1" else self.integers) is not None
+
+
+def _unary(floats: str, torch: str) -> Scalar:
+    return Scalar(floats, None, None, torch, arity=1)
 
 
 SCALARS = {
-    "add": Scalar("arith.addf", "arith.addi", "arith.ori", "add", 16, lambda dtype: 0),
-    "mul": Scalar("arith.mulf", "arith.muli", "arith.andi", "mul", 16, lambda dtype: 1),
-    "max": Scalar("arith.maximumf", "arith.maxsi", "arith.ori", "maximum", 19, lowest),
-    "min": Scalar("arith.minimumf", "arith.minsi", "arith.andi", "minimum", 19, highest),
-    "div": Scalar("arith.divf", "arith.divsi", "arith.divsi", "div", 16),
+    "add": Scalar("arith.addf", "arith.addi", "arith.ori", "add", start=lambda dtype: 0),
+    "sub": Scalar("arith.subf", "arith.subi", None, "sub"),
+    "mul": Scalar("arith.mulf", "arith.muli", "arith.andi", "mul", start=lambda dtype: 1),
+    "div": Scalar("arith.divf", "arith.divsi", "arith.divsi", "div"),
+    "max": Scalar("arith.maximumf", "arith.maxsi", "arith.ori", "maximum", 19, start=lowest),
+    "min": Scalar("arith.minimumf", "arith.minsi", "arith.andi", "minimum", 19, start=highest),
+    "powf": Scalar("math.powf", None, None, "pow"),
+    "exp": _unary("math.exp", "exp"),
+    "log": _unary("math.log", "log"),
+    "abs": _unary("math.absf", "abs"),
+    "ceil": _unary("math.ceil", "ceil"),
+    "floor": _unary("math.floor", "floor"),
+    "neg": _unary("arith.negf", "neg"),
+    "sqrt": _unary("math.sqrt", "sqrt"),
+    "rsqrt": _unary("math.rsqrt", "rsqrt"),
+    "tanh": _unary("math.tanh", "tanh"),
+    "erf": _unary("math.erf", "erf"),
+    "sin": _unary("math.sin", "sin"),
+    "cos": _unary("math.cos", "cos"),
+    "log1p": _unary("math.log1p", "log1p"),
+    "select": Scalar("arith.select", "arith.select", "arith.select", "where", arity=3, is_free=True),
 }
-"""By the name that linalg's elementwise operations have."""
+"""By the name that linalg's elementwise operations have, where there is one."""
 
 
-class Body(NamedTuple):
-    """What is computed at a point: the inputs are combined, and the result is accumulated.
-
-    Attributes:
-        combine: what combines the inputs, from the first on; None where there is one, which is taken as it is.
-        accumulate: what adds that to the result so far; None where nothing is reduced.
-        has_number: whether the inputs are combined with a number, too, after the last.
-    """
-
-    combine: str | None
-    accumulate: str | None
-    has_number: bool = False
-
-    @property
-    def steps(self) -> tuple[str, ...]:
-        """The scalar operations, in order, of one point, with at most two inputs."""
-        return tuple(each for each in (self.combine, self.accumulate) if each is not None)
-
-    def start(self, dtype: str) -> float:
-        """Return what a result starts from that is accumulated."""
-        assert self.accumulate is not None
-        return SCALARS[self.accumulate].start_of(dtype)
-
-    def emit(self, inputs: Sequence[str], result: str, dtype: str, fresh: Callable[[], str]) -> tuple[list[str], str]:
-        """Return its lines of text, and the name of what they compute.
-
-        Args:
-            inputs: the names of the elements that are read, the number's name last where there is one.
-            result: the name of the result's element so far.
-            dtype: the element type.
-            fresh: gives the next name.
-        """
-        lines: list[str] = []
-
-        def computed(kind: str, lhs: str, rhs: str) -> str:
-            name = fresh()
-            lines.append(f"{name} = {SCALARS[kind].spelled(dtype)} {lhs}, {rhs} : {dtype}")
-            return name
-
-        value = inputs[0]
-        for other in inputs[1:]:
-            assert self.combine is not None
-            value = computed(self.combine, value, other)
-        if self.accumulate is not None:
-            value = computed(self.accumulate, result, value)
-        return lines, value
-
-    def torch_function(self, kind: str) -> Any:
-        """Return PyTorch's function of a scalar operation."""
-        import torch
-
-        return getattr(torch, SCALARS[kind].torch)
+def conversion(source: str, dtype: str) -> str:
+    """Return the scalar operation that converts between two element types, neither of them a conversion to i1."""
+    is_wider = ELEMENT_TYPES[dtype].bits > ELEMENT_TYPES[source].bits
+    if is_float(source):
+        if is_float(dtype):
+            return "arith.extf" if is_wider else "arith.truncf"
+        return "arith.fptosi"
+    if is_float(dtype):
+        return "arith.uitofp" if source == "i1" else "arith.sitofp"
+    if not is_wider:
+        return "arith.trunci"
+    return "arith.extui" if source == "i1" else "arith.extsi"

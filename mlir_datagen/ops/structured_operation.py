@@ -12,10 +12,14 @@ import numpy as np
 
 from mlir_datagen.mlir.builder import FunctionBuilder, Value, integers
 from mlir_datagen.mlir.types import TensorType, tensor
+from mlir_datagen.ops.body import NUMBER, Body
 from mlir_datagen.ops.notation import Access, Notation, read
-from mlir_datagen.ops.scalars import SCALARS, Body
+from mlir_datagen.ops.scalars import SCALARS
 
 NAMED, GENERIC, CATEGORY = "named", "generic", "category"
+_OLDEST = 16
+"""The oldest MLIR that anything is held against."""
+
 FORMS = (NAMED, GENERIC, CATEGORY)
 """How an operation may be written: by its name, as the `linalg.generic` that it equals, or as one of a category
 (`linalg.contract`, `linalg.elementwise`) that says which."""
@@ -61,7 +65,7 @@ class StructuredOperation:
     @property
     def label(self) -> str:
         """Its name, or where it has none what it computes with a number: `max_number`."""
-        return self.name or "_".join([*self.body.steps, "number"])
+        return self.name or "_".join([*self.body.steps, *([NUMBER] if self.body.has_number else [])])
 
     def form(self, asked: str) -> str:
         """Return the form that it is written in where this one is asked for: not every operation has each."""
@@ -76,7 +80,7 @@ class StructuredOperation:
         if form == CATEGORY:
             assert self.category is not None
             return self.category.versions
-        return Versions(max(SCALARS[step].oldest_mlir for step in self.body.steps))
+        return Versions(max((SCALARS[step].oldest_mlir for step in self.body.steps), default=_OLDEST))
 
     def argument_shapes(self, sizes: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Return the shapes of the inputs that have contents."""
@@ -92,7 +96,7 @@ class StructuredOperation:
 
     def flops(self, sizes: Mapping[str, Any]) -> Any:
         """Return the number of arithmetic operations."""
-        return len(self.body.steps) * math.prod(self.extents(sizes))
+        return self.body.flops * math.prod(self.extents(sizes))
 
     def innermost_step(self, sizes: Mapping[str, Any]) -> Any:
         """Return how many elements the innermost reduction goes on in memory, in the operand where it goes farthest.
@@ -152,7 +156,12 @@ class StructuredOperation:
         return self.emit(builder, inputs, self.sizes_of([value.type for value in inputs], given))
 
     def emit(
-        self, builder: FunctionBuilder, inputs: Sequence[Value], sizes: Mapping[str, int], init: Value | None = None
+        self,
+        builder: FunctionBuilder,
+        inputs: Sequence[Value],
+        sizes: Mapping[str, int],
+        init: Value | None = None,
+        dtype: str | None = None,
     ) -> Value:
         """Emit it in the builder's form; return its result.
 
@@ -161,19 +170,20 @@ class StructuredOperation:
             inputs: its inputs, without those of which only the shape counts.
             sizes: of all its dimensions, and the number of its body where it has one.
             init: what it writes into, where that is there already.
+            dtype: the element type of the result; left out, that of the first input.
         """
-        dtype = inputs[0].type.dtype
+        dtype = dtype or inputs[0].type.dtype
         operands = self._with_shapes(builder, inputs, sizes, dtype) if self._reads_shapes else inputs
-        scalar = builder.constant(sizes["number"], dtype) if self.body.has_number else None
-        init = init or self.init(builder, dtype, sizes)
         form = self.form(builder.form)
+        scalars = self._scalars(builder, sizes, dtype) if form == GENERIC else []
+        init = init or self.init(builder, dtype, sizes)
         if form == NAMED:
             return builder.structured(f"linalg.{self.name}", operands, init, self._attributes(sizes))
         if form == CATEGORY:
             assert self.category is not None
             text = self.category.text.format(maps=", ".join(self.indexing_maps(sizes)))
             return builder.structured(text, operands, init)
-        return self._emit_generic(builder, operands, init, scalar, sizes)
+        return self._emit_generic(builder, operands, init, scalars, sizes)
 
     @cached_property
     def _reads_shapes(self) -> bool:
@@ -191,20 +201,21 @@ class StructuredOperation:
             for operand in self.notation.inputs
         ]
 
+    def _scalars(self, builder: FunctionBuilder, sizes: Mapping[str, Any], dtype: str) -> list[str]:
+        return [builder.constant(one if isinstance(one, float) else sizes[NUMBER], dtype) for one in self.body.numbers]
+
     def _emit_generic(
         self,
         builder: FunctionBuilder,
         operands: Sequence[Value],
         init: Value,
-        scalar: str | None,
+        scalars: Sequence[str],
         sizes: Mapping[str, int],
     ) -> Value:
-        scalars = [scalar] if scalar else []
-
         def body(elements: Sequence[str], result: str) -> tuple[list[str], str]:
-            pairs = zip(elements, self.notation.inputs, strict=True)
-            read = [element for element, operand in pairs if operand.has_contents]
-            return self.body.emit([*read, *scalars], result, init.type.dtype, builder.fresh)
+            pairs = zip(elements, operands, self.notation.inputs, strict=True)
+            read = [(element, operand.type.dtype) for element, operand, access in pairs if access.has_contents]
+            return self.body.emit(read, scalars, (result, init.type.dtype), builder.fresh)
 
         return builder.generic(self.indexing_maps(sizes), self.iterators, operands, init, body, scalars)
 
@@ -217,8 +228,9 @@ class StructuredOperation:
     def attribute_names(self) -> tuple[tuple[str, ...], ...]:
         """The sizes that are attributes of the named operation: of windows the dilations, and the strides."""
         windows = [window for _, window in self.notation.windows]
-        dilations, strides = (tuple(getattr(window, each) for window in windows) for each in ("dilation", "stride"))
-        return (dilations, strides) if windows else ()
+        dilations = tuple(window.dilation for window in windows if window.dilation is not None)
+        strides = tuple(window.stride for window in windows if window.stride is not None)
+        return (dilations, strides) if strides else ()
 
     def equal_attributes(self, sizes: Mapping[str, int]) -> list[bool]:
         """Return for each of these whether its numbers are equal, so that it is written as one."""
@@ -232,7 +244,10 @@ def _expressions(operand: Access, places: Mapping[str, str], sizes: Mapping[str,
             found.append(places[name])
         else:
             terms = ((window.position, window.stride), (window.offset, window.dilation))
-            found.append(" + ".join(f"{places[loop]} * {sizes[factor]}" for loop, factor in terms))
+            factors = ["" if factor is None else f" * {sizes[factor]}" for _, factor in terms]
+            found.append(
+                " + ".join(f"{places[loop]}{factor}" for (loop, _), factor in zip(terms, factors, strict=True))
+            )
     return found
 
 
@@ -242,7 +257,7 @@ def _steps(operand: Access, loop: str, sizes: Mapping[str, Any]) -> list[Any]:
     for place, (name, window) in enumerate(operand.dimensions):
         after = math.prod(sizes[inner] for inner in operand.names[place + 1 :])
         if window is not None and window.offset == loop:
-            found.append(after * sizes[window.dilation])
+            found.append(after * window.dilation_of(sizes))
         elif name == loop:
             found.append(after)
     return found

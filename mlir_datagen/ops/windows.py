@@ -7,17 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from mlir_datagen.ops.body import Body
 from mlir_datagen.ops.elementwise import with_number
 from mlir_datagen.ops.family import Constraint, OpFamily, Spec, Variant
 from mlir_datagen.ops.notation import Window, dilated
-from mlir_datagen.ops.scalars import Body
 from mlir_datagen.ops.structured_operation import StructuredOperation, Versions, from_line
 
 _RANK = 4
 _IMAGE = "n c h=oh*sh+kh*dh w=ow*sw+kw*dw"
 
 CONVOLUTIONS: dict[str, StructuredOperation] = {
-    name: from_line(name, line, Body("mul", "add"), Versions(16), loops=loops)
+    name: from_line(name, line, Body("mul(a, b)", "add"), Versions(16), loops=loops)
     for name, line, loops in (
         ("conv_2d_nchw_fchw", f"{_IMAGE}, f c kh kw -> n f oh ow", ""),
         ("conv_2d_ngchw_gfchw", "n g c h=oh*sh+kh*dh w=ow*sw+kw*dw, g f c kh kw -> n g f oh ow", ""),
@@ -25,7 +25,7 @@ CONVOLUTIONS: dict[str, StructuredOperation] = {
     )
 }
 POOLINGS: dict[str, StructuredOperation] = {
-    kind: from_line(f"pooling_nchw_{kind}", f"{_IMAGE}, [kh kw] -> n c oh ow", Body(None, scalar), Versions(16))
+    kind: from_line(f"pooling_nchw_{kind}", f"{_IMAGE}, [kh kw] -> n c oh ow", Body("a", scalar), Versions(16))
     for kind, scalar in (("max", "max"), ("sum", "add"))
 }
 
@@ -103,7 +103,7 @@ def _steps(spec: Spec) -> dict[str, tuple[int, int]]:
 
 
 def _side_constraints(side: str, extent: Any, window: Window, sizes: Mapping[str, Any]) -> tuple[Constraint, ...]:
-    kernel, dilation = sizes[window.offset], sizes[window.dilation]
+    kernel, dilation, stride = sizes[window.offset], window.dilation_of(sizes), window.stride_of(sizes)
     return (
         Constraint(
             dilated(kernel, dilation) <= extent,
@@ -114,7 +114,7 @@ def _side_constraints(side: str, extent: Any, window: Window, sizes: Mapping[str
             f"a dilation has no effect on a kernel of 1, so that dilation_{side} must have the value 1",
         ),
         Constraint(
-            (sizes[window.position] > 1) | (sizes[window.stride] == 1),
+            (sizes[window.position] > 1) | (stride == 1),
             f"a stride has no effect where the window has one position, so that stride_{side} must have the value 1",
         ),
     )

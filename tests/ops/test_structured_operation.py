@@ -16,12 +16,12 @@ from mlir_datagen.mlir.builder import FunctionBuilder
 from mlir_datagen.mlir.parse import Verifier
 from mlir_datagen.mlir.structural_hash import ProgramHasher
 from mlir_datagen.mlir.types import tensor
+from mlir_datagen.ops.body import Body
 from mlir_datagen.ops.contractions import CONTRACTIONS
 from mlir_datagen.ops.elementwise import elementwise
 from mlir_datagen.ops.evaluation import evaluation
 from mlir_datagen.ops.family import OpFamily, Variant
 from mlir_datagen.ops.notation import Window, read
-from mlir_datagen.ops.scalars import Body
 from mlir_datagen.ops.structured_operation import CATEGORY, FORMS, GENERIC, NAMED, Versions, from_line
 from mlir_datagen.ops.windows import CONVOLUTIONS, POOLINGS
 
@@ -191,7 +191,7 @@ def test_a_family_whose_variants_have_their_axes_in_other_orders_reads_each_in_i
     lines = {"first": "n c h=oh*sh+kh*dh, f c kh -> n f oh", "last": "n h=oh*sh+kh*dh c, kh c f -> n oh f"}
     variants = []
     for kind, line in lines.items():
-        operation = from_line(None, line, Body("mul", "add"), Versions(16))
+        operation = from_line(None, line, Body("mul(a, b)", "add"), Versions(16))
         variants.append(
             Variant(kind, operation, operation.notation.free, operation.notation.free, None, says_kind=True)
         )
@@ -209,7 +209,7 @@ def test_what_parses_two_things_parses_both():
 
 
 def test_an_operation_without_parallel_loops_has_an_estimate():
-    dot = from_line("dot", "k, k ->", Body("mul", "add"), Versions(16))
+    dot = from_line("dot", "k, k ->", Body("mul(a, b)", "add"), Versions(16))
     variant = Variant("k_k", dot, ("k",), ("k",), None, says_kind=False)
     family = OpFamily("dot", [variant], ("lhs", "rhs"), "product")
     spec = family.spec(variant, 1000)
