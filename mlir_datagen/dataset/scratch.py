@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from mlir_datagen.dataset.locks import lock, unlock
 
 _PREFIX = "mlir_datagen_scratch_"
 
@@ -24,30 +25,30 @@ def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
     """
     parent = parent or Path(tempfile.gettempdir())
     _clear(parent)
-    path, lock = _locked_folder(parent)
+    path, descriptor = _locked_folder(parent)
     try:
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
-        os.close(lock)
+        unlock(descriptor)
 
 
 def _locked_folder(parent: Path) -> tuple[Path, int]:
     while True:
         path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-        lock = _lock(path)
+        descriptor = _lock(path)
         # Another process may have taken it for left over before it was locked.
-        if lock is not None:
-            return path, lock
+        if descriptor is not None:
+            return path, descriptor
 
 
 def _clear(parent: Path) -> None:
     """Delete the folders of this user that nobody has locked."""
     for path in parent.glob(f"{_PREFIX}*"):
-        lock = _lock(path)
-        if lock is not None:
+        descriptor = _lock(path)
+        if descriptor is not None:
             shutil.rmtree(path, ignore_errors=True)
-            os.close(lock)
+            unlock(descriptor)
 
 
 def _lock(path: Path) -> int | None:
@@ -58,8 +59,8 @@ def _lock(path: Path) -> int | None:
         return None
     with suppress(OSError):
         if os.fstat(descriptor).st_uid == os.getuid():
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(descriptor)
             if os.path.samestat(os.stat(path), os.fstat(descriptor)):
                 return descriptor
-    os.close(descriptor)
+    unlock(descriptor)
     return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from mlir_datagen.dataset.disk_errors import writable
+from mlir_datagen.dataset.locks import lock, unlock
 
 
 class Staging:
@@ -51,7 +51,7 @@ class Staging:
 
     def __enter__(self) -> Self:
         while not self._try_lock():
-            os.close(self._lock)
+            unlock(self._lock)
         for left_over in self.path.iterdir():
             if left_over.is_dir() and not left_over.is_symlink():
                 shutil.rmtree(left_over)
@@ -62,7 +62,7 @@ class Staging:
     def __exit__(self, *_: object) -> None:
         if self._is_locked():
             shutil.rmtree(self.path)
-        os.close(self._lock)
+        unlock(self._lock)
         for parent in self._made_parents:
             # What holds something now stays: what was published, or somebody else's.
             with suppress(OSError):
@@ -75,10 +75,10 @@ class Staging:
             self._made_parents += missing
             self._lock = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(self._lock)
         except BlockingIOError:
             self._on_wait()
-            fcntl.flock(self._lock, fcntl.LOCK_EX)
+            lock(self._lock, wait=True)
         return self._is_locked()
 
     def _is_locked(self) -> bool:

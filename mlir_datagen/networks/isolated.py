@@ -13,10 +13,9 @@ import resource
 import signal
 import subprocess
 import sys
-import time
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -28,15 +27,15 @@ from numpy.typing import NDArray
 from mlir_datagen.dataset.scratch import scratch_folder
 from mlir_datagen.errors import Rejection, UserError
 from mlir_datagen.mlir.signature import Outline
-from mlir_datagen.proving.sandbox import limit_memory, limit_processor_time, state_and_ticks, too_much_memory, why_ended
+from mlir_datagen.proving.sandbox import has_answered, limit_memory, limit_processor_time, too_much_memory, why_ended
 from mlir_datagen.proving.settings import SandboxLimits
+from mlir_datagen.proving.worker_loop import Answer, OutOfMemory, Raised, answer_of
 
 if TYPE_CHECKING:
     from mlir_datagen.mlir.torch_lowering import Linalg
 
 _IDLE_SECONDS = 300
 """A process that has used no processor time for so long, and so escapes the limit on it, is ended."""
-_TICK_SECONDS = 0.25
 _OUT_OF_MEMORY = ("out of memory", "bad_alloc")
 """What LLVM and the C++ library print before they abort for want of memory."""
 _PR_SET_PDEATHSIG = 1
@@ -48,12 +47,6 @@ class _Stored(NamedTuple):
 
     path: str
     dtype: np.dtype[Any]
-
-
-class _Bug(NamedTuple):
-    """What nobody expected to be raised, with its traceback."""
-
-    text: str
 
 
 class IsolatedProgram:
@@ -144,28 +137,20 @@ class IsolatedProgram:
             self._connection.send((method, stored))
         except OSError:
             self._explain_end(stage)
-        answer = self._receive(stage)
-        if isinstance(answer, MemoryError):
-            raise Rejection(stage, too_much_memory("", self._limits)) from answer
-        if isinstance(answer, Exception):
-            raise answer
-        return _loaded(answer)
+        return _loaded(self._receive(stage))
 
     def _receive(self, stage: str) -> Any:
-        used, since = -1.0, time.monotonic()
         try:
-            while not self._connection.poll(_TICK_SECONDS):
-                self._on_tick()
-                if (now := _processor_time(self._process.pid)) != used:
-                    used, since = now, time.monotonic()
-                elif time.monotonic() - since > _IDLE_SECONDS:
-                    raise Rejection(stage, f"it used no processor time for {_IDLE_SECONDS} s")
-            answer = self._connection.recv()
+            if not has_answered(self._connection, self._process.pid, _IDLE_SECONDS, self._on_tick):
+                raise Rejection(stage, f"it used no processor time for {_IDLE_SECONDS} s")
+            answer: Answer = self._connection.recv()
         except (EOFError, OSError):
             self._explain_end(stage)
-        if isinstance(answer, _Bug):
-            raise RuntimeError(f"This came up in the process that converts networks:\n{answer.text}")
-        return answer
+        if isinstance(answer, OutOfMemory):
+            raise Rejection(stage, too_much_memory("", self._limits))
+        if isinstance(answer, Raised):
+            raise answer.error
+        return answer.value
 
     def _explain_end(self, stage: str) -> NoReturn:
         """Say why the process has ended."""
@@ -192,7 +177,7 @@ def serve(descriptor: int, parent: int) -> None:
     # Only here, so that the process that asks need not import it.
     from mlir_datagen.networks.network_program import NetworkProgram
 
-    connection.send("ready")
+    connection.send_bytes(answer_of(lambda: None))
     try:
         limits, folder = connection.recv()
         limit_processor_time(limits.seconds)
@@ -200,20 +185,13 @@ def serve(descriptor: int, parent: int) -> None:
         program = NetworkProgram()
         while True:
             method, arguments = connection.recv()
-            connection.send(_answer(getattr(program, method), arguments, Path(folder)))
+            connection.send_bytes(answer_of(partial(_call, getattr(program, method), arguments, Path(folder))))
     except EOFError:
         return
 
 
-def _answer(method: Callable[..., Any], arguments: Sequence[Any], folder: Path) -> Any:
-    from mlir_datagen.mlir.torch_lowering import NotLowered
-
-    try:
-        return _stored(method(*map(_loaded, arguments)), folder)
-    except (Rejection, NotLowered, UserError, MemoryError) as error:
-        return error
-    except Exception:
-        return _Bug(traceback.format_exc())
+def _call(method: Callable[..., Any], arguments: Sequence[Any], folder: Path) -> Any:
+    return _stored(method(*map(_loaded, arguments)), folder)
 
 
 def _end_with_parent(parent: int) -> None:
@@ -223,12 +201,6 @@ def _end_with_parent(parent: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         sys.exit()
-
-
-def _processor_time(process: int) -> float:
-    """Return the processor time that a process has used, in ticks; where the system does not tell, the time of day."""
-    found = state_and_ticks(process)
-    return time.monotonic() if found is None else found[1]
 
 
 def _stored(value: Any, folder: Path) -> Any:

@@ -122,6 +122,10 @@ class OpFamily:
         self._argument_names, self._result_name = arguments, result
         self._templates: dict[tuple[object, ...], Template] = {}
 
+    def __reduce__(self) -> tuple[Callable[[str], OpFamily], tuple[str]]:
+        # By name, as other processes have the tables, too.
+        return _family, (self.name,)
+
     @cached_property
     def kinds(self) -> tuple[str, ...]:
         """The kinds, in the order of the variants."""
@@ -271,3 +275,9 @@ class OpFamily:
     @cached_property
     def _variant_of(self) -> dict[tuple[str, int | None], Variant]:
         return {(variant.kind, variant.rank): variant for variant in self.variants}
+
+
+def _family(name: str) -> OpFamily:
+    from mlir_datagen.ops import FAMILIES
+
+    return FAMILIES[name]

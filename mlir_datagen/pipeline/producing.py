@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import BrokenExecutor, Executor
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -51,7 +51,7 @@ class Producer:
             executor: does the tasks, in any order; left out, they are done here, one after the other.
 
         Raises:
-            UserError: when the source runs out of programs, or program after program is rejected.
+            UserError: when the source runs out of programs, program after program is rejected, or the executor breaks.
         """
         production = self.production
         filled = {split: self.writer_of(split) for split in dict.fromkeys(quota.split for quota in plan.quotas)}
@@ -114,12 +114,24 @@ class Producer:
 
 
 def _made(source: Source[Task], tasks: Sequence[Task], executor: Executor | None) -> Iterator[Batch]:
-    """Yield what each task makes, in the order of the tasks."""
+    """Yield what each task makes, in the order of the tasks.
+
+    Raises:
+        UserError: when the executor breaks, as one of processes does when one of them is killed.
+    """
     if executor is None:
         yield from map(source.produce, tasks)
         return
     waiting = iter(tasks)
-    given = deque(executor.submit(source.produce, task) for task in islice(waiting, _AHEAD))
-    while given:
-        yield given.popleft().result()
-        given.extend(executor.submit(source.produce, task) for task in islice(waiting, 1))
+    try:
+        given = deque(executor.submit(source.produce, task) for task in islice(waiting, _AHEAD))
+        while given:
+            yield given.popleft().result()
+            given.extend(executor.submit(source.produce, task) for task in islice(waiting, 1))
+    except BrokenExecutor as error:
+        raise UserError(
+            "A process of the executor has ended in the middle of its work, so that the run was stopped, and nothing "
+            "was left behind. The system ends one when memory runs out; and one that is not forked ends at once where "
+            'the program that starts it has no `if __name__ == "__main__":`. The same call with a new executor starts '
+            f"again. ({error})"
+        ) from error

@@ -120,11 +120,12 @@ def generate(config: RunConfig, listener: Listener | None = None, executor: Exec
     Args:
         config: the config.
         listener: told of the progress.
-        executor: does the sources' tasks on threads of this process, in any order: the dataset does not depend on it.
-            Left out, they are done one after the other. Networks are converted in processes of their own anyway.
+        executor: does the sources' tasks, in any order, on threads or in processes, here or elsewhere: the dataset does
+            not depend on it. Left out, they are done one after the other. Networks are converted in processes of
+            their own anyway.
 
     Raises:
-        UserError: when the config cannot be fulfilled, or its folder cannot be written.
+        UserError: when the config cannot be fulfilled, its folder cannot be written, or the executor breaks.
     """
     listener = listener or Listener()
     config = with_found_exclusions(config)
@@ -241,9 +242,11 @@ def _write_dataset(
             from mlir_datagen.sources.suites import Suites
 
             networks = stack.enter_context(closing(Networks(network_settings(config), root)))
-            producer.produce(networks, networks.plan({}), networks.threads)
-            extraction, suites = Extraction(networks, config.extract), Suites(config.suites.values(), networks)
+            plan_of_networks = networks.plan({})
+            producer.produce(networks, plan_of_networks, networks.threads)
+            extraction = Extraction(networks.converted(plan_of_networks.tasks), config.extract)
             producer.produce(extraction, extraction.plan({}), executor)
+            suites = Suites(config.suites.values(), networks)
             producer.produce(suites, suites.plan({}), executor)
             unwritten = Suites((suite for suite in excluded if suite.name not in config.suites), networks)
             for task in unwritten.plan({}).tasks:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import resource
 import signal
+from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from mlir_datagen.proving.settings import SandboxLimits
@@ -22,6 +24,8 @@ FAULTS = frozenset(
 )
 """What ends a process that does what it must not."""
 
+_TICK_SECONDS = 0.25
+
 _MEANINGS: dict[int, str] = {
     signal.SIGXCPU: "it ran for longer than {key}seconds, {seconds} s of processor time",
     signal.SIGKILL: "its process was killed (SIGKILL), as by the system when memory runs out, or by somebody",
@@ -38,17 +42,39 @@ def limit_processor_time(seconds: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(used.ru_utime + used.ru_stime) + seconds, hard))
 
 
-def state_and_ticks(process: int) -> tuple[str, int] | None:
-    """Return the state of a process and the processor time that it has used, in ticks; None where it is not known.
+def has_answered(
+    connection: Connection, process: int, idle_seconds: float, on_tick: Callable[[], object] = lambda: None
+) -> bool:
+    """Wait until a process answers or ends; return False when it uses no processor time for too long.
 
-    See proc_pid_stat(5).
+    Args:
+        connection: where the answer comes from, or the end.
+        process: its number.
+        idle_seconds: how long it may use no processor time. That a signal has stopped it does not count.
+        on_tick: called several times a second; what it raises ends the waiting.
+    """
+    idle, before = 0.0, None
+    while not connection.poll(_TICK_SECONDS):
+        on_tick()
+        now = processor_ticks(process)
+        idle = idle + _TICK_SECONDS if now is not None and now == before else 0
+        before = now
+        if idle >= idle_seconds:
+            return False
+    return True
+
+
+def processor_ticks(process: int) -> int | None:
+    """Return the processor time that a process has used, in ticks of the system's clock.
+
+    None where that is not known, or a signal has stopped the process. See proc_pid_stat(5).
     """
     try:
         # After the name of the program, in parentheses, which may hold anything.
         state, *fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return None
-    return state, int(fields[10]) + int(fields[11])
+    return None if state in "Tt" else int(fields[10]) + int(fields[11])
 
 
 def limit_memory(extra: int) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
+from mlir_datagen.errors import Rejection, UserError
 from mlir_datagen.proving.sandbox import limit_memory, limit_processor_time
 from mlir_datagen.proving.settings import SandboxLimits
 
@@ -45,7 +46,7 @@ class Returned:
 
 @dataclass(frozen=True)
 class Raised:
-    """What a job raised: a fault of this package, since what can go wrong with a program is an outcome."""
+    """What a job raised: unless it is a `Rejection` or a `UserError`, a fault of this package."""
 
     error: BaseException
 
@@ -62,14 +63,14 @@ def serve_jobs(connection: Connection) -> None:
     """Answer jobs, pairs of a function and its argument, until the other end is closed."""
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         setup: Setup = connection.recv()
-        connection.send_bytes(_answer(lambda: _prepare(setup)))
+        connection.send_bytes(answer_of(lambda: _prepare(setup)))
         # Once, and not for each job anew: what earlier jobs left counts then, so that none gets more here than in a
         # process of its own. One that gets less is done again in such a one.
         limit_memory(setup.limits.memory_bytes)
         while True:
             job = connection.recv_bytes()
             limit_processor_time(setup.limits.seconds)
-            connection.send_bytes(_answer(lambda job=job: _call(job)))  # type: ignore[misc]
+            connection.send_bytes(answer_of(lambda job=job: _call(job)))  # type: ignore[misc]
 
 
 def _prepare(setup: Setup) -> None:
@@ -85,11 +86,14 @@ def _call(job: bytes) -> Any:
     return function(argument)
 
 
-def _answer(work: Callable[[], Any]) -> bytes:
+def answer_of(work: Callable[[], Any]) -> bytes:
+    """Do some work, and return the pickled `Answer`."""
     try:
         return pickle.dumps(Returned(work()))
     except MemoryError:
         return pickle.dumps(OutOfMemory())
+    except (Rejection, UserError) as error:
+        return pickle.dumps(Raised(error))
     except BaseException as error:
         error.add_note(f"In a worker process:\n{traceback.format_exc()}")
         return pickle.dumps(Raised(_picklable(error)))

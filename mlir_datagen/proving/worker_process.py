@@ -14,10 +14,9 @@ from struct import Struct
 from typing import Any
 
 from mlir_datagen.proving.fork_server import PID, SERVER, STATUS
-from mlir_datagen.proving.sandbox import state_and_ticks
+from mlir_datagen.proving.sandbox import has_answered, processor_ticks
 from mlir_datagen.proving.worker_loop import Answer
 
-_TICK_SECONDS = 1
 _CLOCK_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
@@ -62,9 +61,11 @@ class WorkerProcess:
         try:
             if self._pid is None:
                 (self._pid,) = self._read_status(PID)
-            used = self._clock_ticks() or 0
+            used = processor_ticks(self._pid) or 0
             self._connection.send_bytes(message)
-            self._wait()
+            if not has_answered(self._connection, self._pid, self._idle_seconds, self._go_on):
+                self._was_idle = True
+                self.kill()
             answer = self._connection.recv_bytes()
         except (EOFError, OSError):
             return self._ended(used / _CLOCK_TICKS_PER_SECOND)
@@ -96,28 +97,14 @@ class WorkerProcess:
         self._has_ended = True
         return Ended(exit_code, seconds - used, self._was_idle)
 
-    def _wait(self) -> None:
-        """Wait for an answer, or the worker's end."""
-        idle, before = 0, None
-        while not self._connection.poll(_TICK_SECONDS):
-            if self._stopped.is_set():
-                raise EOFError
-            now = self._clock_ticks()
-            idle = idle + _TICK_SECONDS if now is not None and now == before else 0
-            before = now
-            if idle >= self._idle_seconds:
-                self._was_idle = True
-                self.kill()
-
-    def _clock_ticks(self) -> int | None:
-        """Return the processor time used so far; None where it is not known, or a signal has stopped the process."""
-        found = None if self._pid is None else state_and_ticks(self._pid)
-        return None if found is None or found[0] in "Tt" else found[1]
+    def _go_on(self) -> None:
+        """End the waiting when answers are not wanted any more."""
+        if self._stopped.is_set():
+            raise EOFError
 
     def _read_status(self, what: Struct) -> tuple[Any, ...]:
         while not wait([self._status], 0.1):
-            if self._stopped.is_set():
-                raise EOFError
+            self._go_on()
         read = os.read(self._status, what.size)
         if not read:
             raise EOFError

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
@@ -15,40 +15,43 @@ from mlir_datagen.mlir.signature import signature
 from mlir_datagen.programs.batch import Batch
 from mlir_datagen.programs.program import EXTRACTED, Program
 from mlir_datagen.programs.proof import PARSED
+from mlir_datagen.programs.rejected import Rejected
 from mlir_datagen.sources.settings import ExtractSettings
 from mlir_datagen.sources.source import Plan, Taken
 
-if TYPE_CHECKING:
-    from mlir_datagen.networks.worker import NetworkJob
-    from mlir_datagen.sources.networks import Networks
+
+@dataclass(frozen=True)
+class ExtractionTask:
+    """All networks that programs are taken out of at once, as each program is there once, and how."""
+
+    networks: Sequence[Program]
+    settings: ExtractSettings
 
 
 class Extraction:
-    """The source of what is taken out of the networks of a run: a task is all of them, as each program is there once.
+    """The source of what is taken out of the networks of a run, in one task.
 
     Args:
-        networks: the source of the networks.
+        networks: what became of the networks.
         settings: what is taken out.
     """
 
-    def __init__(self, networks: Networks, settings: ExtractSettings) -> None:
-        self._networks = networks
-        self._settings = settings
+    def __init__(self, networks: Iterable[Program | Rejected], settings: ExtractSettings) -> None:
+        self._task = ExtractionTask([one for one in networks if isinstance(one, Program)], settings)
 
-    def plan(self, sizes: Mapping[str, int], taken: Taken | None = None) -> Plan[tuple[NetworkJob, ...]]:
-        """Plan to take programs out of all networks, if any are to be."""
-        whole = self._networks.plan({}).tasks
-        return Plan([] if self._settings.window is None else [tuple(whole)])
+    def plan(self, sizes: Mapping[str, int], taken: Taken | None = None) -> Plan[ExtractionTask]:
+        """Plan to take programs out of the networks that were converted, if any are to be."""
+        return Plan([] if self._task.settings.window is None else [self._task])
 
-    def produce(self, task: tuple[NetworkJob, ...]) -> Batch:
-        """Take programs out of the networks that are converted; of none, nothing.
+    @staticmethod
+    def produce(task: ExtractionTask) -> Batch:
+        """Take programs out of the networks; of none, nothing.
 
         Raises:
             UserError: as `extracted_programs`.
         """
-        networks = [one for one in self._networks.converted(task) if isinstance(one, Program)]
-        programs = extracted_programs(networks, self._settings)
-        return Batch.listed(EXTRACTED, programs, kept_out={} if networks else None)
+        programs = extracted_programs(task.networks, task.settings)
+        return Batch.listed(EXTRACTED, programs, kept_out={} if task.networks else None)
 
 
 @dataclass(frozen=True)

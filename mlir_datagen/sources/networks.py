@@ -24,7 +24,7 @@ from mlir_datagen.programs.rejected import Rejected
 from mlir_datagen.proving.fork_server import SERVER
 from mlir_datagen.proving.pool import Pool
 from mlir_datagen.proving.settings import Cores, SandboxLimits
-from mlir_datagen.sources.settings import NetworkSettings
+from mlir_datagen.sources.settings import NetworkSettings, SuiteSpec
 from mlir_datagen.sources.source import Plan, Taken
 
 _IDLE_SECONDS = 300
@@ -63,21 +63,6 @@ class Networks:
         pairs = zip(own.models, files, strict=True)
         return Plan([NetworkJob(spec, own.seed, own.converter, own.trust, own.level, file) for spec, file in pairs])
 
-    def suite_tasks(self, models: Sequence[ModelSpec], kind: str) -> list[NetworkJob]:
-        """Return the tasks of a suite's networks: parsed alone, and always in one way, whatever the run changes.
-
-        Where the run has the same network, it is that one.
-
-        Args:
-            models: the networks.
-            kind: the converter.
-        """
-        seed, trust = self._settings.seed, self._settings.trust
-        converter = dataclasses.replace(self._settings.converter, kind=kind, weights="arguments")
-        tasks = [NetworkJob(spec, seed, converter, trust, "parse", None) for spec in models]
-        own = {_key(task): task for task in self.plan({}).tasks}
-        return [own.get(_key(task), task) for task in tasks]
-
     def produce(self, task: NetworkJob) -> Batch:
         """Convert a network."""
         return Batch.listed(NETWORKS_SPLIT, self.converted([task]))
@@ -91,6 +76,19 @@ class Networks:
             for task, job, proof in zip(missing, jobs, self._proofs(jobs), strict=True):
                 self._done[_key(task)] = self._outcome(job, proof, task.converter)
         return [self._done[_key(task)] for task in tasks]
+
+    def of_suite(self, suite: SuiteSpec) -> list[Program | Rejected]:
+        """Return a suite's networks: parsed alone, and converted in one way, whatever the run changes.
+
+        Where the run has the same network, it is that one.
+        """
+        if suite.converter is None:
+            return []
+        seed, trust = self._settings.seed, self._settings.trust
+        converter = dataclasses.replace(self._settings.converter, kind=suite.converter, weights="arguments")
+        tasks = [NetworkJob(spec, seed, converter, trust, "parse", None) for spec in suite.models]
+        own = {_key(task): task for task in self.plan({}).tasks}
+        return self.converted([own.get(_key(task), task) for task in tasks])
 
     def close(self) -> None:
         """End all processes and threads."""

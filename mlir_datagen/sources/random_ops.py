@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlir_datagen.errors import Rejection
 from mlir_datagen.mlir.parse import Verifier
-from mlir_datagen.ops.family import OpFamily, Spec
+from mlir_datagen.ops.family import OpFamily, Spec, Variant
 from mlir_datagen.programs.batch import Batch, ProgramBlock
 from mlir_datagen.programs.content import Splitter
 from mlir_datagen.programs.proof import PARSED, Failure, Proof
@@ -31,13 +32,43 @@ PROGRAMS_PER_SLOW_TASK = 256
 class RandomTask:
     """Some consecutive programs of one split: for each its variant, as an index, and its grid point."""
 
+    settings: RandomSettings
     split: str
     variants: NDArray[np.int16]
     points: NDArray[np.int64]
 
     def first(self, programs: int) -> RandomTask:
         """Return a task with the first programs of this one only."""
-        return RandomTask(self.split, self.variants[:programs], self.points[:programs])
+        return dataclasses.replace(self, variants=self.variants[:programs], points=self.points[:programs])
+
+    def specs(self) -> list[tuple[OpFamily, Spec]]:
+        """Return the family and the spec of each program, in order, without making them."""
+        found: list[Any] = [None] * len(self.points)
+        for part in self.parts():
+            for position, spec in zip(part.positions, part.specs(), strict=True):
+                found[position] = part.family, spec
+        return found
+
+    def parts(self) -> Iterator[_Part]:
+        """Yield the programs of each variant."""
+        variants = self.settings.variants
+        for index in np.unique(self.variants):
+            positions = np.flatnonzero(self.variants == index)
+            family, variant, grid = variants[index]
+            yield _Part(family, variant, grid.columns(self.points[positions]), positions)
+
+
+class _Part(NamedTuple):
+    """The programs of a task that are of one variant, by column, and where they stand in the task."""
+
+    family: OpFamily
+    variant: Variant
+    columns: list[NDArray[np.int64]]
+    positions: NDArray[np.int64]
+
+    def specs(self) -> list[Spec]:
+        rows = zip(*(column.tolist() for column in self.columns), strict=True)
+        return [self.family.spec(self.variant, *row) for row in rows]
 
 
 class RandomOps:
@@ -50,14 +81,14 @@ class RandomOps:
         splitter = Splitter(settings.split_ratios)
         limits, strata = settings.limits, settings.strata
         self._families: dict[str, FamilyWalk] = {}
-        self._variants: list[VariantWalk] = []
+        first_index = 0
         for name, op in settings.ops.items():
             walks = [
                 VariantWalk(op.family, variant, op.variant_grid(variant), limits, splitter, settings.seed, strata)
                 for variant in op.variants
             ]
-            self._families[name] = FamilyWalk(op, walks, len(self._variants), strata)
-            self._variants += walks
+            self._families[name] = FamilyWalk(op, walks, first_index, strata)
+            first_index += len(walks)
         check_admissible(self._families, limits, strata, len(settings.split_ratios))
 
     def plan(self, sizes: Mapping[str, int], taken: Taken | None = None) -> Plan[RandomTask]:
@@ -76,44 +107,28 @@ class RandomOps:
             quotas += allotment.quotas
             for start in range(0, size, step):
                 chunk = slice(start, start + step)
-                tasks.append(RandomTask(split, allotment.variants[chunk], allotment.points[chunk]))
+                tasks.append(RandomTask(self._settings, split, allotment.variants[chunk], allotment.points[chunk]))
         return Plan(tasks, quotas)
 
-    def specs(self, task: RandomTask) -> list[tuple[OpFamily, Spec]]:
-        """Return the family and the spec of each of the task's programs, in order, without making them."""
-        found: list[Any] = [None] * len(task.points)
-        for index in np.unique(task.variants):
-            positions = np.flatnonzero(task.variants == index)
-            walk = self._variants[index]
-            for position, spec in zip(positions, _specs(walk, walk.grid.columns(task.points[positions])), strict=True):
-                found[position] = walk.family, spec
-        return found
-
-    def produce(self, task: RandomTask) -> Batch:
+    @staticmethod
+    def produce(task: RandomTask) -> Batch:
         """Make the task's programs, parsed and verified."""
         verifier = Verifier()
-        blocks = []
-        for index in np.unique(task.variants):
-            positions = np.flatnonzero(task.variants == index)
-            blocks.append(self._emit(self._variants[index], task.points[positions], positions))
+        blocks = [_emitted(part, task.settings) for part in task.parts()]
         # One stage after the other for a whole block: emitting and parsing in turn drive each other out of the
         # processor's caches.
         return Batch(task.split, blocks).sift(lambda block: [_verified(text, verifier) for text in block.texts])
 
-    def _emit(self, walk: VariantWalk, points: NDArray[np.int64], positions: NDArray[np.int64]) -> ProgramBlock:
-        family, variant, settings = walk.family, walk.variant, self._settings
-        columns = walk.grid.columns(points)
-        specs = _specs(walk, columns)
-        forms = [settings.forms.of(settings.seed, family, spec) for spec in specs]
-        texts = [family.program(*pair) for pair in zip(specs, forms, strict=True)]
-        digests = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
-        proofs = [PARSED] * len(texts)
-        origin = self.name, settings.seed, family, variant
-        return ProgramBlock(*origin, columns, specs, forms, texts, digests, positions, proofs)
 
-
-def _specs(walk: VariantWalk, columns: Sequence[NDArray[np.int64]]) -> list[Spec]:
-    return [walk.family.spec(walk.variant, *row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+def _emitted(part: _Part, settings: RandomSettings) -> ProgramBlock:
+    family, variant, columns, positions = part
+    specs = part.specs()
+    forms = [settings.forms.of(settings.seed, family, spec) for spec in specs]
+    texts = [family.program(*pair) for pair in zip(specs, forms, strict=True)]
+    digests = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
+    proofs = [PARSED] * len(texts)
+    origin = RandomOps.name, settings.seed, family, variant
+    return ProgramBlock(*origin, columns, specs, forms, texts, digests, positions, proofs)
 
 
 def _verified(text: str, verifier: Verifier) -> Proof | Failure:

@@ -84,6 +84,11 @@ class RandomSettings:
     on_exhausted: str
     is_slow: bool
 
+    @property
+    def variants(self) -> list[tuple[OpFamily, Variant, Grid]]:
+        """All variants of all families, in order, with their grids."""
+        return [(op.family, variant, op.variant_grid(variant)) for op in self.ops.values() for variant in op.variants]
+
 
 @dataclass(frozen=True)
 class NetworkSettings:

@@ -35,9 +35,11 @@ class Plan(Generic[Task]):
 class Source(Protocol[Task]):
     """Where programs come from.
 
-    A task is small, can be pickled, and follows from the source's own settings, what was asked for and what was taken.
-    What `produce` makes of it depends on the task and these settings alone: not on other tasks, their order, or the
-    thread, so that an executor may do tasks at once; each task has contexts of MLIR of its own.
+    A task can be pickled, and follows from the source's own settings, what was asked for and what was taken. It has all
+    that its programs are made from, and no more: what `produce` makes of it depends on the task alone, not on the
+    source, other tasks, their order, the thread or the process. So it is a static method, and any executor may do
+    tasks at once; each has contexts of MLIR of its own. Only networks, which may crash what they are converted in, have
+    processes of their own instead, and a method that waits for one of these.
 
     Sources of two kinds share this. One fills splits: it is asked for as many programs as each still lacks, again and
     again while programs are rejected, and goes on after those that earlier plans took. Grids do so; graphs that are

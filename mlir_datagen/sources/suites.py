@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import orjson
@@ -25,8 +26,16 @@ if TYPE_CHECKING:
 SOURCE = "suite"
 
 
+@dataclass(frozen=True)
+class SuiteTask:
+    """A suite, which is made as a whole, and what became of the networks that it names."""
+
+    suite: SuiteSpec
+    networks: Sequence[Program | Rejected]
+
+
 class Suites:
-    """The source of suites: a task is the name of one, which is made as a whole.
+    """The source of suites.
 
     Args:
         suites: the suites.
@@ -34,21 +43,22 @@ class Suites:
     """
 
     def __init__(self, suites: Iterable[SuiteSpec], networks: Networks) -> None:
-        self._suites = {suite.name: suite for suite in suites}
+        self._suites = list(suites)
         self._networks = networks
 
-    def plan(self, sizes: Mapping[str, int], taken: Taken | None = None) -> Plan[str]:
-        """Plan all suites, in their order."""
-        return Plan(list(self._suites))
+    def plan(self, sizes: Mapping[str, int], taken: Taken | None = None) -> Plan[SuiteTask]:
+        """Plan all suites, in their order; their networks are converted for that."""
+        return Plan([SuiteTask(suite, self._networks.of_suite(suite)) for suite in self._suites])
 
-    def produce(self, task: str) -> Batch:
+    @staticmethod
+    def produce(task: SuiteTask) -> Batch:
         """Make the programs of a suite, verified.
 
         Raises:
             UserError: when one of its programs cannot be made, or they are not those that its digest says.
         """
-        suite = self._suites[task]
-        programs = listed_programs(suite) if suite.programs else self._of_networks(suite)
+        suite = task.suite
+        programs = listed_programs(suite) if suite.programs else _of_networks(task)
         found = digest_of([program.name for program in programs], ListedBlock(programs).digests)
         if suite.digest is not None and found != suite.digest:
             raise UserError(
@@ -61,17 +71,17 @@ class Suites:
             suite.split, programs, kept_out={"version": suite.version, "digest": found, "size": len(programs)}
         )
 
-    def _of_networks(self, suite: SuiteSpec) -> list[Program]:
-        assert suite.converter is not None
-        networks = []
-        for outcome in self._networks.converted(self._networks.suite_tasks(suite.models, suite.converter)):
-            if isinstance(outcome, Rejected):
-                raise UserError(
-                    f"A network of the suite {suite.name} failed at the stage {outcome.stage}: {outcome.reason} "
-                    f"To see it: {outcome.command}"
-                )
-            networks.append(outcome)
-        return networks if suite.extract.window is None else list(extracted_programs(networks, suite.extract))
+
+def _of_networks(task: SuiteTask) -> list[Program]:
+    suite, networks = task.suite, list[Program]()
+    for outcome in task.networks:
+        if isinstance(outcome, Rejected):
+            raise UserError(
+                f"A network of the suite {suite.name} failed at the stage {outcome.stage}: {outcome.reason} "
+                f"To see it: {outcome.command}"
+            )
+        networks.append(outcome)
+    return networks if suite.extract.window is None else list(extracted_programs(networks, suite.extract))
 
 
 def digest_of(names: Sequence[str], digests: Sequence[str]) -> str:

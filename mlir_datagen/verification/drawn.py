@@ -51,7 +51,7 @@ class Drawing:
             for task in plan.tasks:
                 self._tasks[task.split].append(task)
                 if self._rejected[task.split]:
-                    lost[task.split] += sum(not self._is_kept(task.split, *one) for one in self._source.specs(task))
+                    lost[task.split] += sum(not self._is_kept(task.split, *one) for one in task.specs())
             for quota in plan.quotas:
                 taken[quota.split, quota.family] += quota.planned
             self.lost += lost
@@ -63,6 +63,6 @@ class Drawing:
     def programs(self, split: str) -> Iterator[tuple[OpFamily, Spec]]:
         """Yield family and spec of each program of a split, in order."""
         for task in self._tasks[split]:
-            for family, spec in self._source.specs(task):
+            for family, spec in task.specs():
                 if not self._rejected[split] or self._is_kept(split, family, spec):
                     yield family, spec

@@ -135,15 +135,24 @@ def test_what_never_ends_meets_the_limit_on_processor_time():
 
 def test_what_uses_no_processor_time_is_ended(monkeypatch):
     monkeypatch.setattr(isolated, "_IDLE_SECONDS", 1)
+    with IsolatedProgram(LIMITS) as program, pytest.raises(Rejection, match="it used no processor time for 1 s"):
+        # It was asked for nothing.
+        program._receive("executed")
+
+
+def test_what_is_paused_is_waited_for(monkeypatch):
+    monkeypatch.setattr(isolated, "_IDLE_SECONDS", 1)
     ticks = iter(range(1000))
 
-    def stop(program):
+    def pause(program):
         # Not at once: it is to be at work.
-        if next(ticks) > 8:
-            os.kill(program._process.pid, signal.SIGSTOP)
+        number = {8: signal.SIGSTOP, 18: signal.SIGCONT}.get(next(ticks))
+        if number is not None:
+            os.kill(program._process.pid, number)
 
-    _, reason = rejection(NEVER_ENDS, on_tick=stop)
-    assert reason == "it used no processor time for 1 s"
+    _, reason = rejection(NEVER_ENDS, SandboxLimits(3, 1 << 32), on_tick=pause)
+    assert reason == "it ran for longer than seconds, 3 s of processor time"
+    assert next(ticks) > 18
 
 
 def test_the_limit_on_memory():
@@ -161,8 +170,9 @@ def test_memory_is_the_reason_where_the_library_says_so():
 
 
 def test_a_mistake_of_ours_is_not_a_rejection():
-    with IsolatedProgram(LIMITS) as program, pytest.raises(RuntimeError, match=r"KeyError: 'f7'"):
+    with IsolatedProgram(LIMITS) as program, pytest.raises(KeyError, match="f7") as caught:
         run(program, DOUBLES, [("f7", (2, 3))])
+    assert "in answer_of" in caught.value.__notes__[0]
 
 
 def test_a_process_that_cannot_be_started(monkeypatch, tmp_path):

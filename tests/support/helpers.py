@@ -141,12 +141,7 @@ def planned_specs(run: RunConfig) -> dict[str, list[tuple[str, Any]]]:
     source = RandomOps(run.random_settings)
     planned: dict[str, list[tuple[str, Any]]] = {split: [] for split in run.splits}
     for task in source.plan(run.splits).tasks:
-        for variant, point in zip(task.variants, task.points, strict=True):
-            walk = source._variants[variant]
-            columns = walk.grid.columns(task.points[task.points == point][:1])
-            planned[task.split].append(
-                (walk.family.name, walk.family.spec(walk.variant, *(int(c[0]) for c in columns)))
-            )
+        planned[task.split] += [(family.name, spec) for family, spec in task.specs()]
     return planned
 
 
