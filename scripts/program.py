@@ -11,7 +11,7 @@ import argparse
 import sys
 
 from mlir_datagen.errors import UserError
-from mlir_datagen.ops import FAMILIES
+from mlir_datagen.ops import PROGRAM_FAMILIES
 from mlir_datagen.ops.structured_operation import FORMS, NAMED
 from mlir_datagen.pipeline.one_program import prove_program
 from mlir_datagen.programs.proof import LEVELS, Failure
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--measure", action="store_true", help="measure the time of one call, too")
     arguments = parser.parse_args()
     spec = parse_spec(arguments.family, arguments.spec)
-    print(FAMILIES[arguments.family].program(spec, arguments.form), end="")
+    print(PROGRAM_FAMILIES[arguments.family].program(spec, arguments.form), end="")
     outcome = prove_program(arguments.family, spec, arguments.check, arguments.measure, arguments.form)
     if isinstance(outcome, Failure):
         raise UserError(f"The program is rejected at the stage {outcome.stage}: {outcome.reason}")

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from fractions import Fraction
 from typing import Any
 
+from mlir_datagen.config.axes import GRID_FORMS, parse_axis, parse_weight
+from mlir_datagen.config.drawn import parse_drawn
 from mlir_datagen.errors import UserError, listed, nearest, shown
-from mlir_datagen.ops import FAMILIES
+from mlir_datagen.ops import FAMILIES, PROGRAM_FAMILIES
+from mlir_datagen.ops.drawn.families import DRAWN_FAMILIES
 from mlir_datagen.ops.family import OpFamily, Variant
-from mlir_datagen.sources.grid import Axis, SameAs
+from mlir_datagen.sources.grid import SameAs
 from mlir_datagen.sources.permutation import MAXIMUM_SIZE
-from mlir_datagen.sources.settings import OpSettings
-from mlir_datagen.values import check_keys, mapping, some_of, whole_number
-
-LARGEST_DIMENSION = (1 << 31) - 1
-LARGEST_WEIGHT = 1_000_000
-GRID_FORMS = "a list like [16, 32, 64], a range like {from: 16, to: 512, step: 16}, or {same_as: <other dimension>}"
+from mlir_datagen.sources.settings import DrawnSettings, OpSettings
+from mlir_datagen.values import check_keys, mapping, some_of
 
 
-def parse_ops(raw: Mapping[str, Any], required: bool) -> dict[str, OpSettings]:
+def parse_ops(raw: Mapping[str, Any], required: bool) -> dict[str, OpSettings | DrawnSettings]:
     """Check the `ops` part of a config; return it in the order of the table of families.
 
     Args:
@@ -31,18 +29,20 @@ def parse_ops(raw: Mapping[str, Any], required: bool) -> dict[str, OpSettings]:
         UserError: for an unknown op, no op where there must be one, and any value that is not allowed.
     """
     for name in raw:
-        if name not in FAMILIES:
+        if name not in PROGRAM_FAMILIES:
             raise UserError(
-                f'There is no op "{name}".{nearest(name, FAMILIES)} The ops are {listed(FAMILIES)}. '
-                f"Type for instance 'ops=[{listed(FAMILIES)}]'."
+                f'There is no op "{name}".{nearest(name, PROGRAM_FAMILIES)} The ops are {listed(PROGRAM_FAMILIES)}. '
+                "Type for instance 'ops=[matmul,conv2d]'."
             )
     if not raw and required:
         raise UserError(
-            f"No op is chosen, so there is nothing to generate. The ops are {listed(FAMILIES)}. "
+            f"No op is chosen, so there is nothing to generate. The ops are {listed(PROGRAM_FAMILIES)}. "
             "Type for instance 'ops=[matmul,conv2d]', or 'models=[resnet18]' for networks."
         )
-    ops = {
-        name: _parse_op(family, mapping(raw[name], f"ops.{name}")) for name, family in FAMILIES.items() if name in raw
+    parts = {name: mapping(raw[name], f"ops.{name}") for name in PROGRAM_FAMILIES if name in raw}
+    ops: dict[str, OpSettings | DrawnSettings] = {
+        name: _parse_op(FAMILIES[name], part) if name in FAMILIES else parse_drawn(DRAWN_FAMILIES[name], part)
+        for name, part in parts.items()
     }
     if ops and not any(op.weight for op in ops.values()):
         raise UserError(
@@ -66,7 +66,7 @@ def _parse_op(family: OpFamily, raw: Mapping[str, Any]) -> OpSettings:
             raise UserError(f"{key}.grid lacks the dimension {axis}. It takes {GRID_FORMS}.")
     op = OpSettings(
         family=family,
-        weight=_parse_weight(raw["weight"], f"{key}.weight"),
+        weight=parse_weight(raw["weight"], f"{key}.weight"),
         kinds=some_of(raw["kinds"], f"{key}.kinds", family.kinds) if has_kinds else family.kinds,
         ranks=some_of(raw["ranks"], f"{key}.ranks", family.ranks) if has_ranks else (),
         grid={axis: parse_axis(grid[axis], f"{key}.grid.{axis}") for axis in family.axes},
@@ -90,43 +90,3 @@ def _check_variant(op: OpSettings, variant: Variant) -> None:
         raise UserError(
             f"{key} has more than 2**{int(math.log2(MAXIMUM_SIZE))} points. Use fewer values or larger steps."
         )
-
-
-def parse_axis(value: Any, key: str) -> Axis:
-    """Check the values of one dimension.
-
-    Raises:
-        UserError: when it is none of the three forms, is empty, or holds a number below 1.
-    """
-    if isinstance(value, Mapping):
-        if set(value) == {"same_as"} and isinstance(value["same_as"], str):
-            return SameAs(value["same_as"])
-        if set(value) != {"from", "to", "step"}:
-            raise UserError(f"{key} is {shown(dict(value))}, and must be {GRID_FORMS}.")
-        numbers = {
-            name: _dimension(value[name], f"{key}.{name}", f"'{key}={{from: 16, to: 512, step: 16}}'")
-            for name in ("from", "to", "step")
-        }
-        axis = range(numbers["from"], numbers["to"] + 1, numbers["step"])
-        if not axis:
-            raise UserError(
-                f"{key} is empty: from {numbers['from']} is above to {numbers['to']}. It takes {GRID_FORMS}."
-            )
-        return range(axis.start, axis[-1] + 1, axis.step)
-    if not isinstance(value, list) or not value:
-        raise UserError(f"{key} is {shown(value)}, and must be {GRID_FORMS}; it may not be empty.")
-    return tuple(sorted({_dimension(element, key, f"'{key}=[16, 32, 64]'") for element in value}))
-
-
-def _dimension(value: Any, key: str, example: str) -> int:
-    return whole_number(value, key, minimum=1, maximum=LARGEST_DIMENSION, example=example)
-
-
-def _parse_weight(value: Any, key: str) -> Fraction:
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value <= LARGEST_WEIGHT:
-        raise UserError(
-            f"{key} is {shown(value)}, and must be a number of at least 0 and at most {LARGEST_WEIGHT}. Type for "
-            f"instance {key}=2."
-        )
-    # By way of the decimal text, so that 0.1 is a tenth and not the nearest binary fraction.
-    return Fraction(str(value))

@@ -28,11 +28,19 @@ from mlir_datagen.errors import UserError, listed, said, shown
 from mlir_datagen.networks.fallback import how_converted
 from mlir_datagen.networks.model_spec import ConverterSettings, ModelSpec
 from mlir_datagen.programs.content import canonical_order
-from mlir_datagen.programs.forms import ALL_NAMED, Forms, versions_of
+from mlir_datagen.programs.forms import ALL_NAMED, Forms, versions_in
 from mlir_datagen.programs.program import EXTRACTED, NETWORKS_SPLIT
 from mlir_datagen.proving.settings import CheckSettings, MeasureSettings, SandboxLimits
 from mlir_datagen.sources.apportion import shares, smallest_integers
-from mlir_datagen.sources.settings import SUITES, Exclusion, ExtractSettings, OpSettings, RandomSettings, SuiteSpec
+from mlir_datagen.sources.settings import (
+    SUITES,
+    DrawnSettings,
+    Exclusion,
+    ExtractSettings,
+    OpSettings,
+    RandomSettings,
+    SuiteSpec,
+)
 from mlir_datagen.sources.strata import WHOLE, Strata
 from mlir_datagen.sources.walk import Limits
 from mlir_datagen.values import check_keys, choice, mapping, whole_number
@@ -85,7 +93,7 @@ class RunConfig:
     seed: int
     splits: dict[str, int]
     split_ratios: dict[str, int]
-    ops: dict[str, OpSettings]
+    ops: dict[str, OpSettings | DrawnSettings]
     models: dict[str, ModelSpec]
     extract: ExtractSettings
     suites: dict[str, SuiteSpec]
@@ -147,7 +155,7 @@ class RunConfig:
             splits=tuple(self.splits),
             families=tuple(self.ops),
             forms=self.forms.asked,
-            versions=versions_of({name: op.family for name, op in self.ops.items()}, self.forms),
+            versions=versions_in([one for op in self.ops.values() for one in op.operations], self.forms),
             networks=tuple(self.models),
             converted=how_converted(self.converter),
             with_weights=self.save_weights,

@@ -13,9 +13,9 @@ from mlir_datagen.config.models import parse_model
 from mlir_datagen.errors import UserError, listed, nearest, shown
 from mlir_datagen.networks.catalogue import TORCHVISION_CLASSIFIERS, torchvision_model
 from mlir_datagen.networks.model_spec import CONVERTERS, ModelSpec
-from mlir_datagen.ops import FAMILIES
+from mlir_datagen.ops import PROGRAM_FAMILIES
 from mlir_datagen.ops.family import NotOfFamily
-from mlir_datagen.programs.spec import spec_of_fields, spec_problem
+from mlir_datagen.programs.spec import spec_of_fields
 from mlir_datagen.sources.settings import Exclusion, ExtractSettings, SuiteSpec
 from mlir_datagen.values import check_keys, choice, mapping, whole_number
 
@@ -120,10 +120,10 @@ def _parse_suite(name: str, raw: Mapping[str, Any]) -> SuiteSpec:
 def _parse_program(key: str, name: str, raw: Any) -> tuple[str, dict[str, Any]]:
     fields = dict(mapping(raw, key))
     op = fields.pop("op", None)
-    if not _NAME.fullmatch(name) or op not in FAMILIES:
+    if not _NAME.fullmatch(name) or op not in PROGRAM_FAMILIES:
         raise UserError(
             f"{key} has op {shown(op)}, and must have a name of letters, digits and underscores and one of the ops "
-            f"{listed(FAMILIES)}."
+            f"{listed(PROGRAM_FAMILIES)}."
         )
     try:
         spec = spec_of_fields(op, fields)
@@ -131,7 +131,7 @@ def _parse_program(key: str, name: str, raw: Any) -> tuple[str, dict[str, Any]]:
         raise UserError(f"{key} does not have the fields of {op}: {error}.") from error
     except NotOfFamily as error:
         raise UserError(f"{key} is not a program of {op}: {error}.") from error
-    problem = spec_problem(FAMILIES[op], spec)
+    problem = PROGRAM_FAMILIES[op].problem(spec)
     if problem is not None:
         raise UserError(f"{key} is not a program of {op}: {problem}.")
     return op, fields

@@ -134,13 +134,24 @@ _PROGRAM_SCHEMA = pa.schema([(name, type_) for name, (type_, _) in PROGRAM_COLUM
 def program_tables(batch: Batch) -> Iterator[tuple[Any, list[str] | None]]:
     """Yield tables of a batch's programs, in plan order, with the columns of `PROGRAM_COLUMNS`.
 
-    It is one for all that were drawn, and one for each that is listed, with the names that they have.
+    It is one for all that were drawn, and one for each that has a name already, with it.
     """
-    for program in batch.programs:
-        yield pa.Table.from_pylist([program_row(batch.split, program)], schema=_PROGRAM_SCHEMA), [program.name]
-    drawn = [_block_table(batch.split, block) for block in batch.blocks if isinstance(block, ProgramBlock)]
+    if any(program.name for program in batch.programs):
+        for program in batch.programs:
+            yield _listed_table(batch.split, [program]), [program.name]
+        return
+    drawn = [
+        _block_table(batch.split, block)
+        if isinstance(block, ProgramBlock)
+        else _listed_table(batch.split, block.programs)
+        for block in batch.blocks
+    ]
     if any(map(len, drawn)):
         yield pa.concat_tables(drawn).take(number_array(batch.order)), None
+
+
+def _listed_table(split: str, programs: Sequence[Program]) -> Any:
+    return pa.Table.from_pylist([program_row(split, program) for program in programs], schema=_PROGRAM_SCHEMA)
 
 
 def program_row(split: str, program: Program) -> dict[str, Any]:
@@ -195,7 +206,7 @@ def _block_table(split: str, block: ProgramBlock) -> Any:
     rows = len(block.texts)
     family, spec = block.family, block.spec
     graph = family.graph(spec)
-    ways = {form: written(block.variant, form) for form in set(block.forms)}
+    ways = {form: written(block.variant.operations, form) for form in set(block.forms)}
     flops = np.broadcast_to(np.asarray(graph.flops, np.int64), rows)
     bytes_moved = np.broadcast_to(np.asarray(graph.bytes_moved, np.int64), rows)
     columns = {

@@ -17,30 +17,31 @@ _AXES_BY_RANK = {
 }
 _NAMED = Versions(19, 23)
 """LLVM's main branch has no names for them since September 2026; 23 is the last release that does."""
-_KINDS = {"add": "add", "mul": "mul", "max": "max_signed"}
+KINDS = {"add": "add", "mul": "mul", "max": "max_signed"}
 """Operations of two operands, and what `linalg.elementwise` calls them."""
 
 
-def _dimensions(rank: int) -> tuple[str, ...]:
+def dimensions(rank: int) -> tuple[str, ...]:
+    """Return the names of the dimensions of elementwise operations of a rank."""
     return tuple(f"d{axis}" for axis in range(rank))
 
 
 def elementwise(kind: str, rank: int) -> StructuredOperation:
     """Return the named operation of a kind, on operands of a rank."""
-    line = " ".join(_dimensions(rank))
+    line = " ".join(dimensions(rank))
     # The syntax is another one in later versions.
-    category = Category(f"linalg.elementwise kind=#linalg.elementwise_kind<{_KINDS[kind]}>", Versions(22, 23))
+    category = Category(f"linalg.elementwise kind=#linalg.elementwise_kind<{KINDS[kind]}>", Versions(22, 23))
     return from_line(kind, f"{line}, {line} -> {line}", Body(f"{kind}(a, b)"), _NAMED, category)
 
 
 def with_number(kind: str, rank: int) -> StructuredOperation:
     """Return the operation of each element and a number; linalg has no names for these."""
-    line = " ".join(_dimensions(rank))
+    line = " ".join(dimensions(rank))
     return from_line(None, f"{line} -> {line}", Body(f"{kind}(a, number)"), Versions(16))
 
 
 def _variant(kind: str, operation: StructuredOperation, rank: int, says_kind: bool) -> Variant:
-    return Variant(kind, operation, _dimensions(rank), _AXES_BY_RANK[rank], rank, says_kind)
+    return Variant(kind, operation, dimensions(rank), _AXES_BY_RANK[rank], rank, says_kind)
 
 
 class _Relu(OpFamily):
@@ -64,7 +65,7 @@ class _Relu(OpFamily):
 FAMILIES = (
     OpFamily(
         "elementwise",
-        [_variant(kind, elementwise(kind, rank), rank, True) for kind in _KINDS for rank in _AXES_BY_RANK],
+        [_variant(kind, elementwise(kind, rank), rank, True) for kind in KINDS for rank in _AXES_BY_RANK],
         ("lhs", "rhs"),
         "result",
     ),

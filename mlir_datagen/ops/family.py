@@ -63,9 +63,14 @@ class Variant(NamedTuple):
     says_kind: bool
     then: tuple[StructuredOperation, ...] = ()
 
+    @property
+    def operations(self) -> tuple[StructuredOperation, ...]:
+        """The operations of its programs, the main one first."""
+        return (self.operation, *self.then)
+
     def versions(self, asked: str) -> Versions:
         """Return the MLIR that parses its programs where a form is asked for."""
-        return versions_of((self.operation, *self.then), asked)
+        return versions_of(self.operations, asked)
 
     @property
     def name(self) -> str:
@@ -191,6 +196,12 @@ class OpFamily:
         """
         return self.spec_from_json(orjson.loads(text))
 
+    def problem(self, spec: Spec) -> str | None:
+        """Say why a spec that comes from elsewhere is none of the family's, or return None."""
+        if spec.dtype not in FAMILY_DTYPES:
+            return self.allowed_words
+        return next((constraint.if_never for constraint in self.constraints(spec) if not constraint.holds), None)
+
     def constraints(self, spec: Spec) -> Sequence[Constraint]:
         """Return what must hold for a point to be a program; nothing, unless a family says otherwise."""
         return ()
@@ -218,6 +229,10 @@ class OpFamily:
             nodes.append(Node(operation, (place,), followed, dtype))
         return tuple(nodes)
 
+    def operations(self, spec: Spec) -> tuple[StructuredOperation, ...]:
+        """Return the operations of a program, the main one first."""
+        return spec.variant.operations
+
     def graph(self, spec: Spec) -> Graph:
         """Return the program of a spec, or with columns as dimensions all of them at once."""
         nodes = self.nodes(spec)
@@ -235,6 +250,10 @@ class OpFamily:
     def input_range(self, spec: Spec) -> tuple[float, float]:
         """Return the range of random arguments in which a wrong program shows."""
         return -1.0, 1.0
+
+    def input_ranges(self, spec: Spec) -> list[tuple[float, float]]:
+        """Return the same for each argument."""
+        return [self.input_range(spec)] * len(self._argument_names)
 
     def reference_result(self, spec: Spec, arguments: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
         """Return what `pytorch` computes in double precision, from and to numpy arrays."""

@@ -49,6 +49,11 @@ class Node(NamedTuple):
         return self.operation.flops(self.sizes)
 
     @property
+    def points(self) -> Any:
+        """The number of points of its iteration space."""
+        return math.prod(self.operation.extents(self.sizes))
+
+    @property
     def loops(self) -> tuple[Loop, ...]:
         """Its iteration space, in linalg's order of its dimensions."""
         return tuple(map(Loop, self.operation.extents(self.sizes), self.operation.iterators))

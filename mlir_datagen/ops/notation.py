@@ -73,12 +73,14 @@ class Notation(NamedTuple):
         result: what is written.
         loops: the names of the iteration space's dimensions, in order.
         windows: the windows, in the order of their dimensions.
+        line: what was read.
     """
 
     inputs: tuple[Access, ...]
     result: Access
     loops: tuple[str, ...]
     windows: tuple[tuple[str, Window], ...]
+    line: str
 
     @property
     def reductions(self) -> tuple[str, ...]:
@@ -140,7 +142,7 @@ def read(line: str, loops: str = "") -> Notation:
     ordered = tuple(loops.split()) or followed
     if sorted(ordered) != sorted(followed):
         raise ValueError(f"the loops of {line!r} are {' '.join(followed)} in some order, and not {loops!r}")
-    return Notation(inputs, result, ordered, windows)
+    return Notation(inputs, result, ordered, windows, line)
 
 
 def _operand(text: str) -> Access:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mlir_datagen.mlir.builder import FunctionBuilder, Value, integers
-from mlir_datagen.mlir.types import TensorType, tensor
+from mlir_datagen.mlir.types import tensor
 from mlir_datagen.ops.body import NUMBER, Body
 from mlir_datagen.ops.notation import Access, Notation, read
 from mlir_datagen.ops.scalars import SCALARS
@@ -64,8 +64,18 @@ class StructuredOperation:
 
     @property
     def label(self) -> str:
-        """Its name, or where it has none what it computes with a number: `max_number`."""
-        return self.name or "_".join([*self.body.steps, *([NUMBER] if self.body.has_number else [])])
+        """Its name, or where it has none what it computes: `max_number`, `sub_exp`, `reduce_add`."""
+        if self.name is not None:
+            return self.name
+        reduces = ["reduce"] if self.body.accumulate is not None else []
+        return "_".join([*reduces, *self.body.steps, *([NUMBER] if self.body.has_number else [])]) or "move"
+
+    @cached_property
+    def given(self) -> tuple[str, ...]:
+        """The sizes that its inputs do not say: of windows, what is repeated along, and the number of its body."""
+        said = {name for names in self._argument_names for name in names}
+        number = (NUMBER,) if self.body.has_number else ()
+        return (*(name for name in self.notation.free if name not in said), *number)
 
     def form(self, asked: str) -> str:
         """Return the form that it is written in where this one is asked for: not every operation has each."""
@@ -123,11 +133,11 @@ class StructuredOperation:
     def _result_names(self) -> tuple[str, ...]:
         return self.notation.result.names
 
-    def sizes_of(self, inputs: Sequence[TensorType], given: Mapping[str, int]) -> dict[str, int]:
-        """Return the sizes that follow from the inputs with contents, with those that are given."""
+    def sizes_of(self, shapes: Sequence[Sequence[Any]], given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the sizes that follow from the shapes of the inputs with contents, with those that are given."""
         sizes = dict(given)
-        for names, type_ in zip(self._argument_names, inputs, strict=True):
-            sizes.update(zip(names, type_.shape, strict=True))
+        for names, shape in zip(self._argument_names, shapes, strict=True):
+            sizes.update(zip(names, shape, strict=True))
         return self.notation.add_positions(sizes)
 
     def indexing_maps(self, sizes: Mapping[str, int]) -> list[str]:
@@ -153,7 +163,7 @@ class StructuredOperation:
 
     def apply(self, builder: FunctionBuilder, *inputs: Value, **given: int) -> Value:
         """Emit it on inputs whose shapes say its sizes, but for those that are given, such as strides."""
-        return self.emit(builder, inputs, self.sizes_of([value.type for value in inputs], given))
+        return self.emit(builder, inputs, self.sizes_of([value.type.shape for value in inputs], given))
 
     def emit(
         self,

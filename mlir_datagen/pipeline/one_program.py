@@ -5,16 +5,16 @@ from __future__ import annotations
 from mlir_datagen.config.compose import compose_config
 from mlir_datagen.errors import Rejection
 from mlir_datagen.mlir.parse import Verifier
-from mlir_datagen.ops import FAMILIES
-from mlir_datagen.ops.family import Spec
+from mlir_datagen.ops import PROGRAM_FAMILIES
+from mlir_datagen.ops.program_family import AnySpec
 from mlir_datagen.ops.structured_operation import NAMED
 from mlir_datagen.programs.proof import PARSED, Failure, Proof
 from mlir_datagen.proving.job import job_of
 
 
-def prove_program(family: str, spec: Spec, level: str, measure: bool, form: str = NAMED) -> Proof | Failure:
+def prove_program(family: str, spec: AnySpec, level: str, measure: bool, form: str = NAMED) -> Proof | Failure:
     """Make one program, check it up to a level, and measure it if asked to, with the default limits."""
-    text = FAMILIES[family].program(spec, form)
+    text = PROGRAM_FAMILIES[family].program(spec, form)
     try:
         Verifier().verify(text)
     except Rejection as rejection:
@@ -25,5 +25,5 @@ def prove_program(family: str, spec: Spec, level: str, measure: bool, form: str 
 
     config = compose_config([f"check={level}", f"measure={'baseline' if measure else 'none'}"])
     with Prover(config.check, config.measure, config.sandbox) as prover:
-        (outcome,) = prover.prove([job_of(FAMILIES[family], spec, text, level, measure)])
+        (outcome,) = prover.prove([job_of(PROGRAM_FAMILIES[family], spec, text, level, measure)])
     return outcome

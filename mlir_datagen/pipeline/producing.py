@@ -11,6 +11,7 @@ from itertools import islice
 from mlir_datagen.dataset.columns import program_tables
 from mlir_datagen.dataset.writer import SplitWriter
 from mlir_datagen.errors import UserError
+from mlir_datagen.mlir.structural_hash import ProgramHasher
 from mlir_datagen.programs.batch import Batch
 from mlir_datagen.programs.production import Production, last_rejected
 from mlir_datagen.programs.proof import PARSED, Failure, Proof
@@ -19,6 +20,7 @@ from mlir_datagen.sources.decontamination import Decontamination
 from mlir_datagen.sources.source import Plan, Source, Task
 
 _MOST_FRUITLESS = 256
+_COMPUTES = "what computes the same was"
 _AHEAD = 16
 """How many tasks an executor has been given whose programs are not written yet, at most."""
 
@@ -33,6 +35,8 @@ class Producer:
         progress: called with the number of programs that were just tried.
         unseen: what no program that fills a split may compute; it takes in what is listed.
         production: what has been made so far.
+        hasher: tells by what they compute whether two programs are the same, where families may draw the same ones;
+            None where the text tells it.
     """
 
     writer_of: Callable[[str], SplitWriter]
@@ -40,6 +44,7 @@ class Producer:
     progress: Progress = lambda count: None
     unseen: Decontamination = field(default_factory=Decontamination)
     production: Production = field(default_factory=Production)
+    hasher: ProgramHasher | None = None
     _seen: set[bytes] = field(default_factory=set)
 
     def produce(self, source: Source[Task], plan: Plan[Task], executor: Executor | None = None) -> None:
@@ -75,16 +80,19 @@ class Producer:
 
     def _sifted(self, batch: Batch) -> Batch:
         """Return a batch without what is there already, and what must not be there."""
-        batch = batch.sift(lambda block: [self._is_new(digest) for digest in block.digests])
+        batch = batch.sift(lambda block: [self._is_new(digest, "this text was") for digest in block.digests])
+        if self.hasher is not None:
+            hash_of = self.hasher.hash
+            batch = batch.sift(lambda block: [self._is_new(hash_of(text), _COMPUTES) for text in block.texts])
         if not self.unseen.against:
             return batch
         return batch.sift(lambda block: [self.unseen.judge(text) for text in block.texts])
 
-    def _is_new(self, digest: str) -> Proof | Failure:
+    def _is_new(self, digest: str, what: str) -> Proof | Failure:
         # Half of it tells programs apart, and takes less memory.
         key = bytes.fromhex(digest[:32])
         if key in self._seen:
-            return Failure("unique", f"this text was there before in this dataset (sha256 {digest})")
+            return Failure("unique", f"{what} there before in this dataset (sha256 {digest})")
         self._seen.add(key)
         return PARSED
 

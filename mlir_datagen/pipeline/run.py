@@ -233,7 +233,7 @@ def _write_dataset(
             return writers[split]
 
         prover = stack.enter_context(batch_prover(config)) if config.needs_workers else None
-        producer = Producer(writer_of, prover, progress, unseen)
+        producer = Producer(writer_of, prover, progress, unseen, hasher=config.random_settings.hasher())
         excluded = excluded_suites(config.exclude)
         if config.models or config.suites or excluded:
             # Only here, since it brings libraries that runs without networks and suites do not need.

@@ -69,9 +69,15 @@ class ProgramBlock:
 
 @dataclass(frozen=True)
 class ListedBlock:
-    """Programs that are known one by one, with what a `ProgramBlock` has of each."""
+    """Programs that are known one by one, with what a `ProgramBlock` has of each.
+
+    Attributes:
+        programs: the programs; those that fill a split have no names yet.
+        places: where each stands among those of its task; None where it has these alone.
+    """
 
     programs: Sequence[Program]
+    places: NDArray[np.int64] | None = None
 
     @property
     def texts(self) -> Sequence[str]:
@@ -83,7 +89,7 @@ class ListedBlock:
 
     @property
     def positions(self) -> NDArray[np.int64]:
-        return np.arange(len(self.programs))
+        return np.arange(len(self.programs)) if self.places is None else self.places
 
     @property
     def proofs(self) -> Sequence[Proof]:
@@ -91,7 +97,8 @@ class ListedBlock:
 
     def select(self, rows: Sequence[int], proofs: Sequence[Proof]) -> ListedBlock:
         pairs = zip(rows, proofs, strict=True)
-        return ListedBlock([dataclasses.replace(self.programs[row], proof=proof) for row, proof in pairs])
+        programs = [dataclasses.replace(self.programs[row], proof=proof) for row, proof in pairs]
+        return ListedBlock(programs, None if self.places is None else self.places[np.asarray(rows, np.int64)])
 
     def rejected(self, row: int, split: str, failure: Failure) -> Rejected:
         one = self.programs[row]
@@ -106,7 +113,7 @@ class Batch:
     """What a task produced: the programs of one split, and what was rejected.
 
     Attributes:
-        blocks: of one kind; their positions together are in plan order.
+        blocks: their positions together are in plan order.
         kept_out: for programs that no random split may have, what the manifest says of them besides their number.
     """
 

@@ -9,6 +9,7 @@ from itertools import accumulate
 import numpy as np
 from numpy.typing import NDArray
 
+from mlir_datagen.ops.drawn.families import GraphSpec
 from mlir_datagen.ops.family import Spec
 
 HASH_BITS = 53
@@ -29,8 +30,8 @@ def stable_hash(words: str) -> int:
     return int.from_bytes(hashlib.sha256(words.encode()).digest()[:8], "big")
 
 
-def content_hash(family: str, spec: Spec) -> NDArray[np.int64]:
-    """Hash programs by what they are: family, kind, element type and dimensions.
+def content_hash(family: str, spec: Spec | GraphSpec) -> NDArray[np.int64]:
+    """Hash programs by what they are: family, kind, element type and dimensions; of drawn graphs, the graph.
 
     Args:
         family: the family's name.
@@ -39,6 +40,8 @@ def content_hash(family: str, spec: Spec) -> NDArray[np.int64]:
     Returns:
         One number below 2**53 for each program; zero-dimensional for a single spec.
     """
+    if isinstance(spec, GraphSpec):
+        return np.asarray(stable_hash(spec.content) >> (64 - HASH_BITS), np.int64)
     words, dimensions = spec.words, spec.dimensions
     state = np.uint64(stable_hash(" ".join([family, *words, str(len(dimensions))])))
     hashed = np.asarray(state)
@@ -63,6 +66,6 @@ class Splitter:
         ends = accumulate(ratios[name] for name in self.names)
         self._thresholds = np.asarray([(end << HASH_BITS) // total for end in ends][:-1], np.int64)
 
-    def __call__(self, family: str, spec: Spec) -> NDArray[np.int64]:
+    def __call__(self, family: str, spec: Spec | GraphSpec) -> NDArray[np.int64]:
         """Return each program's split, as an index into `names`."""
         return np.searchsorted(self._thresholds, content_hash(family, spec), side="right")

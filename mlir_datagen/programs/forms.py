@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from mlir_datagen.ops.family import OpFamily, Spec, Variant
-from mlir_datagen.ops.structured_operation import FORMS, NAMED, Versions
+from mlir_datagen.ops.program_family import AnyFamily, AnySpec
+from mlir_datagen.ops.structured_operation import FORMS, NAMED, StructuredOperation, Versions, versions_of
 from mlir_datagen.programs.content import stable_hash
 from mlir_datagen.programs.spec import spec_json
 
@@ -18,7 +19,7 @@ class Forms:
 
     shares: tuple[int, ...]
 
-    def of(self, seed: int, family: OpFamily, spec: Spec) -> str:
+    def of(self, seed: int, family: AnyFamily, spec: AnySpec) -> str:
         """Return the form that is asked for of a program.
 
         Args:
@@ -61,16 +62,14 @@ class Written(NamedTuple):
 UNKNOWN = Written(None, None, None)
 
 
-def written(variant: Variant, asked: str = NAMED) -> Written:
-    """Return how the programs of a variant are written where a form is asked for."""
-    return Written(variant.operation.form(asked), *variant.versions(asked))
+def written(operations: Sequence[StructuredOperation], asked: str = NAMED) -> Written:
+    """Return how programs of some operations, the main one first, are written where a form is asked for."""
+    return Written(operations[0].form(asked), *versions_of(operations, asked))
 
 
-def versions_of(families: dict[str, OpFamily], forms: Forms) -> Versions:
-    """Return the MLIR that parses whatever may be drawn of families in these forms."""
+def versions_in(operations: Sequence[StructuredOperation], forms: Forms) -> Versions:
+    """Return the MLIR that parses whatever of some operations may be drawn in these forms."""
     found = Versions(0)
-    for family in families.values():
-        for variant in family.variants:
-            for asked in forms.asked:
-                found = found.both(variant.versions(asked))
+    for asked in forms.asked:
+        found = found.both(versions_of(operations, asked))
     return found

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from mlir_datagen.mlir.element_types import ELEMENT_TYPES
 from mlir_datagen.mlir.signature import Argument, Outline, signature
-from mlir_datagen.ops.family import OpFamily, Spec
+from mlir_datagen.ops.program_family import AnyFamily, AnySpec
 from mlir_datagen.ops.structured_operation import NAMED
 from mlir_datagen.programs.forms import UNKNOWN, Written, written
 from mlir_datagen.programs.proof import PARSED, Proof
@@ -67,7 +67,13 @@ class Program:
 
 
 def family_program(
-    name: str, source: str, family: OpFamily, spec: Spec, seed: int, form: str = NAMED, provenance: str | None = None
+    name: str,
+    source: str,
+    family: AnyFamily,
+    spec: AnySpec,
+    seed: int,
+    form: str = NAMED,
+    provenance: str | None = None,
 ) -> Program:
     """Return the program of a family's spec, in the form that is asked for; no parser has seen it."""
     graph = family.graph(spec)
@@ -85,7 +91,7 @@ def family_program(
         proof=PARSED,
         provenance=provenance,
         command=program_command(family.name, spec, form),
-        written=written(spec.variant, form),
+        written=written(family.operations(spec), form),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mlir_datagen.ops.family import Spec
+from mlir_datagen.ops.program_family import AnySpec
 from mlir_datagen.ops.structured_operation import NAMED
 from mlir_datagen.programs.proof import Failure
 from mlir_datagen.programs.spec import program_command, spec_json
@@ -31,7 +31,7 @@ class Rejected:
     name: str = ""
 
 
-def rejected_program(family: str, split: str, spec: Spec, failure: Failure, form: str = NAMED) -> Rejected:
+def rejected_program(family: str, split: str, spec: AnySpec, failure: Failure, form: str = NAMED) -> Rejected:
     """Describe a rejection so that it can be repeated.
 
     Args:

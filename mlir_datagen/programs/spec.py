@@ -9,58 +9,56 @@ from typing import Any
 import orjson
 
 from mlir_datagen.errors import UserError, listed, nearest, shown
-from mlir_datagen.ops import FAMILIES
-from mlir_datagen.ops.family import FAMILY_DTYPES, NotOfFamily, OpFamily, Spec
+from mlir_datagen.ops import PROGRAM_FAMILIES
+from mlir_datagen.ops.family import NotOfFamily, OpFamily
+from mlir_datagen.ops.graph_json import NoGraph
+from mlir_datagen.ops.program_family import AnySpec
 from mlir_datagen.ops.structured_operation import NAMED
 
 
-def spec_json(spec: Spec) -> str:
+def spec_json(spec: AnySpec) -> str:
     """Return a spec as one line of JSON; the family's `spec_from_json` reads it back."""
     return orjson.dumps(spec.fields).decode()
 
 
-def program_command(family: str, spec: Spec, form: str = NAMED) -> str:
+def program_command(family: str, spec: AnySpec, form: str = NAMED) -> str:
     """Return the command that makes the program of a spec alone, in the form that is asked for."""
     in_form = "" if form == NAMED else f" --form {form}"
     return f"python scripts/program.py {family} {shlex.quote(spec_json(spec))}{in_form}"
 
 
-def parse_spec(family: str, spec: str) -> Spec:
+def parse_spec(family: str, spec: str) -> Any:
     """Return the spec that a family's name and its fields as JSON describe.
 
     Raises:
         UserError: when there is no such family, or its spec has other fields.
     """
-    if family not in FAMILIES:
-        raise UserError(f'There is no op "{family}".{nearest(family, FAMILIES)} The ops are {listed(FAMILIES)}.')
+    if family not in PROGRAM_FAMILIES:
+        raise UserError(
+            f'There is no op "{family}".{nearest(family, PROGRAM_FAMILIES)} The ops are {listed(PROGRAM_FAMILIES)}.'
+        )
     try:
-        parsed = FAMILIES[family].spec_of_json(spec)
-    except NotOfFamily as error:
+        parsed = PROGRAM_FAMILIES[family].spec_of_json(spec)
+    except (NotOfFamily, NoGraph) as error:
         raise UserError(f"{shown(spec)} is not a program of {family}: {error}.") from error
     except (TypeError, ValueError) as error:
         raise UserError(
             f"{shown(spec)} is not a spec of {family} as JSON ({error}); the index has a column of them."
         ) from error
-    problem = spec_problem(FAMILIES[family], parsed)
+    problem = PROGRAM_FAMILIES[family].problem(parsed)
     if problem is not None:
         raise UserError(f"{shown(spec)} is not a program of {family}: {problem}.")
     return parsed
 
 
-def spec_of_fields(op: str, fields: Mapping[str, Any]) -> Spec:
+def spec_of_fields(op: str, fields: Mapping[str, Any]) -> Any:
     """Return the spec of fields that a person wrote; strides and dilations that are left out are 1.
 
     Raises:
         TypeError: when the fields are not the family's.
-        NotOfFamily: when they are, and make none of its programs.
+        NotOfFamily, NoGraph: when they are, and make none of its programs.
     """
-    family = FAMILIES[op]
-    ones = {axis: 1 for axis in family.axes if axis.startswith(("stride", "dilation"))}
-    return family.spec_from_json({**ones, **fields})
-
-
-def spec_problem(family: OpFamily, spec: Spec) -> str | None:
-    """Say why a spec that comes from elsewhere is none of the family's, or return None."""
-    if spec.dtype not in FAMILY_DTYPES:
-        return family.allowed_words
-    return next((constraint.if_never for constraint in family.constraints(spec) if not constraint.holds), None)
+    family = PROGRAM_FAMILIES[op]
+    if isinstance(family, OpFamily):
+        fields = {**{axis: 1 for axis in family.axes if axis.startswith(("stride", "dilation"))}, **fields}
+    return family.spec_from_json(fields)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mlir_datagen.errors import first_line, is_about_memory
 from mlir_datagen.mlir.element_types import as_tensor
-from mlir_datagen.ops import FAMILIES
+from mlir_datagen.ops import PROGRAM_FAMILIES
 from mlir_datagen.proving.job import Job
 from mlir_datagen.proving.reference import zero_arguments
 
@@ -53,7 +53,7 @@ class EagerProgram:
 def family_call(program: Job) -> Callable[[], Any]:
     """Return the call of what PyTorch has for a family's program, on the arguments that the program is measured on."""
     assert program.family is not None
-    family = FAMILIES[program.family]
+    family = PROGRAM_FAMILIES[program.family]
     spec = family.spec_of_json(program.spec)
     tensors = [as_tensor(*pair) for pair in zip(zero_arguments(program), program.dtypes, strict=False)]
     return partial(family.pytorch(spec), *tensors)

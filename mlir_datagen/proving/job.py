@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlir_datagen.mlir.signature import Argument, Operand
-from mlir_datagen.ops import FAMILIES
-from mlir_datagen.ops.family import OpFamily, Spec
+from mlir_datagen.ops import PROGRAM_FAMILIES
+from mlir_datagen.ops.program_family import AnyFamily, AnySpec
 from mlir_datagen.programs.program import EXTRACTED, Program, StoredProgram
 from mlir_datagen.programs.spec import parse_spec, spec_json
 
@@ -75,13 +75,13 @@ def job_of_program(program: Program | StoredProgram, level: str, measure: bool) 
     Raises:
         UserError: when the spec of a family's program is damaged.
     """
-    if program.family in FAMILIES and program.source != EXTRACTED:
+    if program.family in PROGRAM_FAMILIES and program.source != EXTRACTED:
         spec = parse_spec(program.family, program.spec)
-        return job_of(FAMILIES[program.family], spec, program.text, level, measure)
+        return job_of(PROGRAM_FAMILIES[program.family], spec, program.text, level, measure)
     return job_without_reference(program.text, program.arguments, program.results, level, measure)
 
 
-def job_of(family: OpFamily, spec: Spec, text: str, level: str, measure: bool) -> Job:
+def job_of(family: AnyFamily, spec: AnySpec, text: str, level: str, measure: bool) -> Job:
     """Return the job of proving one program of a family."""
     graph = family.graph(spec)
     job = job_without_reference(text, graph.arguments, graph.results, level, measure)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from mlir_datagen.errors import Rejection
 from mlir_datagen.mlir.element_types import ELEMENT_TYPES, as_held, fill_random, is_float, unwritten, widened
-from mlir_datagen.ops import FAMILIES
+from mlir_datagen.ops import FAMILIES, PROGRAM_FAMILIES
+from mlir_datagen.ops.drawn.families import DrawnFamily
 from mlir_datagen.ops.family import OpFamily, Spec
 from mlir_datagen.proving.job import Job
 
@@ -26,10 +27,17 @@ Few elements can be right by chance: the maximum of two numbers is the first one
 
 
 class Errors(NamedTuple):
-    """The largest difference of a result from its reference: absolute, and relative to the reference's maximum."""
+    """How far results are from their references.
+
+    Attributes:
+        absolute: the largest difference.
+        relative: the same, relative to the reference's maximum.
+        hidden: the places of arguments that show in no result: it is the same for others, as rounding goes.
+    """
 
     absolute: float
     relative: float
+    hidden: frozenset[int] = frozenset()
 
 
 def aligned_zeros(shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
@@ -54,18 +62,18 @@ def draws(job: Job) -> int:
 def random_arguments(job: Job, draw: int = 0) -> list[NDArray[Any]]:
     """Return arguments that follow from the program's text and the draw's number alone.
 
-    They are in the range that the family names. Without a family, integers are zero: they may be indices, which every
+    They are in the ranges that the family names. Without a family, integers are zero: they may be indices, which every
     extent allows.
     """
     # Without a family nothing is compared: values that may be variances, whose roots torch-mlir's programs check.
-    low, high = 0.0, 1.0
+    ranges: Sequence[tuple[float, float]] = [(0.0, 1.0)] * job.arguments
     if job.family is not None:
-        family = FAMILIES[job.family]
-        low, high = family.input_range(family.spec_of_json(job.spec))
+        family = PROGRAM_FAMILIES[job.family]
+        ranges = family.input_ranges(family.spec_of_json(job.spec))
     sequence = np.random.SeedSequence(list(job.text.encode()), spawn_key=(draw,) if draw else ())
     generator = np.random.Generator(np.random.PCG64(sequence))
     arguments = []
-    for shape, dtype in zip(job.shapes[: job.arguments], job.dtypes, strict=False):
+    for shape, dtype, (low, high) in zip(job.shapes, job.dtypes, ranges, strict=False):
         argument = aligned_zeros(shape, dtype)
         if job.family is not None or is_float(dtype):
             fill_random(argument, dtype, generator, low, high)
@@ -124,12 +132,14 @@ def _largest(values: NDArray[np.float64]) -> float:
 
 
 def compare(job: Job, arguments: list[NDArray[Any]], results: list[NDArray[Any]]) -> Errors:
-    """Return the errors of the result of a family's program.
+    """Return the errors of the results of a family's program.
 
     Raises:
         Rejection: at stage `matched`, when it is more than rounding explains.
     """
     assert job.family is not None
+    if isinstance(drawn := PROGRAM_FAMILIES[job.family], DrawnFamily):
+        return _compare_graph(drawn, job, arguments, results)
     family = FAMILIES[job.family]
     spec = family.spec_of_json(job.spec)
     reference = as_held(family.reference_result(spec, arguments), spec.dtype)
@@ -142,9 +152,20 @@ def compare(job: Job, arguments: list[NDArray[Any]], results: list[NDArray[Any]]
     return errors
 
 
+def _compare_graph(family: DrawnFamily, job: Job, arguments: list[NDArray[Any]], results: list[NDArray[Any]]) -> Errors:
+    found = []
+    spec = family.spec_of_json(job.spec)
+    held = family.held_against(spec, arguments)
+    for result, (reference, allowed) in zip(results, held, strict=True):
+        found.append(difference(result, reference))
+        require(found[-1].absolute, min(allowed, _LARGEST_TOLERANCE * _largest(reference)))
+    return worst(found)._replace(hidden=family.hidden(spec, arguments, held))
+
+
 def worst(found: Sequence[Errors]) -> Errors:
-    """Return the largest errors of several comparisons."""
-    return Errors(max(errors.absolute for errors in found), max(errors.relative for errors in found))
+    """Return the largest errors of several comparisons, and what is hidden in all of them."""
+    hidden = frozenset.intersection(*(errors.hidden for errors in found))
+    return Errors(max(errors.absolute for errors in found), max(errors.relative for errors in found), hidden)
 
 
 def require(error: float, allowed: float) -> None:

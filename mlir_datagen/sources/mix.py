@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from mlir_datagen.errors import UserError
 from mlir_datagen.sources.apportion import UNLIMITED, sequence, shares
+from mlir_datagen.sources.draws import DrawnWalk
 from mlir_datagen.sources.quotas import Quota, StratumQuota
-from mlir_datagen.sources.settings import OpSettings
+from mlir_datagen.sources.settings import DrawnSettings, OpSettings
 from mlir_datagen.sources.strata import WHOLE, Strata
 from mlir_datagen.sources.walk import LARGEST_COST, WALK_LIMIT, Existing, Limits, VariantWalk
 
@@ -36,7 +37,13 @@ class FamilyWalk:
     With strata, these have their shares, and the variants equal ones of each.
     """
 
-    def __init__(self, op: OpSettings, walks: Sequence[VariantWalk], first_index: int, strata: Strata = WHOLE) -> None:
+    def __init__(
+        self,
+        op: OpSettings | DrawnSettings,
+        walks: Sequence[VariantWalk | DrawnWalk],
+        first_index: int,
+        strata: Strata = WHOLE,
+    ) -> None:
         self.op = op
         self.walks = tuple(walks)
         self._first_index = first_index

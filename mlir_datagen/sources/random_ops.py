@@ -1,27 +1,29 @@
-"""Random single ops: programs sampled without replacement from the families' grids."""
+"""Random programs: single ops sampled without replacement from the families' grids, and drawn graphs."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlir_datagen.errors import Rejection
 from mlir_datagen.mlir.parse import Verifier
-from mlir_datagen.ops.family import OpFamily, Spec, Variant
-from mlir_datagen.programs.batch import Batch, ProgramBlock
+from mlir_datagen.ops.program_family import AnyFamily, AnySpec
+from mlir_datagen.programs.batch import Batch, Block
 from mlir_datagen.programs.content import Splitter
 from mlir_datagen.programs.proof import PARSED, Failure, Proof
+from mlir_datagen.sources.draws import DrawnWalk
 from mlir_datagen.sources.mix import FamilyWalk, allot, check_admissible
 from mlir_datagen.sources.quotas import Quota
 from mlir_datagen.sources.settings import RandomSettings
 from mlir_datagen.sources.source import Plan, Taken
-from mlir_datagen.sources.walk import VariantWalk
+from mlir_datagen.sources.strata import Strata
+from mlir_datagen.sources.streams import SOURCE, DrawnStream, GridStream
+from mlir_datagen.sources.walk import Limits, VariantWalk
 
 PROGRAMS_PER_TASK = 8192
 PROGRAMS_PER_SLOW_TASK = 256
@@ -30,7 +32,7 @@ PROGRAMS_PER_SLOW_TASK = 256
 
 @dataclass(frozen=True)
 class RandomTask:
-    """Some consecutive programs of one split: for each its variant, as an index, and its grid point."""
+    """Some consecutive programs of one split: for each its stream, as an index, and its number there."""
 
     settings: RandomSettings
     split: str
@@ -41,40 +43,34 @@ class RandomTask:
         """Return a task with the first programs of this one only."""
         return dataclasses.replace(self, variants=self.variants[:programs], points=self.points[:programs])
 
-    def specs(self) -> list[tuple[OpFamily, Spec]]:
+    def specs(self) -> list[tuple[AnyFamily, AnySpec]]:
         """Return the family and the spec of each program, in order, without making them."""
         found: list[Any] = [None] * len(self.points)
-        for part in self.parts():
-            for position, spec in zip(part.positions, part.specs(), strict=True):
-                found[position] = part.family, spec
+        for stream, positions in self._parts():
+            specs = stream.specs(self.points[positions], self.settings.seed)
+            for position, spec in zip(positions, specs, strict=True):
+                found[position] = stream.family, spec
         return found
 
-    def parts(self) -> Iterator[_Part]:
-        """Yield the programs of each variant."""
-        variants = self.settings.variants
+    def blocks(self) -> list[Block]:
+        """Make the programs."""
+        settings = self.settings
+        return [
+            stream.block(self.points[positions], positions, settings.seed, settings.forms)
+            for stream, positions in self._parts()
+        ]
+
+    def _parts(self) -> Iterator[tuple[GridStream | DrawnStream, NDArray[np.int64]]]:
+        """Yield what the programs are numbered by, with the positions of those of each."""
+        streams = self.settings.streams
         for index in np.unique(self.variants):
-            positions = np.flatnonzero(self.variants == index)
-            family, variant, grid = variants[index]
-            yield _Part(family, variant, grid.columns(self.points[positions]), positions)
-
-
-class _Part(NamedTuple):
-    """The programs of a task that are of one variant, by column, and where they stand in the task."""
-
-    family: OpFamily
-    variant: Variant
-    columns: list[NDArray[np.int64]]
-    positions: NDArray[np.int64]
-
-    def specs(self) -> list[Spec]:
-        rows = zip(*(column.tolist() for column in self.columns), strict=True)
-        return [self.family.spec(self.variant, *row) for row in rows]
+            yield streams[index], np.flatnonzero(self.variants == index)
 
 
 class RandomOps:
-    """The source of random single ops: it fills splits."""
+    """The source of random programs: it fills splits."""
 
-    name = "random"
+    name = SOURCE
 
     def __init__(self, settings: RandomSettings) -> None:
         self._settings = settings
@@ -83,10 +79,7 @@ class RandomOps:
         self._families: dict[str, FamilyWalk] = {}
         first_index = 0
         for name, op in settings.ops.items():
-            walks = [
-                VariantWalk(op.family, variant, op.variant_grid(variant), limits, splitter, settings.seed, strata)
-                for variant in op.variants
-            ]
+            walks = [_walk(stream, limits, splitter, settings.seed, strata) for stream in op.streams]
             self._families[name] = FamilyWalk(op, walks, first_index, strata)
             first_index += len(walks)
         check_admissible(self._families, limits, strata, len(settings.split_ratios))
@@ -114,21 +107,17 @@ class RandomOps:
     def produce(task: RandomTask) -> Batch:
         """Make the task's programs, parsed and verified."""
         verifier = Verifier()
-        blocks = [_emitted(part, task.settings) for part in task.parts()]
         # One stage after the other for a whole block: emitting and parsing in turn drive each other out of the
         # processor's caches.
-        return Batch(task.split, blocks).sift(lambda block: [_verified(text, verifier) for text in block.texts])
+        return Batch(task.split, task.blocks()).sift(lambda block: [_verified(text, verifier) for text in block.texts])
 
 
-def _emitted(part: _Part, settings: RandomSettings) -> ProgramBlock:
-    family, variant, columns, positions = part
-    specs = part.specs()
-    forms = [settings.forms.of(settings.seed, family, spec) for spec in specs]
-    texts = [family.program(*pair) for pair in zip(specs, forms, strict=True)]
-    digests = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
-    proofs = [PARSED] * len(texts)
-    origin = RandomOps.name, settings.seed, family, variant
-    return ProgramBlock(*origin, columns, specs, forms, texts, digests, positions, proofs)
+def _walk(
+    stream: GridStream | DrawnStream, limits: Limits, splitter: Splitter, seed: int, strata: Strata
+) -> VariantWalk | DrawnWalk:
+    if isinstance(stream, DrawnStream):
+        return DrawnWalk(stream, limits, splitter, seed, strata)
+    return VariantWalk(stream.family, stream.variant, stream.grid, limits, splitter, seed, strata)
 
 
 def _verified(text: str, verifier: Verifier) -> Proof | Failure:

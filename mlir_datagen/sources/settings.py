@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from mlir_datagen.mlir.structural_hash import ProgramHasher
 from mlir_datagen.networks.model_spec import ConverterSettings, ModelSpec
+from mlir_datagen.ops.drawn.families import Drawing, DrawnFamily
 from mlir_datagen.ops.family import OpFamily, Variant
+from mlir_datagen.ops.structured_operation import StructuredOperation
 from mlir_datagen.programs.forms import Forms
 from mlir_datagen.sources.grid import Axis, Grid, SameAs
 from mlir_datagen.sources.strata import Strata
+from mlir_datagen.sources.streams import DrawnStream, GridStream
 from mlir_datagen.sources.walk import Limits
 
 SUITES = "suites"
@@ -41,15 +45,60 @@ class OpSettings:
         """Return the grid of one variant."""
         return Grid({axis: self.grid[axis] for axis in variant.axes})
 
+    @property
+    def operations(self) -> tuple[StructuredOperation, ...]:
+        """All operations that its programs may have."""
+        return tuple(one for variant in self.family.variants for one in variant.operations)
+
+    @property
+    def streams(self) -> tuple[GridStream, ...]:
+        """What its programs are numbered by: its variants, in order, with their grids."""
+        return tuple(GridStream(self.family, variant, self.variant_grid(variant)) for variant in self.variants)
+
     def to_saved(self) -> dict[str, Any]:
         """Return the part as plain values, from which `parse_ops` makes it again."""
-        weight = int(self.weight) if self.weight.denominator == 1 else float(self.weight)
-        saved: dict[str, Any] = {"weight": weight}
+        saved = _saved_weight(self.weight)
         if len(self.family.kinds) > 1:
             saved["kinds"] = list(self.kinds)
         if self.family.ranks:
             saved["ranks"] = list(self.ranks)
         return {**saved, "grid": {axis: _saved_axis(self.grid[axis]) for axis in self.family.axes}}
+
+
+@dataclass(frozen=True)
+class DrawnSettings:
+    """The part of a family of drawn graphs: its weight in the mix, and what its graphs are drawn from."""
+
+    family: DrawnFamily
+    weight: Fraction
+    drawing: Drawing
+
+    @property
+    def operations(self) -> tuple[StructuredOperation, ...]:
+        """All operations that its programs may have."""
+        return self.family.all_operations
+
+    @property
+    def streams(self) -> tuple[DrawnStream, ...]:
+        """What its programs are numbered by: one."""
+        return (DrawnStream(self.family, self.drawing),)
+
+    def to_saved(self) -> dict[str, Any]:
+        """Return the part as plain values, from which `parse_ops` makes it again."""
+        drawing = self.drawing
+        least, most = drawing.length
+        known = {
+            "vocabulary": list(drawing.vocabulary),
+            "length": least if least == most else {"from": least, "to": most},
+            "fan_out": drawing.fan_out,
+            "depth": drawing.depth,
+        }
+        axes = {axis: _saved_axis(values) for axis, values in drawing.axes.items()}  # type: ignore[arg-type]
+        return {**_saved_weight(self.weight), **{key: known[key] for key in self.family.settings}, "grid": axes}
+
+
+def _saved_weight(weight: Fraction) -> dict[str, Any]:
+    return {"weight": int(weight) if weight.denominator == 1 else float(weight)}
 
 
 def _saved_axis(axis: Axis) -> list[int] | dict[str, int] | dict[str, str]:
@@ -75,7 +124,7 @@ class RandomSettings:
         is_slow: whether each program is lowered, run or measured as well, so that a task has fewer.
     """
 
-    ops: Mapping[str, OpSettings]
+    ops: Mapping[str, OpSettings | DrawnSettings]
     split_ratios: Mapping[str, int]
     seed: int
     limits: Limits
@@ -84,10 +133,14 @@ class RandomSettings:
     on_exhausted: str
     is_slow: bool
 
+    def hasher(self) -> ProgramHasher | None:
+        """Return what tells whether two programs are the same, where their texts do not: of several families."""
+        return ProgramHasher() if any(isinstance(op, DrawnSettings) for op in self.ops.values()) else None
+
     @property
-    def variants(self) -> list[tuple[OpFamily, Variant, Grid]]:
-        """All variants of all families, in order, with their grids."""
-        return [(op.family, variant, op.variant_grid(variant)) for op in self.ops.values() for variant in op.variants]
+    def streams(self) -> list[GridStream | DrawnStream]:
+        """What the programs of all families are numbered by, in order."""
+        return [stream for op in self.ops.values() for stream in op.streams]
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlir_datagen.ops.family import OpFamily, Spec
+from mlir_datagen.ops.program_family import AnyFamily
 
 OUTSIDE = -1
 
@@ -30,7 +31,7 @@ class Strata:
     def __len__(self) -> int:
         return len(self.shares)
 
-    def of(self, family: OpFamily, spec: Spec, programs: int) -> NDArray[np.int64]:
+    def of(self, family: AnyFamily, spec: Any, programs: int) -> NDArray[np.int64]:
         """Return the class of each program; `OUTSIDE` for one that is in none.
 
         Args:

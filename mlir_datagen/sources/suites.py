@@ -11,7 +11,7 @@ import orjson
 
 from mlir_datagen.errors import UserError
 from mlir_datagen.mlir.parse import Verifier
-from mlir_datagen.ops import FAMILIES
+from mlir_datagen.ops import PROGRAM_FAMILIES
 from mlir_datagen.programs.batch import Batch, ListedBlock
 from mlir_datagen.programs.program import Program, family_program
 from mlir_datagen.programs.rejected import Rejected
@@ -96,7 +96,9 @@ def listed_programs(suite: SuiteSpec) -> list[Program]:
     programs = []
     for name, (op, fields) in suite.programs.items():
         provenance = orjson.dumps({"suite": suite.name}).decode()
-        program = family_program(name, SOURCE, FAMILIES[op], spec_of_fields(op, fields), 0, provenance=provenance)
+        program = family_program(
+            name, SOURCE, PROGRAM_FAMILIES[op], spec_of_fields(op, fields), 0, provenance=provenance
+        )
         verifier.verify(program.text)
         programs.append(program)
     return programs

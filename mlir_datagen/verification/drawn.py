@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from mlir_datagen.config import RunConfig
-from mlir_datagen.ops.family import OpFamily, Spec
+from mlir_datagen.ops.program_family import AnyFamily, AnySpec
 from mlir_datagen.programs.rejected import Rejected
 from mlir_datagen.programs.spec import spec_json
 from mlir_datagen.sources.quotas import Quota
@@ -57,10 +57,10 @@ class Drawing:
             self.lost += lost
             missing = {split: number for split in missing if (number := lost[split])}
 
-    def _is_kept(self, split: str, family: OpFamily, spec: Spec) -> bool:
+    def _is_kept(self, split: str, family: AnyFamily, spec: AnySpec) -> bool:
         return (family.name, spec_json(spec)) not in self._rejected[split]
 
-    def programs(self, split: str) -> Iterator[tuple[OpFamily, Spec]]:
+    def programs(self, split: str) -> Iterator[tuple[AnyFamily, AnySpec]]:
         """Yield family and spec of each program of a split, in order."""
         for task in self._tasks[split]:
             for family, spec in task.specs():

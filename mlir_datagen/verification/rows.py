@@ -14,7 +14,7 @@ from mlir_datagen.dataset.paths import program_file
 from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.errors import Rejection, UserError, said, shown
 from mlir_datagen.mlir.parse import Contexts, Verifier, function_types
-from mlir_datagen.ops import FAMILIES
+from mlir_datagen.ops import PROGRAM_FAMILIES
 from mlir_datagen.programs.content import Splitter
 from mlir_datagen.programs.program import NETWORK, NETWORKS_SPLIT, StoredProgram, family_program
 from mlir_datagen.programs.proof import Failure, Proof
@@ -55,6 +55,7 @@ class RowChecks:
         self._splitter = Splitter(config.split_ratios)
         self._listed = dataset.checksums()
         self._first_places: dict[tuple[str, str], str] = {}
+        self._hasher = config.random_settings.hasher()
         self._unseen = Decontamination()
         self._split = ""
         self._width = 0
@@ -93,6 +94,9 @@ class RowChecks:
             return
         try:
             yield from self._different_signature(program)
+            if self._hasher is not None and is_drawn:
+                computed = self._hasher.hash(program.text)
+                yield from self._repeated("computes the same as", "computed", computed, split, program)
             yield from self._meeting_problems(split, program, is_drawn)
             if self._drawing is not None and not is_drawn:
                 yield from self._listed_problems(split, index, program, row)
@@ -111,20 +115,23 @@ class RowChecks:
 
     def _text_problems(self, split: str, program: StoredProgram) -> Iterator[str]:
         # A suite stays whole, whatever else is in the dataset.
-        key = (split if split.startswith(f"{SUITES}.") else "", program.sha256)
-        if key in self._first_places:
-            yield f"is the same program as {self._first_places[key]}"
-        self._first_places[key] = f"{split}/{program.name}"
+        where = split if split.startswith(f"{SUITES}.") else ""
+        yield from self._repeated("is the same program as", where, program.sha256, split, program)
         if hashlib.sha256(program.text.encode()).hexdigest() != program.sha256:
             yield "has another text than its sha256 says"
         in_files = self._config.storage != "parquet"
         if in_files and self._listed.get(program_file(split, program.name)) != program.sha256:
             yield "has another text in its file than in the index"
 
+    def _repeated(self, what: str, where: str, digest: str, split: str, program: StoredProgram) -> Iterator[str]:
+        if (where, digest) in self._first_places:
+            yield f"{what} {self._first_places[where, digest]}"
+        self._first_places[where, digest] = f"{split}/{program.name}"
+
     def _drawn_problems(self, split: str, index: int, program: StoredProgram, row: dict[str, Any]) -> Iterator[str]:
         """Say what is wrong with a program that was drawn from a grid: all of it follows from the config."""
         try:
-            family, spec = FAMILIES.get(program.family), parse_spec(program.family, program.spec)
+            family, spec = PROGRAM_FAMILIES.get(program.family), parse_spec(program.family, program.spec)
         except UserError as error:
             yield f"has no usable spec: {error}"
             return

@@ -7,7 +7,6 @@ import math
 import numpy as np
 
 from mlir_datagen.mlir.builder import Value
-from mlir_datagen.mlir.types import tensor
 from mlir_datagen.ops.blocks.elementwise import elementwise
 from mlir_datagen.ops.blocks.normalization import softmax, softmax_or_zero
 from mlir_datagen.ops.contractions import CONTRACTIONS
@@ -69,7 +68,7 @@ def _convolved(
         return CONVOLUTIONS["conv_2d_nchw_fchw"].apply(builder, image, filters, **steps)
     if groups == channels == features:
         depthwise = CONVOLUTIONS["depthwise_conv_2d_nchw_chw"]
-        sizes = depthwise.sizes_of((image.type, tensor((channels, *kernel), image.type.dtype)), steps)
+        sizes = depthwise.sizes_of((image.type.shape, (channels, *kernel)), steps)
         # Before the filters are reshaped: so the text of networks has it.
         init = depthwise.init(builder, image.type.dtype, sizes)
         return depthwise.emit(builder, (image, builder.reshape(filters, (channels, *kernel))), sizes, init)

@@ -1,0 +1,69 @@
+"""The part of the config of a family of drawn graphs: what its graphs are drawn from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mlir_datagen.config.axes import GRID_FORMS, parse_axis, parse_weight
+from mlir_datagen.errors import UserError, shown
+from mlir_datagen.ops.drawn.families import Drawing, DrawnFamily
+from mlir_datagen.sources.grid import SameAs
+from mlir_datagen.sources.settings import DrawnSettings
+from mlir_datagen.values import check_keys, mapping, some_of, whole_number
+
+LONGEST = 64
+
+
+def parse_drawn(family: DrawnFamily, raw: Mapping[str, Any]) -> DrawnSettings:
+    """Check the part of a family.
+
+    Raises:
+        UserError: for any value that is not allowed.
+    """
+    key = f"ops.{family.name}"
+    allowed = ("weight", *family.settings, "grid")
+    check_keys(raw, allowed, key)
+    for needed in allowed:
+        if needed not in raw:
+            raise UserError(f"{key} lacks {needed}. Compare it with conf/ops/{family.name}.yaml.")
+    grid = mapping(raw["grid"], f"{key}.grid")
+    check_keys(grid, family.axes, f"{key}.grid")
+    for axis in family.axes:
+        if axis not in grid:
+            raise UserError(f"{key}.grid lacks the dimension {axis}. It takes {GRID_FORMS}.")
+    drawing = Drawing(
+        axes={axis: _values(grid[axis], f"{key}.grid.{axis}") for axis in family.axes},
+        vocabulary=some_of(raw["vocabulary"], f"{key}.vocabulary", family.vocabulary),
+        length=_length(raw.get("length", 1), f"{key}.length"),
+        fan_out=_count(raw.get("fan_out", 1), f"{key}.fan_out"),
+        depth=None if raw.get("depth") is None else _count(raw["depth"], f"{key}.depth"),
+    )
+    return DrawnSettings(family, parse_weight(raw["weight"], f"{key}.weight"), drawing)
+
+
+def _values(value: Any, key: str) -> Sequence[int]:
+    axis = parse_axis(value, key)
+    if isinstance(axis, SameAs):
+        raise UserError(
+            f"{key} is {shown(dict(value))}, and each size of a graph is drawn for itself. Give it its own values: a "
+            "list like [16, 32, 64] or a range like {from: 16, to: 512, step: 16}."
+        )
+    return axis
+
+
+def _length(value: Any, key: str) -> tuple[int, int]:
+    """Return the least and the largest number of operations."""
+    if not isinstance(value, Mapping):
+        length = _count(value, key)
+        return length, length
+    if set(value) != {"from", "to"}:
+        raise UserError(f"{key} is {shown(dict(value))}, and must be a number, or a range like {{from: 2, to: 8}}.")
+    least, most = (_count(value[end], f"{key}.{end}") for end in ("from", "to"))
+    if least > most:
+        raise UserError(f"{key} is empty: from {least} is above to {most}. Type for instance {key}={least}.")
+    return least, most
+
+
+def _count(value: Any, key: str) -> int:
+    return whole_number(value, key, minimum=1, maximum=LONGEST, example=f"{key}=5")

@@ -1,0 +1,150 @@
+"""A graph that is being drawn, and the numbers that its sizes are drawn from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mlir_datagen.mlir.signature import Operand
+from mlir_datagen.ops.body import NUMBER, Body
+from mlir_datagen.ops.elementwise import dimensions
+from mlir_datagen.ops.graph import Graph, Node
+from mlir_datagen.ops.graph_json import fitted_node, made_graph
+from mlir_datagen.ops.structured_operation import StructuredOperation, Versions, from_line
+from mlir_datagen.ops.vocabulary import named_operation
+
+
+class CannotBeDrawn(Exception):
+    """What was drawn so far does not lead to a program: another is drawn instead."""
+
+
+class Draw:
+    """Random choices from the values of some axes.
+
+    Args:
+        generator: what they follow from.
+        axes: the values of each axis: a list or a range.
+    """
+
+    def __init__(self, generator: np.random.Generator, axes: Mapping[str, Sequence[int]]) -> None:
+        self._generator, self._axes = generator, axes
+
+    def one_of(self, choices: Sequence[Any]) -> Any:
+        """Return one of some things; all are as likely.
+
+        Raises:
+            CannotBeDrawn: when there is none.
+        """
+        if not choices:
+            raise CannotBeDrawn
+        return choices[int(self._generator.integers(len(choices)))]
+
+    def between(self, low: int, high: int) -> int:
+        """Return a whole number, ends included."""
+        return int(self._generator.integers(low, high, endpoint=True))
+
+    def size(self, axis: str, least: int = 1, most: int | None = None) -> int:
+        """Return a value of an axis within bounds.
+
+        Raises:
+            CannotBeDrawn: when it has none.
+        """
+        values = self._axes[axis]
+        if isinstance(values, range) and values[0] >= least and (most is None or values[-1] <= most):
+            return int(self.one_of(values))
+        return int(self.one_of([one for one in values if one >= least and (most is None or one <= most)]))
+
+
+class Draft:
+    """A graph that is being drawn: every node reads what is there already.
+
+    Values are numbered: nodes from 0, arguments from -1 downwards, as these turn up in between.
+
+    Args:
+        dtype: the element type of all of it.
+    """
+
+    def __init__(self, dtype: str = "f32") -> None:
+        self.dtype = dtype
+        self.nodes: list[Node] = []
+        self.arguments: list[Operand] = []
+        self.nonnegative: set[int] = set()
+
+    def shape(self, value: int) -> tuple[int, ...]:
+        """Return the shape of a value."""
+        return self.arguments[-1 - value].shape if value < 0 else self.nodes[value].result_shape
+
+    def argument(self, *shape: int) -> int:
+        """Add an argument; return its number."""
+        self.arguments.append(Operand("", shape, self.dtype))
+        return -len(self.arguments)
+
+    def named(self, name: str, *values: int, **given: float) -> int:
+        """Add an operation that linalg has a name for."""
+        operation = named_operation(name, len(self.shape(values[0])))
+        assert operation is not None
+        return self.apply(operation, values, given)
+
+    def generic(
+        self, line: str, body: str, *values: int, accumulate: str | None = None, number: float | None = None
+    ) -> int:
+        """Add an operation that its line and body say, and the number if the body reads one."""
+        given = {} if number is None else {NUMBER: number}
+        return self.apply(from_line(None, line, Body(body, accumulate), Versions(16)), values, given)
+
+    def elementwise(self, body: str, *values: int, number: float | None = None) -> int:
+        """Add an operation on each element of values of one shape, and a number if its body reads one."""
+        line = " ".join(dimensions(len(self.shape(values[0]))))
+        return self.generic(f"{', '.join([line] * len(values))} -> {line}", body, *values, number=number)
+
+    def along_last(self, body: str, accumulate: str, value: int) -> int:
+        """Add a reduction along the last dimension."""
+        *kept, last = dimensions(len(self.shape(value)))
+        return self.generic(f"{' '.join(kept)} {last} -> {' '.join(kept)}", body, value, accumulate=accumulate)
+
+    def with_rows(self, body: str, value: int, rows: int) -> int:
+        """Add an operation on each element `a` and the number `b` that its row along the last dimension has."""
+        *kept, last = dimensions(len(self.shape(value)))
+        whole = " ".join([*kept, last])
+        return self.generic(f"{whole}, {' '.join(kept)} -> {whole}", body, value, rows)
+
+    def with_columns(self, body: str, value: int, *columns: int) -> int:
+        """Add an operation on each element `a` and the numbers `b`, … that its place in the last dimension has."""
+        whole = " ".join(dimensions(len(self.shape(value))))
+        last = whole.split()[-1]
+        return self.generic(f"{', '.join([whole, *[last] * len(columns)])} -> {whole}", body, value, *columns)
+
+    def apply(self, operation: StructuredOperation, values: Sequence[int], given: Mapping[str, Any]) -> int:
+        """Add a node; return its number."""
+        operands = [Operand("", self.shape(value), self.dtype) for value in values]
+        node = fitted_node(operation, tuple(range(len(values))), operands, given, self.dtype)
+        self.nodes.append(node._replace(inputs=tuple(values)))
+        return len(self.nodes) - 1
+
+    def finish(self, name: str, results: Sequence[int]) -> Graph:
+        """Return the graph, in an order that follows from its edges alone; what no result needs is left out.
+
+        So two drafts of one graph give one program, in whatever order they were made.
+        """
+        arguments: dict[int, None] = {}
+        order: dict[int, None] = {}
+        waiting = list(reversed(results))
+        while waiting:
+            value = waiting[-1]
+            if value < 0:
+                arguments.setdefault(waiting.pop())
+                continue
+            missing = [one for one in self.nodes[value].inputs if one not in (arguments if one < 0 else order)]
+            if value in order or not missing:
+                order.setdefault(waiting.pop())
+            else:
+                waiting += reversed(missing)
+        numbers = {value: number for number, value in enumerate([*arguments, *order])}
+        given = [self.arguments[-1 - value]._replace(name=f"arg{place}") for place, value in enumerate(arguments)]
+        nodes = [
+            self.nodes[value]._replace(inputs=tuple(numbers[one] for one in self.nodes[value].inputs))
+            for value in order
+        ]
+        return made_graph(name, given, nodes, [numbers[value] for value in results])

@@ -1,0 +1,315 @@
+"""The families of drawn graphs: what they draw, and what a program of them is held against."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from mlir_datagen.mlir.element_types import ELEMENT_TYPES, as_tensor, torch_dtype
+from mlir_datagen.ops.baseline import baseline_seconds
+from mlir_datagen.ops.contractions import CONTRACTIONS
+from mlir_datagen.ops.drawn.blocks import BLOCKS
+from mlir_datagen.ops.drawn.draft import CannotBeDrawn, Draft, Draw
+from mlir_datagen.ops.drawn.rules import RULES, applicable
+from mlir_datagen.ops.elementwise import elementwise, with_number
+from mlir_datagen.ops.graph import Graph
+from mlir_datagen.ops.graph_json import graph_fields, graph_from_fields
+from mlir_datagen.ops.program_family import HeldAgainst
+from mlir_datagen.ops.structured_operation import NAMED, StructuredOperation
+from mlir_datagen.ops.windows import CONVOLUTIONS, POOLINGS
+
+RANK_AXES = {2: ("rows", "columns"), 4: ("batch", "channels", "height", "width")}
+"""What the axes of the values that a graph begins with are called, by rank."""
+_OF_ANY_PROGRAM = (
+    *CONTRACTIONS.values(),
+    *(CONVOLUTIONS[name] for name in ("conv_2d_nchw_fchw", "depthwise_conv_2d_nchw_chw")),
+    POOLINGS["max"],
+    elementwise("max", 2),
+    with_number("max", 2),
+)
+_ROUNDINGS = 16
+"""How often the rounding of PyTorch's own result may be exceeded: sums in another order round otherwise."""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What the graphs of a family are drawn from.
+
+    Attributes:
+        axes: the values of each axis.
+        vocabulary: the operations, or of blocks their kinds.
+        length: the least and the largest number of operations; blocks have their own.
+        fan_out: by how many operations a value is read at most.
+        depth: how many operations are on the longest way through a graph at most; None for no limit.
+    """
+
+    axes: Mapping[str, Sequence[int]]
+    vocabulary: tuple[str, ...]
+    length: tuple[int, int] = (1, 1)
+    fan_out: int = 1
+    depth: int | None = None
+
+
+class GraphSpec(NamedTuple):
+    """A program that was drawn."""
+
+    graph: Graph
+    kind: str
+
+    @property
+    def dtype(self) -> str:
+        """The element type of its first result."""
+        return self.graph.results[0].dtype
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What its JSON says."""
+        return {"kind": self.kind, **graph_fields(self.graph)}
+
+    @property
+    def content(self) -> str:
+        """What it is, whatever family drew it: a text that equal graphs share."""
+        return orjson.dumps(graph_fields(self.graph)).decode()
+
+
+class DrawnFamily:
+    """A family of drawn graphs.
+
+    Args:
+        name: of the family, and of the function in its programs.
+        draw: draws a graph; it raises `CannotBeDrawn` where the draw leads to none.
+        axes: the axes that its sizes are drawn from.
+        vocabulary: what its drawing may name.
+        settings: which settings of a `Drawing` it has, besides axes.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        draw: Callable[[Drawing, Draw], tuple[Draft, list[int], str]],
+        axes: Sequence[str],
+        vocabulary: Sequence[str],
+        settings: Sequence[str],
+    ) -> None:
+        self.name, self._draw = name, draw
+        self.axes, self.vocabulary, self.settings = tuple(axes), tuple(vocabulary), tuple(settings)
+
+    def __reduce__(self) -> tuple[Callable[[str], DrawnFamily], tuple[str]]:
+        return _family, (self.name,)
+
+    def draw(self, drawing: Drawing, generator: np.random.Generator) -> GraphSpec | None:
+        """Draw a program; None where this draw leads to none."""
+        try:
+            draft, results, kind = self._draw(drawing, Draw(generator, drawing.axes))
+        except CannotBeDrawn:
+            return None
+        return GraphSpec(draft.finish(self.name, results), kind)
+
+    def spec_from_json(self, fields: Any) -> GraphSpec:
+        """Make the spec again from the parsed JSON of a row's `spec` column.
+
+        Raises:
+            TypeError: when the fields are not those of a spec.
+            NoGraph: when they make no graph.
+        """
+        if not isinstance(fields, Mapping) or not isinstance(fields.get("kind"), str):
+            raise TypeError("its fields are kind, arguments, nodes and results")
+        graph = {key: value for key, value in fields.items() if key != "kind"}
+        return GraphSpec(graph_from_fields(self.name, graph), fields["kind"])
+
+    def spec_of_json(self, text: str) -> GraphSpec:
+        """Make the spec again from a row's `spec` column.
+
+        Raises:
+            TypeError, NoGraph: as `spec_from_json`.
+            orjson.JSONDecodeError: when it is not JSON; it is a ValueError.
+        """
+        return self.spec_from_json(orjson.loads(text))
+
+    def problem(self, spec: GraphSpec) -> str | None:
+        """Say nothing: what was read as a graph is one."""
+        return None
+
+    def graph(self, spec: GraphSpec) -> Graph:
+        """Return the program of a spec."""
+        return spec.graph
+
+    def program(self, spec: GraphSpec, form: str = NAMED) -> str:
+        """Return the text of a whole module with one function, named after the family."""
+        return spec.graph.text(form)
+
+    @property
+    def all_operations(self) -> tuple[StructuredOperation, ...]:
+        """Operations that need whatever MLIR any of its programs may need."""
+        return _OF_ANY_PROGRAM
+
+    def operations(self, spec: GraphSpec) -> tuple[StructuredOperation, ...]:
+        """Return its operations, the main one first."""
+        nodes = spec.graph.nodes
+        return tuple(node.operation for node in (nodes[spec.graph.main], *nodes))
+
+    def baseline_seconds(self, spec: GraphSpec) -> float:
+        """Estimate how long one call takes as plain loops: its operations one after the other."""
+        return float(sum(self._node_seconds(spec.graph, place) for place in range(len(spec.graph.nodes))))
+
+    def _node_seconds(self, graph: Graph, place: int) -> Any:
+        node = graph.nodes[place]
+        parallel, reduced = (
+            [loop.bound for loop in node.loops if loop.iterator == kind] for kind in ("parallel", "reduction")
+        )
+        step = node.operation.innermost_step(node.sizes) * ELEMENT_TYPES[node.dtype].size
+        return baseline_seconds(parallel, reduced, graph.bytes_of(node), step)
+
+    def pytorch(self, spec: GraphSpec) -> Callable[..., Any]:
+        """Return a function of tensors that computes the results."""
+        return spec.graph.evaluation()
+
+    def input_ranges(self, spec: GraphSpec) -> list[tuple[float, float]]:
+        """Return for each argument the range of random numbers in which a wrong program shows.
+
+        Weights are as small as keeps sums of products in the range of what they are products with: sigmoids of large
+        numbers would be all the same.
+        """
+        ranges = [(-1.0, 1.0)] * len(spec.graph.arguments)
+        for node in spec.graph.nodes:
+            is_product = (node.operation.body.text, node.operation.body.accumulate) == ("mul(a, b)", "add")
+            if is_product and node.inputs[1] < len(ranges):
+                added = math.prod(node.sizes[loop] for loop in node.operation.notation.reductions)
+                ranges[node.inputs[1]] = (-math.sqrt(3 / added), math.sqrt(3 / added))
+        return ranges
+
+    def held_against(self, spec: GraphSpec, arguments: Sequence[NDArray[Any]]) -> list[HeldAgainst]:
+        """Return what each result is compared with.
+
+        Allowed is some times what PyTorch's own result in the element type is off, and the rounding of the longest sum.
+        """
+        exact, rounded = self._results(spec, arguments, "f64"), self._results(spec, arguments, spec.dtype)
+        sums = [1 + math.sqrt(math.prod(loop.bound for loop in node.loops if loop.iterator == "reduction"))
+                for node in spec.graph.nodes]  # fmt: skip
+        unit = _ROUNDINGS * ELEMENT_TYPES[spec.dtype].unit
+        return [
+            HeldAgainst(
+                one, max(_ROUNDINGS * float(np.abs(one - other).max()), unit * max(sums) * float(np.abs(one).max()))
+            )
+            for one, other in zip(exact, rounded, strict=True)
+        ]
+
+    def hidden(self, spec: GraphSpec, arguments: Sequence[NDArray[Any]], held: Sequence[HeldAgainst]) -> frozenset[int]:
+        """Return the places of arguments that show in no result: with others the results are the same.
+
+        Args:
+            spec: the program.
+            arguments: what it was called on.
+            held: what its results are compared with.
+        """
+        found = set()
+        for place, argument in enumerate(arguments):
+            # Not a multiple of it alone: norms divide that out again.
+            other = np.roll(argument.ravel(), 1).reshape(argument.shape) * argument.dtype.type(0.9)
+            results = self._results(spec, [*arguments[:place], other, *arguments[place + 1 :]], "f64")
+            pairs = zip(held, results, strict=True)
+            if all(float(np.abs(one.reference - result).max()) <= one.allowed for one, result in pairs):
+                found.add(place)
+        return frozenset(found)
+
+    def _results(self, spec: GraphSpec, arguments: Sequence[NDArray[Any]], dtype: str) -> list[NDArray[np.float64]]:
+        operands = zip(arguments, spec.graph.arguments, strict=True)
+        tensors = [as_tensor(one, operand.dtype).to(torch_dtype(dtype)) for one, operand in operands]
+        found = spec.graph.evaluation()(*tensors)
+        return [one.double().numpy() for one in (found if isinstance(found, tuple) else (found,))]
+
+
+def _begin(drawing: Drawing, draw: Draw, draft: Draft) -> tuple[int, str]:
+    """Return the first argument: of a rank that operations of the vocabulary are made for, if any are for one alone."""
+    special = {RULES[name].ranks for name in drawing.vocabulary if len(RULES[name].ranks) == 1}
+    rank = draw.one_of(sorted(ranks[0] for ranks in special) or sorted(RANK_AXES))
+    return draft.argument(*(draw.size(axis) for axis in RANK_AXES[rank])), {2: "matrix", 4: "image"}[rank]
+
+
+def _length(drawing: Drawing, draw: Draw) -> int:
+    return draw.between(*drawing.length)
+
+
+def draw_sequence(drawing: Drawing, draw: Draw) -> tuple[Draft, list[int], str]:
+    """Draw a chain: each operation reads what the one before computed; other operands are arguments."""
+    draft = Draft()
+    value, kind = _begin(drawing, draw, draft)
+    for _ in range(_length(drawing, draw)):
+        value = _applied(draft, drawing, draw, value, lambda shape: draft.argument(*shape))
+    return draft, [value], kind
+
+
+def draw_dag(drawing: Drawing, draw: Draw) -> tuple[Draft, list[int], str]:
+    """Draw a graph: operations read any values, and results are what none reads."""
+    draft = Draft()
+    first, kind = _begin(drawing, draw, draft)
+    depths, reads = {first: 0}, Counter[int]()
+
+    def readable(shape: tuple[int, ...] | None = None) -> list[int]:
+        """Return the values that another operation may read, of a shape if one is asked for."""
+        return [
+            value
+            for value, depth in depths.items()
+            if reads[value] < drawing.fan_out
+            and (drawing.depth is None or depth < drawing.depth)
+            and shape in (None, draft.shape(value))
+        ]
+
+    def new(shape: tuple[int, ...]) -> int:
+        value = draft.argument(*shape)
+        depths[value] = 0
+        return value
+
+    def other(shape: tuple[int, ...]) -> int:
+        fitting = readable(shape)
+        # Three times of four, so that graphs with several inputs are drawn as well.
+        chosen = draw.one_of(fitting) if fitting and draw.between(0, 3) else new(shape)
+        operands.append(chosen)
+        reads[chosen] += 1
+        return int(chosen)
+
+    for _ in range(_length(drawing, draw)):
+        operands = [draw.one_of(readable() or [new(draft.shape(first))])]
+        reads[operands[0]] += 1
+        value = _applied(draft, drawing, draw, operands[0], other)
+        depths[value] = 1 + max(depths[operand] for operand in operands)
+    return draft, [value for value in depths if value >= 0 and not reads[value]], kind
+
+
+def _applied(draft: Draft, drawing: Drawing, draw: Draw, value: int, others: Callable[[tuple[int, ...]], int]) -> int:
+    """Add one of the operations that the value allows; return its result."""
+    names = applicable(drawing.vocabulary, len(draft.shape(value)))
+    while names:
+        name = draw.one_of(names)
+        try:
+            return RULES[name].apply(draft, draw, value, others)
+        except CannotBeDrawn:
+            names = [one for one in names if one != name]
+    raise CannotBeDrawn
+
+
+def draw_block(drawing: Drawing, draw: Draw) -> tuple[Draft, list[int], str]:
+    """Draw a block as networks have them, with random sizes."""
+    kind = draw.one_of(drawing.vocabulary)
+    draft = Draft()
+    return draft, [BLOCKS[kind](draft, draw)], kind
+
+
+_AXES = ("batch", "channels", "height", "width", "kernel", "stride", "rows", "columns")
+_FAMILIES = (
+    DrawnFamily("sequence", draw_sequence, _AXES, tuple(RULES), ("vocabulary", "length")),
+    DrawnFamily("dag", draw_dag, _AXES, tuple(RULES), ("vocabulary", "length", "fan_out", "depth")),
+    DrawnFamily("block", draw_block, (*_AXES, "heads", "features"), tuple(BLOCKS), ("vocabulary",)),
+)
+DRAWN_FAMILIES: dict[str, DrawnFamily] = {family.name: family for family in _FAMILIES}
+
+
+def _family(name: str) -> DrawnFamily:
+    return DRAWN_FAMILIES[name]

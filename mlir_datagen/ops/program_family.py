@@ -1,0 +1,80 @@
+"""What every family of programs is to the rest of the project, whether its programs are counted or drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from numpy.typing import NDArray
+
+from mlir_datagen.ops.graph import Graph
+from mlir_datagen.ops.structured_operation import NAMED, StructuredOperation
+
+
+class HeldAgainst(NamedTuple):
+    """What a result of a program is compared with.
+
+    Attributes:
+        reference: what PyTorch computes, in double precision.
+        allowed: the largest error that rounding explains.
+    """
+
+    reference: NDArray[Any]
+    allowed: float
+
+
+class AnySpec(Protocol):
+    """A program of a family: what it can be made again from."""
+
+    @property
+    def kind(self) -> str:
+        """Which of the family's programs it is one of."""
+
+    @property
+    def dtype(self) -> str:
+        """Its element type."""
+
+    @property
+    def fields(self) -> Mapping[str, Any]:
+        """What its JSON says."""
+
+
+class AnyFamily(Protocol):
+    """A family; its specs are of a class of its own."""
+
+    name: str
+
+    def spec_from_json(self, fields: Any) -> Any:
+        """Make the spec again from the parsed JSON of a row's `spec` column.
+
+        Raises:
+            TypeError, ValueError: when the fields make none.
+        """
+
+    def spec_of_json(self, text: str) -> Any:
+        """Make the spec again from a row's `spec` column.
+
+        Raises:
+            TypeError, ValueError: when the text makes none.
+        """
+
+    def problem(self, spec: Any) -> str | None:
+        """Say why a spec that comes from elsewhere is none of the family's, or return None."""
+
+    def graph(self, spec: Any) -> Graph:
+        """Return the program of a spec."""
+
+    def program(self, spec: Any, form: str = NAMED) -> str:
+        """Return the text of a whole module with one function, named after the family."""
+
+    def operations(self, spec: Any) -> tuple[StructuredOperation, ...]:
+        """Return the operations of a program, the main one first."""
+
+    def baseline_seconds(self, spec: Any) -> Any:
+        """Estimate how long one call of a program takes as plain loops."""
+
+    def pytorch(self, spec: Any) -> Callable[..., Any]:
+        """Return a function of tensors of one element type that computes the results."""
+
+    def input_ranges(self, spec: Any) -> Sequence[tuple[float, float]]:
+        """Return for each argument the range of random numbers in which a wrong program shows."""

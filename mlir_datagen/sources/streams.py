@@ -1,0 +1,81 @@
+"""What random programs are numbered by: the points of a variant's grid, and the draws of a family."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlir_datagen.ops.drawn.families import Drawing, DrawnFamily, GraphSpec
+from mlir_datagen.ops.family import OpFamily, Spec, Variant
+from mlir_datagen.programs.batch import ListedBlock, ProgramBlock
+from mlir_datagen.programs.content import stable_hash
+from mlir_datagen.programs.forms import Forms
+from mlir_datagen.programs.program import family_program
+from mlir_datagen.programs.proof import PARSED
+from mlir_datagen.sources.grid import Grid
+
+SOURCE = "random"
+"""The source of programs that are drawn."""
+
+
+@dataclass(frozen=True)
+class GridStream:
+    """A variant's programs: number p is point p of its grid."""
+
+    family: OpFamily
+    variant: Variant
+    grid: Grid
+
+    def specs(self, numbers: NDArray[np.int64], seed: int) -> list[Spec]:
+        """Return the specs of some programs."""
+        rows = zip(*(column.tolist() for column in self.grid.columns(numbers)), strict=True)
+        return [self.family.spec(self.variant, *row) for row in rows]
+
+    def block(self, numbers: NDArray[np.int64], positions: NDArray[np.int64], seed: int, forms: Forms) -> ProgramBlock:
+        """Make some programs.
+
+        Args:
+            numbers: which.
+            positions: where each stands among those of its task.
+            seed: of the run.
+            forms: in which they are written.
+        """
+        family, specs = self.family, self.specs(numbers, seed)
+        asked = [forms.of(seed, family, spec) for spec in specs]
+        texts = [family.program(*pair) for pair in zip(specs, asked, strict=True)]
+        digests = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
+        proofs, columns = [PARSED] * len(texts), self.grid.columns(numbers)
+        return ProgramBlock(
+            SOURCE, seed, family, self.variant, columns, specs, asked, texts, digests, positions, proofs
+        )
+
+
+@dataclass(frozen=True)
+class DrawnStream:
+    """A family's programs: number i is what is drawn from a generator that follows from the seed, the family and i."""
+
+    family: DrawnFamily
+    drawing: Drawing
+
+    def draw(self, number: int, seed: int) -> GraphSpec | None:
+        """Return the spec of a program; None where its draw leads to none."""
+        key = (stable_hash(self.family.name), number)
+        generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key)))
+        return self.family.draw(self.drawing, generator)
+
+    def specs(self, numbers: NDArray[np.int64], seed: int) -> list[GraphSpec]:
+        """Return the specs of some programs that there are."""
+        found = [self.draw(number, seed) for number in numbers.tolist()]
+        return [spec for spec in found if spec is not None]
+
+    def block(self, numbers: NDArray[np.int64], positions: NDArray[np.int64], seed: int, forms: Forms) -> ListedBlock:
+        """Make some programs, as `GridStream.block` does."""
+        family = self.family
+        programs = [
+            family_program("", SOURCE, family, spec, seed, forms.of(seed, family, spec))
+            for spec in self.specs(numbers, seed)
+        ]
+        return ListedBlock(programs, positions)
