@@ -287,4 +287,5 @@ def from_line(
 
 def versions_of(operations: Iterable[StructuredOperation], asked: str) -> Versions:
     """Return the MLIR that parses programs of some operations where a form is asked for."""
-    return reduce(Versions.both, (operation.versions_of(operation.form(asked)) for operation in operations))
+    each = (operation.versions_of(operation.form(asked)) for operation in operations)
+    return reduce(Versions.both, each, Versions(0))

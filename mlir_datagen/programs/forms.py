@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import NamedTuple
 
 from mlir_datagen.ops.program_family import AnyFamily, AnySpec
@@ -69,7 +69,4 @@ def written(operations: Sequence[StructuredOperation], asked: str = NAMED) -> Wr
 
 def versions_in(operations: Sequence[StructuredOperation], forms: Forms) -> Versions:
     """Return the MLIR that parses whatever of some operations may be drawn in these forms."""
-    found = Versions(0)
-    for asked in forms.asked:
-        found = found.both(versions_of(operations, asked))
-    return found
+    return reduce(Versions.both, (versions_of(operations, asked) for asked in forms.asked))

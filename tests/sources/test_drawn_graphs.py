@@ -1,0 +1,157 @@
+"""Drawn graphs as a source: quotas, splits, uniqueness, limits, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pytest
+from helpers import config, made_dataset, raw_config, run_script
+
+from mlir_datagen.config import parse_config
+from mlir_datagen.errors import UserError
+from mlir_datagen.mlir.structural_hash import ProgramHasher
+from mlir_datagen.ops.drawn.families import DRAWN_FAMILIES
+from mlir_datagen.programs.content import Splitter
+from mlir_datagen.sources.random_ops import RandomOps
+
+GRID = {
+    "batch": [1, 2], "channels": [1, 2, 3], "height": [6, 7, 8], "width": [6, 7], "kernel": [1, 2, 3], "stride": [1, 2],
+    "rows": [2, 3, 4, 5], "columns": [2, 3, 4], "heads": [1, 2], "features": [2, 4],
+}  # fmt: skip
+OWN = {
+    "sequence": {"length": 5, "vocabulary": ["add", "matmul", "relu", "conv2d", "pooling", "sigmoid", "softmax"]},
+    "dag": {
+        "length": {"from": 3, "to": 6},
+        "vocabulary": ["add", "mul", "relu", "conv2d"],
+        "fan_out": 2,
+        "depth": None,
+    },
+    "block": {"vocabulary": ["mlp", "attention", "residual"]},
+}
+
+
+def raw_part(name, **changes):
+    grid = {axis: GRID[axis] for axis in DRAWN_FAMILIES[name].axes}
+    return {"weight": 1, "grid": grid, **OWN[name], **changes}
+
+
+def run(*names, num_samples=24, **changes):
+    """Return a config with these families; of the others, what `helpers` has."""
+    raw = raw_config([name for name in names if name not in OWN], num_samples=num_samples, **changes)
+    raw["ops"] |= {name: raw_part(name) for name in names if name in OWN}
+    return raw
+
+
+def specs_of(raw):
+    settings = parse_config(raw)
+    plan = RandomOps(settings.random_settings).plan(settings.splits)
+    return [(task.split, family, spec) for task in plan.tasks for family, spec in task.specs()]
+
+
+def test_a_smaller_dataset_is_the_beginning_of_a_larger_one_and_other_ops_change_nothing():
+    few, many = specs_of(run("sequence", num_samples=12)), specs_of(run("sequence", "matmul", "dag", num_samples=90))
+    for split in ("train", "test"):
+        own = [spec for place, family, spec in few if place == split]
+        among = [spec for place, family, spec in many if place == split and family.name == "sequence"]
+        assert own == among[: len(own)]
+        assert own
+    assert specs_of(run("sequence", seed=1))[0] != specs_of(run("sequence", seed=2))[0]
+
+
+def test_the_split_follows_from_the_graph_alone():
+    splitter = Splitter({"train": 5, "test": 1})
+    for split, family, spec in specs_of(run("sequence", "dag", num_samples=60)):
+        assert splitter.names[int(splitter(family.name, spec))] == split
+        assert splitter("another", spec) == splitter(family.name, spec)
+
+
+def test_what_families_share_is_there_once_and_made_up_for(tmp_path):
+    """Sequences and graphs of one or two operations of one kind, and single operations, are often the same."""
+    small = {"rows": [2, 3, 4], "columns": [2, 3, 4]}
+    settings = [
+        "ops=[relu,sequence,dag]", "ops.relu.ranks=[2]", "ops.relu.grid.rows=[2,3,4]", "ops.relu.grid.columns=[2,3,4]",
+        "ops.sequence.length={from: 1, to: 2}", "ops.sequence.vocabulary=[relu,matmul]",
+        "ops.dag.length={from: 1, to: 2}", "ops.dag.vocabulary=[relu,matmul]",
+        *(f"ops.{name}.grid.{axis}={values}" for name in ("sequence", "dag") for axis, values in small.items()),
+        "num_samples=40", "check=execute",
+    ]  # fmt: skip
+    done = run_script("generate", *settings, cwd=tmp_path)
+    made = made_dataset(done, tmp_path)
+    manifest = json.loads((made / "manifest.json").read_text())
+    texts = [path.read_text() for path in made.glob("t*/*.mlir")]
+    hasher = ProgramHasher()
+    assert len(texts) == 40 == len({hasher.hash(text) for text in texts})
+    assert manifest["funnel"]["attempted"] > 40
+    assert "what computes the same was there before" in (made / "rejects.jsonl").read_text()
+    for script in ("verify", "reproduce"):
+        assert run_script(script, str(made), cwd=tmp_path).returncode == 0
+    # One whose text is another, and which computes the same, is found.
+    twin = next(path for path in made.glob("train/*.mlir") if "relu" in path.name)
+    assert hasher.hash(twin.read_text()) == hasher.hash(twin.read_text().replace("@relu", "@dag"))
+
+
+def test_limits_and_strata_bound_graphs():
+    found = specs_of(run("sequence", "block", limits__max_flops=3000, limits__min_flops=500))
+    assert all(500 <= spec.graph.flops <= 3000 for _, _, spec in found)
+    raw = run("sequence", num_samples=20)
+    raw["strata"] = {"seconds": [1e-9, 3e-7, 1e-3], "shares": [1, 1]}
+    family = DRAWN_FAMILIES["sequence"]
+    seconds = [family.baseline_seconds(spec) for _, _, spec in specs_of(raw)]
+    # A share of each split, rounded.
+    assert np.searchsorted([3e-7], seconds).tolist().count(0) in (10, 11)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("sequence", {"length": 0}, "ops.sequence.length is 0, and must be a whole number of at least 1"),
+        ("sequence", {"length": {"from": 3, "to": 2}}, "ops.sequence.length is empty: from 3 is above to 2"),
+        ("sequence", {"length": {"from": 3}}, "must be a number, or a range like {from: 2, to: 8}"),
+        ("sequence", {"length": 65}, "ops.sequence.length is 65, and must be at most 64"),
+        ("sequence", {"vocabulary": []}, "ops.sequence.vocabulary is [], and must be a list of at least one of add"),
+        ("sequence", {"vocabulary": ["matmull"]}, 'Did you mean "matmul"?'),
+        ("sequence", {"fan_out": 2}, 'There is no key "fan_out" in ops.sequence'),
+        ("dag", {"fan_out": 0}, "ops.dag.fan_out is 0, and must be a whole number of at least 1"),
+        ("dag", {"depth": 0}, "ops.dag.depth is 0"),
+        ("block", {"vocabulary": ["resnet"]}, "must be one of conv_bias_relu"),
+        ("block", {"length": 3}, 'There is no key "length" in ops.block'),
+        ("sequence", {"grid": {"rows": [2]}}, "ops.sequence.grid lacks the dimension batch"),
+    ],
+)
+def test_bad_settings_say_what_is_allowed(name, change, message):
+    raw = run(name)
+    raw["ops"][name] |= change
+    with pytest.raises(UserError, match=re.escape(message)):
+        parse_config(raw)
+
+
+def test_an_axis_of_its_own_is_needed():
+    raw = run("sequence")
+    raw["ops"]["sequence"]["grid"]["width"] = {"same_as": "height"}
+    with pytest.raises(UserError, match="Give it its own values"):
+        parse_config(raw)
+
+
+def test_what_cannot_be_chained_is_said():
+    raw = run("sequence")
+    raw["ops"]["sequence"]["vocabulary"] = ["relu"]
+    settings = parse_config(raw)
+    with pytest.raises(UserError, match=r"No program of sequence exists: .* never leads to a program of its length"):
+        RandomOps(settings.random_settings)
+
+
+def test_few_graphs_are_said_to_be_few():
+    raw = run("sequence", num_samples=50, on_exhausted="error")
+    raw["ops"]["sequence"] |= {"length": 1, "vocabulary": ["matmul"]}
+    raw["ops"]["sequence"]["grid"] |= {"rows": [2], "columns": [2]}
+    settings = parse_config(raw)
+    with pytest.raises(UserError, match=r"The grids have too few programs .* sequence at least \d"):
+        RandomOps(settings.random_settings).plan(settings.splits)
+
+
+def test_a_saved_config_is_the_same_config():
+    settings = parse_config(run("sequence", "dag", "block", "matmul"))
+    assert parse_config(settings.to_saved()).fingerprint == settings.fingerprint
+    assert config(["matmul"]).fingerprint != settings.fingerprint
