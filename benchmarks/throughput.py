@@ -2,6 +2,7 @@
 
     python benchmarks/throughput.py                        # 100 000 programs of dims=large, Parquet and files
     python benchmarks/throughput.py --memory 1000000       # peak memory of a larger run, in a process of its own
+    python benchmarks/throughput.py --programs 5000 'ops=[sequence]'    # of other programs: any settings
 
 Machines are noisy, and change their speed within minutes: each dataset is followed by the parser on its own texts, and
 the median of these pairs' ratios counts. A fresh folder is used each time, and deleted after the last: ext4 makes files
@@ -31,11 +32,10 @@ from mlir_datagen.pipeline.run import generate
 STORAGES = ("parquet", "both")
 
 
-def seconds_end_to_end(programs: int, storage: str, folder: Path) -> tuple[float, Path]:
+def seconds_end_to_end(programs: int, storage: str, folder: Path, settings: Sequence[str] = ()) -> tuple[float, Path]:
     """Make a dataset; return the seconds from its config to its publication, and its folder."""
-    config = compose_config(
-        ["dims=large", f"num_samples={programs}", f"storage={storage}", f"output_dir={folder}", "name=throughput"]
-    )
+    own = [f"num_samples={programs}", f"storage={storage}", f"output_dir={folder}", "name=throughput"]
+    config = compose_config(["dims=large", *own, *settings])
     started = time.perf_counter()
     path = generate(config).path
     return time.perf_counter() - started, path
@@ -57,16 +57,16 @@ def stored_texts(dataset: Path) -> list[str]:
     return [text for index in indexes for text in pq.read_table(index, columns=["mlir"]).column("mlir").to_pylist()]
 
 
-def throughput(programs: int, rounds: int, root: Path) -> None:
+def throughput(programs: int, rounds: int, root: Path, settings: Sequence[str]) -> None:
     """Print the rates, and their ratio to the parser's right after, side by side."""
     seconds: dict[str, list[float]] = {storage: [] for storage in STORAGES}
     parser: dict[str, list[float]] = {storage: [] for storage in STORAGES}
     for turn in range(rounds):
         for storage in STORAGES:
-            taken, dataset = seconds_end_to_end(programs, storage, root / f"{turn}_{storage}")
+            taken, dataset = seconds_end_to_end(programs, storage, root / f"{turn}_{storage}", settings)
             seconds[storage].append(taken)
             parser[storage].append(seconds_of_parser(stored_texts(dataset)))
-    print(f"{programs} programs, dims=large, one process, medians of {rounds} rounds")
+    print(f"{programs} programs, {' '.join(['dims=large', *settings])}, one process, medians of {rounds} rounds")
     alone = statistics.median(value for values in parser.values() for value in values)
     print(f"MLIR parser alone  {programs / alone:8.0f} programs/s")
     for storage in STORAGES:
@@ -86,6 +86,7 @@ def peak_memory(programs: int, root: Path) -> None:
 def main() -> None:
     """Measure what the command line asks for."""
     parser = argparse.ArgumentParser(description="Measure how fast datasets are made.")
+    parser.add_argument("settings", nargs="*", help="of the run, as generate.py takes them")
     parser.add_argument("--programs", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--memory", type=int, metavar="PROGRAMS", help="measure the peak memory instead")
@@ -96,7 +97,7 @@ def main() -> None:
         if arguments.memory:
             peak_memory(arguments.memory, root)
             return
-        throughput(arguments.programs, arguments.rounds, root)
+        throughput(arguments.programs, arguments.rounds, root, arguments.settings)
         # In a process of its own: the texts that the parser was given above count for this one's peak.
         subprocess.run([sys.executable, __file__, "--memory", str(arguments.programs)], check=True)
     finally:

@@ -286,7 +286,7 @@ def _nodes(graph: Graph, rows: int) -> Any:
         ),
         "loops": _loops([node.loops for node in nodes], rows),
         "flops": _interleave([node.flops for node in nodes], rows),
-        "bytes_moved": _interleave([graph.bytes_of(node) for node in nodes], rows),
+        "bytes_moved": _interleave(graph.node_bytes, rows),
     }
     return list_array([len(nodes)], rows, pa.StructArray.from_arrays(list(fields.values()), names=list(fields)))
 

@@ -83,8 +83,8 @@ class Body(NamedTuple):
     @property
     def steps(self) -> tuple[str, ...]:
         """The scalar operations of one point, in order."""
-        own = (call.scalar for call in _calls(self.expression))
-        return (*own, self.accumulate) if self.accumulate is not None else tuple(own)
+        own = _scalars(self.text)
+        return own if self.accumulate is None else (*own, self.accumulate)
 
     @property
     def flops(self) -> int:
@@ -94,13 +94,12 @@ class Body(NamedTuple):
     @property
     def has_number(self) -> bool:
         """Whether it reads the program's number."""
-        return NUMBER in _leaves(self.expression)
+        return NUMBER in self.numbers
 
     @property
     def numbers(self) -> tuple[float | str, ...]:
         """The numbers that it reads, each once: those of the expression, and `number` for the program's."""
-        leaves = _leaves(self.expression)
-        return tuple(dict.fromkeys(leaf for leaf in leaves if leaf == NUMBER or isinstance(leaf, float)))
+        return _numbers(self.text)
 
     def start(self, dtype: str) -> float:
         """Return what a result starts from that is accumulated."""
@@ -127,7 +126,7 @@ class Body(NamedTuple):
         lines: list[str] = []
         total, dtype = result
         names: dict[float | str, str] = dict(zip(self.numbers, numbers, strict=True))
-        kept = _conditions(self.expression)
+        kept = _conditions(self.text)
         for letter, (name, given) in zip(string.ascii_lowercase, inputs, strict=False):
             names[letter] = name
             if given != dtype and letter not in kept:
@@ -179,6 +178,18 @@ def _leaves(expression: Expression) -> list[str | float]:
     return [expression]
 
 
-def _conditions(expression: Expression) -> set[Expression]:
+@lru_cache(maxsize=1024)
+def _scalars(text: str) -> tuple[str, ...]:
+    return tuple(call.scalar for call in _calls(read_expression(text)))
+
+
+@lru_cache(maxsize=1024)
+def _numbers(text: str) -> tuple[float | str, ...]:
+    leaves = _leaves(read_expression(text))
+    return tuple(dict.fromkeys(leaf for leaf in leaves if leaf == NUMBER or isinstance(leaf, float)))
+
+
+@lru_cache(maxsize=1024)
+def _conditions(text: str) -> frozenset[Expression]:
     """Return the inputs that something is selected by: they are truth values."""
-    return {call.operands[0] for call in _calls(expression) if call.scalar == "select"}
+    return frozenset(call.operands[0] for call in _calls(read_expression(text)) if call.scalar == "select")

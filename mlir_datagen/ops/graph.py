@@ -111,17 +111,18 @@ class Graph(NamedTuple):
 
     def outline(self) -> Outline:
         """Return what the graph is, as plain values; its sizes must be numbers."""
-        return Outline(tuple(self._outlined(node) for node in self.nodes), self.edges, self.main)
+        nodes = [
+            OutlineNode(node.operation.label, node.dtype, node.result_shape, node.loops, int(node.flops), int(moved))
+            for node, moved in zip(self.nodes, self.node_bytes, strict=True)
+        ]
+        return Outline(tuple(nodes), self.edges, self.main)
 
-    def _outlined(self, node: Node) -> OutlineNode:
-        return OutlineNode(
-            node.operation.label, node.dtype, node.result_shape, node.loops, int(node.flops), int(self.bytes_of(node))
-        )
-
-    def bytes_of(self, node: Node) -> Any:
-        """Return the size of what a node reads, and of its result, in bytes."""
-        values = self.values
-        return _bytes([*(values[number] for number in node.inputs), Operand("", node.result_shape, node.dtype)])
+    @property
+    def node_bytes(self) -> list[Any]:
+        """The size of what each node reads, and of its result, in bytes."""
+        sizes = [_bytes([value]) for value in self.values]
+        computed = enumerate(self.nodes, len(self.arguments))
+        return [sizes[place] + sum(sizes[number] for number in node.inputs) for place, node in computed]
 
     @property
     def bytes_moved(self) -> Any:

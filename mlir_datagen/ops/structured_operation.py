@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import cached_property, lru_cache, reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -273,6 +273,7 @@ def _steps(operand: Access, loop: str, sizes: Mapping[str, Any]) -> list[Any]:
     return found
 
 
+@lru_cache(maxsize=4096)
 def from_line(
     name: str | None,
     line: str,

@@ -11,12 +11,12 @@ from itertools import islice
 from mlir_datagen.dataset.columns import program_tables
 from mlir_datagen.dataset.writer import SplitWriter
 from mlir_datagen.errors import UserError
-from mlir_datagen.mlir.structural_hash import ProgramHasher
 from mlir_datagen.programs.batch import Batch
 from mlir_datagen.programs.production import Production, last_rejected
 from mlir_datagen.programs.proof import PARSED, Failure, Proof
 from mlir_datagen.proving.batch import BatchProver, Progress
 from mlir_datagen.sources.decontamination import Decontamination
+from mlir_datagen.sources.sameness import Sameness
 from mlir_datagen.sources.source import Plan, Source, Task
 
 _MOST_FRUITLESS = 256
@@ -35,8 +35,7 @@ class Producer:
         progress: called with the number of programs that were just tried.
         unseen: what no program that fills a split may compute; it takes in what is listed.
         production: what has been made so far.
-        hasher: tells by what they compute whether two programs are the same, where families may draw the same ones;
-            None where the text tells it.
+        sameness: tells programs apart where several families may draw the same; None where their texts do.
     """
 
     writer_of: Callable[[str], SplitWriter]
@@ -44,7 +43,7 @@ class Producer:
     progress: Progress = lambda count: None
     unseen: Decontamination = field(default_factory=Decontamination)
     production: Production = field(default_factory=Production)
-    hasher: ProgramHasher | None = None
+    sameness: Sameness | None = None
     _seen: set[bytes] = field(default_factory=set)
 
     def produce(self, source: Source[Task], plan: Plan[Task], executor: Executor | None = None) -> None:
@@ -81,9 +80,9 @@ class Producer:
     def _sifted(self, batch: Batch) -> Batch:
         """Return a batch without what is there already, and what must not be there."""
         batch = batch.sift(lambda block: [self._is_new(digest, "this text was") for digest in block.digests])
-        if self.hasher is not None:
-            hash_of = self.hasher.hash
-            batch = batch.sift(lambda block: [self._is_new(hash_of(text), _COMPUTES) for text in block.texts])
+        if self.sameness is not None:
+            keys = self.sameness.keys
+            batch = batch.sift(lambda block: [self._is_new(key, _COMPUTES) for key in keys(block)])
         if not self.unseen.against:
             return batch
         return batch.sift(lambda block: [self.unseen.judge(text) for text in block.texts])

@@ -33,6 +33,7 @@ from mlir_datagen.proving.batch import BatchProver, Progress
 from mlir_datagen.sources.decontamination import Decontamination
 from mlir_datagen.sources.quotas import Quota, quotas_part
 from mlir_datagen.sources.random_ops import RandomOps, RandomTask
+from mlir_datagen.sources.sameness import sameness
 from mlir_datagen.sources.source import Plan
 
 _SAMPLE = 256
@@ -233,7 +234,7 @@ def _write_dataset(
             return writers[split]
 
         prover = stack.enter_context(batch_prover(config)) if config.needs_workers else None
-        producer = Producer(writer_of, prover, progress, unseen, hasher=config.random_settings.hasher())
+        producer = Producer(writer_of, prover, progress, unseen, sameness=sameness(config.random_settings))
         excluded = excluded_suites(config.exclude)
         if config.models or config.suites or excluded:
             # Only here, since it brings libraries that runs without networks and suites do not need.

@@ -81,3 +81,4 @@ class DrawnWalk:
         self._seen.add(spec.content)
         split = int(self._splitter(self._stream.family.name, spec))
         self._found[self._cell(split, stratum)].append(number)
+        self._stream.keep(number, self._seed, spec)

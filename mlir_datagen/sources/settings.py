@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
-from mlir_datagen.mlir.structural_hash import ProgramHasher
 from mlir_datagen.networks.model_spec import ConverterSettings, ModelSpec
 from mlir_datagen.ops.drawn.families import Drawing, DrawnFamily
 from mlir_datagen.ops.family import OpFamily, Variant
@@ -79,6 +79,11 @@ class DrawnSettings:
         return self.family.all_operations
 
     @property
+    def least_operations(self) -> int:
+        """How few operations its graphs may have; of blocks, that is not known."""
+        return self.drawing.length[0]
+
+    @cached_property
     def streams(self) -> tuple[DrawnStream, ...]:
         """What its programs are numbered by: one."""
         return (DrawnStream(self.family, self.drawing),)
@@ -133,9 +138,15 @@ class RandomSettings:
     on_exhausted: str
     is_slow: bool
 
-    def hasher(self) -> ProgramHasher | None:
-        """Return what tells whether two programs are the same, where their texts do not: of several families."""
-        return ProgramHasher() if any(isinstance(op, DrawnSettings) for op in self.ops.values()) else None
+    @property
+    def has_drawn(self) -> bool:
+        """Whether there are drawn graphs, which several families may draw."""
+        return any(isinstance(op, DrawnSettings) for op in self.ops.values())
+
+    @property
+    def least_operations(self) -> int:
+        """How few operations a drawn graph may have."""
+        return min((op.least_operations for op in self.ops.values() if isinstance(op, DrawnSettings)), default=0)
 
     @property
     def streams(self) -> list[GridStream | DrawnStream]:

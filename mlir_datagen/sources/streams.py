@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from mlir_datagen.programs.program import family_program
 from mlir_datagen.programs.proof import PARSED
 from mlir_datagen.sources.grid import Grid
 
+_MOST_KEPT = 1 << 14
 SOURCE = "random"
 """The source of programs that are drawn."""
 
@@ -59,6 +60,10 @@ class DrawnStream:
 
     family: DrawnFamily
     drawing: Drawing
+    _known: dict[tuple[int, int], GraphSpec] = field(default_factory=dict, init=False, compare=False, repr=False)
+
+    def __reduce__(self) -> tuple[type[DrawnStream], tuple[DrawnFamily, Drawing]]:
+        return DrawnStream, (self.family, self.drawing)
 
     def draw(self, number: int, seed: int) -> GraphSpec | None:
         """Return the spec of a program; None where its draw leads to none."""
@@ -66,9 +71,14 @@ class DrawnStream:
         generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key)))
         return self.family.draw(self.drawing, generator)
 
+    def keep(self, number: int, seed: int, spec: GraphSpec) -> None:
+        """Keep the spec of a program that will be made soon, so that it need not be drawn again."""
+        if len(self._known) < _MOST_KEPT:
+            self._known[number, seed] = spec
+
     def specs(self, numbers: NDArray[np.int64], seed: int) -> list[GraphSpec]:
         """Return the specs of some programs that there are."""
-        found = [self.draw(number, seed) for number in numbers.tolist()]
+        found = [self._known.pop((number, seed), None) or self.draw(number, seed) for number in numbers.tolist()]
         return [spec for spec in found if spec is not None]
 
     def block(self, numbers: NDArray[np.int64], positions: NDArray[np.int64], seed: int, forms: Forms) -> ListedBlock:

@@ -23,6 +23,7 @@ from mlir_datagen.programs.spec import parse_spec, spec_json
 from mlir_datagen.proving.batch import check_level
 from mlir_datagen.sources.decontamination import Decontamination
 from mlir_datagen.sources.random_ops import RandomOps
+from mlir_datagen.sources.sameness import sameness
 from mlir_datagen.sources.settings import SUITES
 from mlir_datagen.sources.suites import SOURCE
 from mlir_datagen.verification.drawn import Drawing
@@ -55,7 +56,7 @@ class RowChecks:
         self._splitter = Splitter(config.split_ratios)
         self._listed = dataset.checksums()
         self._first_places: dict[tuple[str, str], str] = {}
-        self._hasher = config.random_settings.hasher()
+        self._sameness = sameness(config.random_settings)
         self._unseen = Decontamination()
         self._split = ""
         self._width = 0
@@ -94,8 +95,10 @@ class RowChecks:
             return
         try:
             yield from self._different_signature(program)
-            if self._hasher is not None and is_drawn:
-                computed = self._hasher.hash(program.text)
+            if self._sameness is not None and is_drawn:
+                family = PROGRAM_FAMILIES[program.family]
+                operations = len(family.graph(parse_spec(program.family, program.spec)).nodes)
+                computed = self._sameness.key(program.family, operations, program.text)
                 yield from self._repeated("computes the same as", "computed", computed, split, program)
             yield from self._meeting_problems(split, program, is_drawn)
             if self._drawing is not None and not is_drawn:

@@ -19,7 +19,7 @@ from mlir_datagen.ops.drawn.blocks import BLOCKS
 from mlir_datagen.ops.drawn.draft import CannotBeDrawn, Draft, Draw
 from mlir_datagen.ops.drawn.rules import RULES, applicable
 from mlir_datagen.ops.elementwise import elementwise, with_number
-from mlir_datagen.ops.graph import Graph
+from mlir_datagen.ops.graph import Graph, Node
 from mlir_datagen.ops.graph_json import graph_fields, graph_from_fields
 from mlir_datagen.ops.program_family import HeldAgainst
 from mlir_datagen.ops.structured_operation import NAMED, StructuredOperation
@@ -157,15 +157,15 @@ class DrawnFamily:
 
     def baseline_seconds(self, spec: GraphSpec) -> float:
         """Estimate how long one call takes as plain loops: its operations one after the other."""
-        return float(sum(self._node_seconds(spec.graph, place) for place in range(len(spec.graph.nodes))))
+        pairs = zip(spec.graph.nodes, spec.graph.node_bytes, strict=True)
+        return float(sum(self._node_seconds(*pair) for pair in pairs))
 
-    def _node_seconds(self, graph: Graph, place: int) -> Any:
-        node = graph.nodes[place]
+    def _node_seconds(self, node: Node, bytes_moved: int) -> Any:
         parallel, reduced = (
             [loop.bound for loop in node.loops if loop.iterator == kind] for kind in ("parallel", "reduction")
         )
         step = node.operation.innermost_step(node.sizes) * ELEMENT_TYPES[node.dtype].size
-        return baseline_seconds(parallel, reduced, graph.bytes_of(node), step)
+        return baseline_seconds(parallel, reduced, bytes_moved, step)
 
     def pytorch(self, spec: GraphSpec) -> Callable[..., Any]:
         """Return a function of tensors that computes the results."""
