@@ -204,7 +204,7 @@ def _block_table(split: str, block: ProgramBlock) -> Any:
         "family": repeated_string(family.name, rows),
         "kind": repeated_string(block.variant.kind, rows),
         "form": string_array([str(ways[form].form) for form in block.forms]),
-        "dtype": repeated_string(spec.dtype, rows),
+        "dtype": repeated_string(graph.results[0].dtype, rows),
         "spec": string_array([spec_json(one) for one in block.specs]),
         "arguments": _operands(graph.arguments, "input", rows),
         "results": _operands(graph.results, "output", rows),

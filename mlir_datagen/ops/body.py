@@ -102,6 +102,12 @@ class Body(NamedTuple):
         leaves = _leaves(self.expression)
         return tuple(dict.fromkeys(leaf for leaf in leaves if leaf == NUMBER or isinstance(leaf, float)))
 
+    @property
+    def conditions(self) -> frozenset[str]:
+        """The inputs that something is selected by: they are truth values."""
+        chosen = (call.operands[0] for call in _calls(self.expression) if call.scalar == "select")
+        return frozenset(letter for letter in chosen if isinstance(letter, str))
+
     def start(self, dtype: str) -> float:
         """Return what a result starts from that is accumulated."""
         assert self.accumulate is not None
@@ -127,7 +133,7 @@ class Body(NamedTuple):
         lines: list[str] = []
         total, dtype = result
         names: dict[float | str, str] = dict(zip(self.numbers, numbers, strict=True))
-        kept = _conditions(self.expression)
+        kept = self.conditions
         for letter, (name, given) in zip(string.ascii_lowercase, inputs, strict=False):
             names[letter] = name
             if given != dtype and letter not in kept:
@@ -177,8 +183,3 @@ def _leaves(expression: Expression) -> list[str | float]:
     if isinstance(expression, Call):
         return [leaf for operand in expression.operands for leaf in _leaves(operand)]
     return [expression]
-
-
-def _conditions(expression: Expression) -> set[Expression]:
-    """Return the inputs that something is selected by: they are truth values."""
-    return {call.operands[0] for call in _calls(expression) if call.scalar == "select"}

@@ -8,9 +8,9 @@ from typing import Any
 
 import orjson
 
-from mlir_datagen.errors import UserError, listed, nearest, shown
+from mlir_datagen.errors import UserError, nearest, shown
 from mlir_datagen.ops import FAMILIES
-from mlir_datagen.ops.family import FAMILY_DTYPES, NotOfFamily, OpFamily, Spec
+from mlir_datagen.ops.family import NotOfFamily, OpFamily, Spec
 from mlir_datagen.ops.structured_operation import NAMED
 
 
@@ -25,6 +25,11 @@ def program_command(family: str, spec: Spec, form: str = NAMED) -> str:
     return f"python scripts/program.py {family} {shlex.quote(spec_json(spec))}{in_form}"
 
 
+def no_such_op(name: str) -> str:
+    """Return what is said of the name of an op that there is not."""
+    return f'There is no op "{name}".{nearest(name, FAMILIES, 3)} scripts/list_ops.py lists the {len(FAMILIES)} ops.'
+
+
 def parse_spec(family: str, spec: str) -> Spec:
     """Return the spec that a family's name and its fields as JSON describe.
 
@@ -32,7 +37,7 @@ def parse_spec(family: str, spec: str) -> Spec:
         UserError: when there is no such family, or its spec has other fields.
     """
     if family not in FAMILIES:
-        raise UserError(f'There is no op "{family}".{nearest(family, FAMILIES)} The ops are {listed(FAMILIES)}.')
+        raise UserError(no_such_op(family))
     try:
         parsed = FAMILIES[family].spec_of_json(spec)
     except NotOfFamily as error:
@@ -61,6 +66,4 @@ def spec_of_fields(op: str, fields: Mapping[str, Any]) -> Spec:
 
 def spec_problem(family: OpFamily, spec: Spec) -> str | None:
     """Say why a spec that comes from elsewhere is none of the family's, or return None."""
-    if spec.dtype not in FAMILY_DTYPES:
-        return family.allowed_words
     return next((constraint.if_never for constraint in family.constraints(spec) if not constraint.holds), None)

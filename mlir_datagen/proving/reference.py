@@ -54,18 +54,18 @@ def draws(job: Job) -> int:
 def random_arguments(job: Job, draw: int = 0) -> list[NDArray[Any]]:
     """Return arguments that follow from the program's text and the draw's number alone.
 
-    They are in the range that the family names. Without a family, integers are zero: they may be indices, which every
+    They are in the ranges that the family names. Without a family, integers are zero: they may be indices, which every
     extent allows.
     """
     # Without a family nothing is compared: values that may be variances, whose roots torch-mlir's programs check.
-    low, high = 0.0, 1.0
+    ranges: Sequence[tuple[float, float]] = [(0.0, 1.0)] * job.arguments
     if job.family is not None:
         family = FAMILIES[job.family]
-        low, high = family.input_range(family.spec_of_json(job.spec))
+        ranges = family.input_ranges(family.spec_of_json(job.spec))
     sequence = np.random.SeedSequence(list(job.text.encode()), spawn_key=(draw,) if draw else ())
     generator = np.random.Generator(np.random.PCG64(sequence))
     arguments = []
-    for shape, dtype in zip(job.shapes[: job.arguments], job.dtypes, strict=False):
+    for shape, dtype, (low, high) in zip(job.shapes[: job.arguments], job.dtypes, ranges, strict=False):
         argument = aligned_zeros(shape, dtype)
         if job.family is not None or is_float(dtype):
             fill_random(argument, dtype, generator, low, high)
@@ -93,10 +93,13 @@ def tolerance(family: OpFamily, spec: Spec) -> float:
 
     Adding K products one after the other has a rounding error that grows like the square root of K for values of both
     signs (Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 2.8); eight times that is allowed, and
-    never so much that zeros would pass. Integers have to be equal.
+    never so much that zeros would pass. Integers, and elements that are only moved, have to be equal.
     """
-    reduced = math.prod(loop.bound for loop in family.graph(spec).loops if loop.iterator == "reduction")
-    return min(8 * ELEMENT_TYPES[spec.dtype].unit * (1 + math.sqrt(reduced)), _LARGEST_TOLERANCE)
+    graph = family.graph(spec)
+    if graph.flops == 0:
+        return 0.0
+    reduced = math.prod(loop.bound for loop in graph.loops if loop.iterator == "reduction")
+    return min(8 * ELEMENT_TYPES[spec.variant.result_dtype].unit * (1 + math.sqrt(reduced)), _LARGEST_TOLERANCE)
 
 
 def difference(result: NDArray[Any], reference: NDArray[Any]) -> Errors:
@@ -132,7 +135,7 @@ def compare(job: Job, arguments: list[NDArray[Any]], results: list[NDArray[Any]]
     assert job.family is not None
     family = FAMILIES[job.family]
     spec = family.spec_of_json(job.spec)
-    reference = as_held(family.reference_result(spec, arguments), spec.dtype)
+    reference = as_held(family.reference_result(spec, arguments), spec.variant.result_dtype)
     errors = difference(results[0], reference)
     allowed = tolerance(family, spec)
     if not errors.relative <= allowed:

@@ -20,21 +20,24 @@ SUITES = "suites"
 
 @dataclass(frozen=True)
 class OpSettings:
-    """One family's part: its weight in the mix, which of its kinds and ranks, and the values of each dimension."""
+    """One family's part: its weight in the mix, kinds, ranks and element types, and the values of each dimension."""
 
     family: OpFamily
     weight: Fraction
     kinds: tuple[str, ...]
     ranks: tuple[int, ...]
+    dtypes: tuple[str, ...]
     grid: dict[str, Axis]
 
     @property
     def variants(self) -> tuple[Variant, ...]:
-        """The family's variants of the chosen kinds and ranks."""
+        """The family's variants of the chosen kinds and ranks, each with those of the element types that it has."""
         return tuple(
-            variant
+            variant.of(word)
             for variant in self.family.variants
             if variant.kind in self.kinds and (variant.rank is None or variant.rank in self.ranks)
+            for word in self.dtypes
+            if word in variant.words
         )
 
     def variant_grid(self, variant: Variant) -> Grid:
@@ -49,6 +52,9 @@ class OpSettings:
             saved["kinds"] = list(self.kinds)
         if self.family.ranks:
             saved["ranks"] = list(self.ranks)
+        # It came later: other datasets keep their fingerprints.
+        if self.dtypes != (self.family.default_dtype,):
+            saved["dtypes"] = list(self.dtypes)
         return {**saved, "grid": {axis: _saved_axis(self.grid[axis]) for axis in self.family.axes}}
 
 
