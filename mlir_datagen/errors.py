@@ -85,12 +85,13 @@ def _cut(text: str, longest: int) -> str:
     return f"{text[: longest - tail - 3]} … {text[-tail:]}"
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Return ' Did you mean "..."?' for the closest known word, or an empty string when nothing is close."""
+def nearest(word: str, known: Iterable[str], most: int = 1) -> str:
+    """Return ' Did you mean "..."?' for the closest known words, or an empty string when nothing is close."""
     if len(word) > _LONGEST_VALUE:
         return ""
-    matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f' Did you mean "{matches[0]}"?' if matches else ""
+    matches = difflib.get_close_matches(word, list(known), n=most, cutoff=0.6)
+    quoted = " or ".join([f'"{match}"' for match in matches])
+    return f" Did you mean {quoted}?" if matches else ""
 
 
 def listed(words: Iterable[str]) -> str:

@@ -18,11 +18,13 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mlir_datagen.config.folder import config_directory
+from mlir_datagen.config.op_options import op_option, unknown_op_option
 from mlir_datagen.config.overrides import FIRST, GROUPS, LISTS, hydra_overrides, unreadable
 from mlir_datagen.config.run import RunConfig, parse_config
 from mlir_datagen.config.saved import load_saved_config
 from mlir_datagen.errors import UserError, listed, nearest, said, shown
 from mlir_datagen.networks.catalogue import TORCHVISION_CLASSIFIERS, torchvision_model
+from mlir_datagen.ops import FAMILIES
 
 CONFIG_NAME = "generate"
 CONFIG_ERRORS = (HydraException, OmegaConfBaseException)
@@ -39,6 +41,10 @@ _WITHOUT_HYDRA_FILES = {
 for _name in TORCHVISION_CLASSIFIERS:
     # As if conf/models/torchvision/ had a file for each.
     ConfigStore.instance().store(_name, torchvision_model(_name), "models/torchvision", package=f"models.{_name}")
+for _family in FAMILIES.values():
+    if not (config_directory() / "ops" / f"{_family.name}.yaml").exists():
+        # As if conf/ops/ had a file for each.
+        ConfigStore.instance().store(_family.name, op_option(_family), "ops", package=f"ops.{_family.name}")
 
 
 def compose_config(overrides: Sequence[str]) -> RunConfig:
@@ -159,6 +165,8 @@ def explain(error: Exception) -> UserError:
 
 
 def _unknown_option(group: str, option: str) -> UserError:
+    if group == "ops":
+        return unknown_op_option(option)
     options = sorted(path.stem for path in (config_directory() / group).glob("*.yaml"))
     more, addressable = "", options
     if group == "models":

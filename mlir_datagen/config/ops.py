@@ -8,10 +8,11 @@ from typing import Any
 
 from mlir_datagen.config.axes import GRID_FORMS, parse_axis, parse_weight
 from mlir_datagen.config.drawn import parse_drawn
-from mlir_datagen.errors import UserError, listed, nearest, shown
+from mlir_datagen.errors import UserError, listed, shown
 from mlir_datagen.ops import FAMILIES, PROGRAM_FAMILIES
 from mlir_datagen.ops.drawn.families import DRAWN_FAMILIES
 from mlir_datagen.ops.family import OpFamily, Variant
+from mlir_datagen.programs.spec import no_such_op
 from mlir_datagen.sources.grid import SameAs
 from mlir_datagen.sources.permutation import MAXIMUM_SIZE
 from mlir_datagen.sources.settings import DrawnSettings, OpSettings
@@ -30,13 +31,10 @@ def parse_ops(raw: Mapping[str, Any], required: bool) -> dict[str, OpSettings | 
     """
     for name in raw:
         if name not in PROGRAM_FAMILIES:
-            raise UserError(
-                f'There is no op "{name}".{nearest(name, PROGRAM_FAMILIES)} The ops are {listed(PROGRAM_FAMILIES)}. '
-                "Type for instance 'ops=[matmul,conv2d]'."
-            )
+            raise UserError(f"{no_such_op(name)} Type for instance 'ops=[matmul,conv2d]'.")
     if not raw and required:
         raise UserError(
-            f"No op is chosen, so there is nothing to generate. The ops are {listed(PROGRAM_FAMILIES)}. "
+            "No op is chosen, so there is nothing to generate. scripts/list_ops.py lists the ops. "
             "Type for instance 'ops=[matmul,conv2d]', or 'models=[resnet18]' for networks."
         )
     parts = {name: mapping(raw[name], f"ops.{name}") for name in PROGRAM_FAMILIES if name in raw}
@@ -55,10 +53,10 @@ def _parse_op(family: OpFamily, raw: Mapping[str, Any]) -> OpSettings:
     key = f"ops.{family.name}"
     has_kinds, has_ranks = len(family.kinds) > 1, bool(family.ranks)
     allowed = ["weight", *(["kinds"] if has_kinds else []), *(["ranks"] if has_ranks else []), "grid"]
-    check_keys(raw, allowed, key)
+    check_keys(raw, [*allowed, "dtypes"], key)
     for needed in allowed:
         if needed not in raw:
-            raise UserError(f"{key} lacks {needed}. Compare it with conf/ops/{family.name}.yaml.")
+            raise UserError(f"{key} lacks {needed}. Compare it with conf/ops/{_compared(family)}.yaml.")
     grid = mapping(raw["grid"], f"{key}.grid")
     check_keys(grid, family.axes, f"{key}.grid")
     for axis in family.axes:
@@ -69,11 +67,43 @@ def _parse_op(family: OpFamily, raw: Mapping[str, Any]) -> OpSettings:
         weight=parse_weight(raw["weight"], f"{key}.weight"),
         kinds=some_of(raw["kinds"], f"{key}.kinds", family.kinds) if has_kinds else family.kinds,
         ranks=some_of(raw["ranks"], f"{key}.ranks", family.ranks) if has_ranks else (),
+        dtypes=some_of(raw.get("dtypes", [family.default_dtype]), f"{key}.dtypes", family.dtypes),
         grid={axis: parse_axis(grid[axis], f"{key}.grid.{axis}") for axis in family.axes},
     )
+    _check_all_chosen(op)
     for variant in op.variants:
         _check_variant(op, variant)
     return op
+
+
+def _check_all_chosen(op: OpSettings) -> None:
+    """Refuse a kind, a rank or an element type of which there is no program with the others that are chosen."""
+    made = [(variant.kind, variant.rank, variant.dtype) for variant in op.variants]
+    for place, (name, chosen) in enumerate((("kinds", op.kinds), ("ranks", op.ranks), ("dtypes", op.dtypes))):
+        lacking = next((one for one in chosen if one not in {each[place] for each in made}), None)
+        if lacking is not None:
+            allowed = _programs_with(op.family, place, lacking)
+            raise UserError(
+                f"ops.{op.family.name}.{name} has {lacking}, of which there are no programs with the other choices. "
+                f"It goes with {allowed}. Leave it out, or add one of them."
+            )
+
+
+def _programs_with(family: OpFamily, place: int, one: Any) -> str:
+    """Return what else programs have that have one kind, rank or element type."""
+    every = [(each.kind, each.rank, word) for each in family.variants for word in each.words]
+    fitting = [other for other in every if other[place] == one]
+    lists = (
+        f"{name} {listed(dict.fromkeys(str(other[index]) for other in fitting))}"
+        for index, name in enumerate(("kinds", "ranks", "dtypes"))
+        if index != place and (index != 1 or family.ranks) and (index != 0 or len(family.kinds) > 1)
+    )
+    return " and ".join(lists)
+
+
+def _compared(family: OpFamily) -> str:
+    """Return the name of an op whose file has the keys of a family: not each has a file."""
+    return "elementwise" if family.ranks else "pooling" if len(family.kinds) > 1 else "matmul"
 
 
 def _check_variant(op: OpSettings, variant: Variant) -> None:

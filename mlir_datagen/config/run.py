@@ -28,7 +28,7 @@ from mlir_datagen.errors import UserError, listed, said, shown
 from mlir_datagen.networks.fallback import how_converted
 from mlir_datagen.networks.model_spec import ConverterSettings, ModelSpec
 from mlir_datagen.programs.content import canonical_order
-from mlir_datagen.programs.forms import ALL_NAMED, Forms, versions_in
+from mlir_datagen.programs.forms import ALL_NAMED, Forms
 from mlir_datagen.programs.program import EXTRACTED, NETWORKS_SPLIT
 from mlir_datagen.proving.settings import CheckSettings, MeasureSettings, SandboxLimits
 from mlir_datagen.sources.apportion import shares, smallest_integers
@@ -155,7 +155,7 @@ class RunConfig:
             splits=tuple(self.splits),
             families=tuple(self.ops),
             forms=self.forms.asked,
-            versions=versions_in([one for op in self.ops.values() for one in op.operations], self.forms),
+            versions=self.random_settings.versions,
             networks=tuple(self.models),
             converted=how_converted(self.converter),
             with_weights=self.save_weights,

@@ -10,7 +10,7 @@ import yaml
 
 from mlir_datagen.config.folder import config_directory
 from mlir_datagen.config.models import parse_model
-from mlir_datagen.errors import UserError, listed, nearest, shown
+from mlir_datagen.errors import UserError, nearest, shown
 from mlir_datagen.networks.catalogue import TORCHVISION_CLASSIFIERS, torchvision_model
 from mlir_datagen.networks.model_spec import CONVERTERS, ModelSpec
 from mlir_datagen.ops import PROGRAM_FAMILIES
@@ -122,8 +122,8 @@ def _parse_program(key: str, name: str, raw: Any) -> tuple[str, dict[str, Any]]:
     op = fields.pop("op", None)
     if not _NAME.fullmatch(name) or op not in PROGRAM_FAMILIES:
         raise UserError(
-            f"{key} has op {shown(op)}, and must have a name of letters, digits and underscores and one of the ops "
-            f"{listed(PROGRAM_FAMILIES)}."
+            f"{key} has op {shown(op)}, and must have a name of letters, digits and underscores and one of the ops, "
+            "which scripts/list_ops.py lists."
         )
     try:
         spec = spec_of_fields(op, fields)

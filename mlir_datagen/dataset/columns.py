@@ -206,7 +206,7 @@ def _block_table(split: str, block: ProgramBlock) -> Any:
     rows = len(block.texts)
     family, spec = block.family, block.spec
     graph = family.graph(spec)
-    ways = {form: written(block.variant.operations, form) for form in set(block.forms)}
+    ways = {form: written(family, spec, form) for form in set(block.forms)}
     flops = np.broadcast_to(np.asarray(graph.flops, np.int64), rows)
     bytes_moved = np.broadcast_to(np.asarray(graph.bytes_moved, np.int64), rows)
     columns = {
@@ -215,7 +215,7 @@ def _block_table(split: str, block: ProgramBlock) -> Any:
         "family": repeated_string(family.name, rows),
         "kind": repeated_string(block.variant.kind, rows),
         "form": string_array([str(ways[form].form) for form in block.forms]),
-        "dtype": repeated_string(spec.dtype, rows),
+        "dtype": repeated_string(graph.results[0].dtype, rows),
         "spec": string_array([spec_json(one) for one in block.specs]),
         "arguments": _operands(graph.arguments, "input", rows),
         "results": _operands(graph.results, "output", rows),

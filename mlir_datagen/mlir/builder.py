@@ -101,13 +101,24 @@ class FunctionBuilder:
         operands = f"ins({scalar} : {type_.dtype}) outs({init.name} : {type_.text})"
         return self.operation(f"linalg.fill {operands} -> {type_.text}", type_, scalar, init.name)
 
-    def structured(self, operation: str, inputs: Sequence[Value], init: Value, attributes: str = "") -> Value:
-        """Emit a linalg operation in destination-passing style; its result has the type of `init`."""
+    def structured(
+        self, operation: str, inputs: Sequence[Value], init: Value, attributes: str = "", tail: str | None = None
+    ) -> Value:
+        """Emit a linalg operation in destination-passing style; its result has the type of `init`.
+
+        Args:
+            operation: its name.
+            inputs: what it reads.
+            init: what it writes into.
+            attributes: what stands before the operands.
+            tail: what stands behind them, where that is not the result's type.
+        """
         braces = f" {{{attributes}}}" if attributes else ""
         names = [value.name for value in inputs]
         types = ", ".join([value.type.text for value in inputs])
         result = init.type.text
-        text = f"{operation}{braces} ins({', '.join(names)} : {types}) outs({init.name} : {result}) -> {result}"
+        tail = f" -> {result}" if tail is None else tail
+        text = f"{operation}{braces} ins({', '.join(names)} : {types}) outs({init.name} : {result}){tail}"
         return self.operation(text, init.type, *names, init.name)
 
     def generic(

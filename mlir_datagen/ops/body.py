@@ -101,6 +101,11 @@ class Body(NamedTuple):
         """The numbers that it reads, each once: those of the expression, and `number` for the program's."""
         return _numbers(self.text)
 
+    @property
+    def conditions(self) -> frozenset[str]:
+        """The inputs that something is selected by: they are truth values."""
+        return _conditions(self.text)
+
     def start(self, dtype: str) -> float:
         """Return what a result starts from that is accumulated."""
         assert self.accumulate is not None
@@ -126,7 +131,7 @@ class Body(NamedTuple):
         lines: list[str] = []
         total, dtype = result
         names: dict[float | str, str] = dict(zip(self.numbers, numbers, strict=True))
-        kept = _conditions(self.text)
+        kept = self.conditions
         for letter, (name, given) in zip(string.ascii_lowercase, inputs, strict=False):
             names[letter] = name
             if given != dtype and letter not in kept:
@@ -190,6 +195,6 @@ def _numbers(text: str) -> tuple[float | str, ...]:
 
 
 @lru_cache(maxsize=1024)
-def _conditions(text: str) -> frozenset[Expression]:
-    """Return the inputs that something is selected by: they are truth values."""
-    return frozenset(call.operands[0] for call in _calls(read_expression(text)) if call.scalar == "select")
+def _conditions(text: str) -> frozenset[str]:
+    chosen = (call.operands[0] for call in _calls(read_expression(text)) if call.scalar == "select")
+    return frozenset(letter for letter in chosen if isinstance(letter, str))

@@ -8,7 +8,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from mlir_datagen.mlir.element_types import is_float
+import numpy as np
+
+from mlir_datagen.mlir.element_types import ELEMENT_TYPES, is_float
 from mlir_datagen.ops.body import NUMBER
 from mlir_datagen.ops.notation import Access
 from mlir_datagen.ops.scalars import SCALARS
@@ -38,7 +40,7 @@ def evaluation(operation: StructuredOperation, sizes: Mapping[str, int], dtype: 
         total = None
         for place in _places(operation, sizes):
             found = at_rest(*(_view(*pair, sizes, place) for pair in zip(contents, inputs, strict=True)))
-            total = found if total is None else _accumulated(operation, total, found)
+            total = found if total is None else _accumulated(operation, dtype, total, found)
         return total
 
     return moving
@@ -50,13 +52,55 @@ def scalar_function(kind: str, dtype: str) -> Callable[..., Any]:
 
     if kind == "div" and not is_float(dtype):
         return partial(torch.div, rounding_mode="trunc")
+    if kind in _OWN:
+        return partial(_OWN[kind], dtype)
     function: Callable[..., Any] = getattr(torch, SCALARS[kind].torch)
     return function
 
 
-def _accumulated(operation: StructuredOperation, total: Any, found: Any) -> Any:
+def _max_unsigned(dtype: str, one: Any, other: Any) -> Any:
+    return _by_sign(one, other, one.maximum(other), one.minimum(other))
+
+
+def _min_unsigned(dtype: str, one: Any, other: Any) -> Any:
+    return _by_sign(one, other, one.minimum(other), one.maximum(other))
+
+
+def _by_sign(one: Any, other: Any, same: Any, different: Any) -> Any:
+    """Return one of two things: where numbers are of the same sign, and where the negative one is the greater."""
+    return same.where((one < 0) == (other < 0), different)
+
+
+def _div_unsigned(dtype: str, one: Any, other: Any) -> Any:
+    import torch
+
+    # As numpy has the unsigned integers: those of 64 bits are more than double precision or PyTorch's are.
+    unsigned = [np.asarray(each.long()).astype(f"u{ELEMENT_TYPES[dtype].size}") for each in (one, other)]
+    return torch.from_numpy((unsigned[0] // unsigned[1]).astype(np.int64)).to(one.dtype)
+
+
+def _select(dtype: str, condition: Any, one: Any, other: Any) -> Any:
+    return one.where(condition != 0, other)
+
+
+def _round(dtype: str, one: Any) -> Any:
+    """Return the nearest whole numbers, of two as near the one away from zero."""
+    return one.sign() * (one.abs().double() + 0.5).floor().to(one.dtype)
+
+
+_OWN: dict[str, Callable[..., Any]] = {
+    "max_unsigned": _max_unsigned,
+    "min_unsigned": _min_unsigned,
+    "div_unsigned": _div_unsigned,
+    "select": _select,
+    "round": _round,
+}
+"""What PyTorch has no function for: of the element type, and of tensors that hold its numbers."""
+
+
+def _accumulated(operation: StructuredOperation, dtype: str, total: Any, found: Any) -> Any:
     assert operation.body.accumulate is not None
-    return scalar_function(operation.body.accumulate, "f32")(total, found)
+    return scalar_function(operation.body.accumulate, dtype)(total, found)
 
 
 def _places(operation: StructuredOperation, sizes: Mapping[str, int]) -> Iterator[dict[str, int]]:
@@ -106,7 +150,8 @@ def _aligned(tensor: Any, loops: list[str], space: list[str]) -> Any:
 
 def _reduced(kind: str | None, values: Any) -> Any:
     """Return values reduced along their last dimension."""
-    return {"add": values.sum, "mul": values.prod, "max": values.amax, "min": values.amin}[str(kind)](-1)
+    totals = partial(values.sum, dtype=values.dtype)
+    return {"add": totals, "mul": values.prod, "max": values.amax, "min": values.amin}[str(kind)](-1)
 
 
 def _loops(access: Access, still: Collection[str]) -> list[str]:

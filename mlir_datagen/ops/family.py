@@ -20,14 +20,15 @@ import orjson
 from numpy.typing import NDArray
 
 from mlir_datagen.errors import listed, shown
-from mlir_datagen.mlir.element_types import ELEMENT_TYPES, as_tensor
+from mlir_datagen.mlir.element_types import ELEMENT_TYPES, as_tensor, is_float
 from mlir_datagen.mlir.signature import Operand
 from mlir_datagen.ops.baseline import baseline_seconds
+from mlir_datagen.ops.dtypes import DEFAULT, DEFAULT_INTEGER, of_operands, of_result, words_of
 from mlir_datagen.ops.graph import Graph, Node, Template, differences
 from mlir_datagen.ops.structured_operation import NAMED, StructuredOperation, Versions, versions_of
 
-FAMILY_DTYPES = ("f32",)
-"""The element types that specs may have."""
+LARGE = float(1 << 20)
+"""The products of so large numbers add up without rounding in double precision."""
 
 
 class Constraint(NamedTuple):
@@ -42,7 +43,7 @@ class NotOfFamily(ValueError):
 
 
 class Variant(NamedTuple):
-    """The programs of a family that have the same text but for numbers: one kind, one rank, one set of grid axes.
+    """The programs of a family that have the same text but for numbers: one kind, rank, set of axes, element type.
 
     Attributes:
         kind: which of the family's operations; of a family with one, what its layouts are, or its form.
@@ -53,6 +54,8 @@ class Variant(NamedTuple):
         says_kind: whether a spec names its kind, which is part of its content: to change it moves programs to other
             splits. The families with one kind began without.
         then: elementwise operations that follow, each on what the one before computes.
+        dtype: the element types, one of `words`.
+        only_floats: whether integers would be another operation, as of an average, which rounds, or linalg has none.
     """
 
     kind: str
@@ -62,6 +65,27 @@ class Variant(NamedTuple):
     rank: int | None
     says_kind: bool
     then: tuple[StructuredOperation, ...] = ()
+    dtype: str = DEFAULT
+    only_floats: bool = False
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The element types that it may have."""
+        return words_of((self.operation, *self.then), self.only_floats)
+
+    def of(self, word: str) -> Variant:
+        """Return the variant with other element types."""
+        return self._replace(dtype=word)
+
+    @property
+    def argument_dtypes(self) -> list[str]:
+        """The element types of its operands with contents."""
+        return self.operation.argument_dtypes(of_operands(self.dtype))
+
+    @property
+    def result_dtype(self) -> str:
+        """The element type of what it computes."""
+        return of_result(self.dtype)
 
     @property
     def operations(self) -> tuple[StructuredOperation, ...]:
@@ -70,12 +94,13 @@ class Variant(NamedTuple):
 
     def versions(self, asked: str) -> Versions:
         """Return the MLIR that parses its programs where a form is asked for."""
-        return versions_of(self.operations, asked)
+        return versions_of(self.operations, asked, self.result_dtype)
 
     @property
     def name(self) -> str:
-        """The kind, and the rank where the family has several."""
-        return self.kind if self.rank is None else f"{self.kind}_{self.rank}d"
+        """The kind, with the rank where the family has several, and the element types where they are not f32."""
+        rank = [] if self.rank is None else [f"{self.rank}d"]
+        return "_".join([self.kind, *rank, *([] if self.dtype == DEFAULT else [self.dtype])])
 
 
 class Spec(NamedTuple):
@@ -83,7 +108,11 @@ class Spec(NamedTuple):
 
     variant: Variant
     dimensions: tuple[Any, ...]
-    dtype: str = "f32"
+
+    @property
+    def dtype(self) -> str:
+        """The word for its element types."""
+        return self.variant.dtype
 
     @property
     def kind(self) -> str:
@@ -117,13 +146,14 @@ class OpFamily:
 
     Args:
         name: of the family, and of the function in its programs.
-        variants: its variants.
+        variants: its variants, each once, whatever element types it may have.
         arguments: what the operands with contents are called in the programs.
         result: what the result is called.
     """
 
     def __init__(self, name: str, variants: Sequence[Variant], arguments: Sequence[str], result: str) -> None:
-        self.name, self.variants = name, tuple(variants)
+        self.name = name
+        self.variants = tuple(one if one.dtype in one.words else one.of(DEFAULT_INTEGER) for one in variants)
         self._argument_names, self._result_name = arguments, result
         self._templates: dict[tuple[object, ...], Template] = {}
 
@@ -146,10 +176,19 @@ class OpFamily:
         """The names of all grid axes of all variants."""
         return tuple(dict.fromkeys(axis for variant in self.variants for axis in variant.axes))
 
+    @cached_property
+    def dtypes(self) -> tuple[str, ...]:
+        """The words for the element types that any of its variants may have."""
+        return tuple(dict.fromkeys(word for variant in self.variants for word in variant.words))
+
     @property
-    def allowed_words(self) -> str:
-        """What must hold for the words of a spec, as the end of a sentence."""
-        return f"its kind must be one of {listed(self.kinds)}, and its dtype one of {listed(FAMILY_DTYPES)}"
+    def default_dtype(self) -> str:
+        """The one that is meant where none is given."""
+        return self.variants[0].dtype
+
+    def _allowed_words(self, dtypes: Sequence[str]) -> str:
+        """Return what must hold for the words of a spec, as the end of a sentence."""
+        return f"its kind must be one of {listed(self.kinds)}, and its dtype one of {listed(dtypes)}"
 
     def spec(self, variant: Variant, *dimensions: Any) -> Spec:
         """Make the spec of a point: one dimension for each of `variant.axes`, in that order."""
@@ -172,12 +211,16 @@ class OpFamily:
             raise TypeError(f"{what}; its fields are {', '.join(expected)}")
         kind, shape = fields.get("kind", self.kinds[0]), fields.get("shape", ())
         if kind not in self.kinds:
-            raise NotOfFamily(self.allowed_words)
+            raise NotOfFamily(self._allowed_words(self.dtypes))
         if not isinstance(shape, (list, tuple)):
             raise NotOfFamily(f"shape is {shown(shape)}, and must be a list of dimensions")
         variant = self._variant_of.get((kind, len(shape) if self.ranks else None))
         if variant is None:
-            raise NotOfFamily(f"it must have {listed(map(str, self.ranks))} dimensions")
+            ranks = [str(rank) for other, rank in self._variant_of if other == kind]
+            raise NotOfFamily(f"it must have {listed(ranks)} dimensions")
+        word = fields.get("dtype", variant.dtype)
+        if word not in variant.words:
+            raise NotOfFamily(self._allowed_words(variant.words))
         dimensions = tuple(shape if self.ranks else (fields[axis] for axis in variant.axes))
         for axis, value in zip(variant.axes, dimensions, strict=True):
             if isinstance(value, str):
@@ -185,7 +228,7 @@ class OpFamily:
                 raise NotOfFamily(f"{what} is {shown(value)}, and must be a whole number above 0")
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise NotOfFamily("its dimensions must be whole numbers of at least 1")
-        return Spec(variant, dimensions, fields.get("dtype", FAMILY_DTYPES[0]))
+        return Spec(variant.of(word), dimensions)
 
     def spec_of_json(self, text: str) -> Spec:
         """Make the spec again from a row's `spec` column.
@@ -198,8 +241,6 @@ class OpFamily:
 
     def problem(self, spec: Spec) -> str | None:
         """Say why a spec that comes from elsewhere is none of the family's, or return None."""
-        if spec.dtype not in FAMILY_DTYPES:
-            return self.allowed_words
         return next((constraint.if_never for constraint in self.constraints(spec) if not constraint.holds), None)
 
     def constraints(self, spec: Spec) -> Sequence[Constraint]:
@@ -216,7 +257,7 @@ class OpFamily:
 
     def nodes(self, spec: Spec) -> tuple[Node, ...]:
         """Return the operations of a program: the main operation first, on the arguments, then those that follow."""
-        variant, sizes, dtype = spec.variant, spec.sizes, spec.dtype
+        variant, sizes, dtype = spec.variant, spec.sizes, spec.variant.result_dtype
         operation = variant.operation
         if operation.body.has_number:
             sizes["number"] = self.number(sizes)
@@ -229,15 +270,19 @@ class OpFamily:
             nodes.append(Node(operation, (place,), followed, dtype))
         return tuple(nodes)
 
-    def operations(self, spec: Spec) -> tuple[StructuredOperation, ...]:
-        """Return the operations of a program, the main one first."""
-        return spec.variant.operations
+    def main_operation(self, spec: Spec) -> StructuredOperation:
+        """Return the main operation of a program."""
+        return spec.variant.operation
+
+    def versions(self, spec: Spec, asked: str) -> Versions:
+        """Return the MLIR that parses a program where a form is asked for."""
+        return spec.variant.versions(asked)
 
     def graph(self, spec: Spec) -> Graph:
         """Return the program of a spec, or with columns as dimensions all of them at once."""
         nodes = self.nodes(spec)
-        shapes = zip(self._argument_names, nodes[0].operation.argument_shapes(nodes[0].sizes), strict=True)
-        arguments = tuple(Operand(name, shape, spec.dtype) for name, shape in shapes)
+        shapes = nodes[0].operation.argument_shapes(nodes[0].sizes)
+        arguments = tuple(map(Operand, self._argument_names, shapes, spec.variant.argument_dtypes))
         return Graph(self.name, arguments, nodes, {len(arguments) + len(nodes) - 1: self._result_name})
 
     def pytorch(self, spec: Spec) -> Callable[..., Any]:
@@ -248,11 +293,14 @@ class OpFamily:
         return self.graph(spec).evaluation()
 
     def input_range(self, spec: Spec) -> tuple[float, float]:
-        """Return the range of random arguments in which a wrong program shows."""
-        return -1.0, 1.0
+        """Return the range of random arguments in which a wrong program shows.
 
-    def input_ranges(self, spec: Spec) -> list[tuple[float, float]]:
-        """Return the same for each argument."""
+        Integers are as large as their type holds, or the reference: arithmetic in a narrower type shows then.
+        """
+        return (-1.0, 1.0) if is_float(of_operands(spec.dtype)) else (-LARGE, LARGE)
+
+    def input_ranges(self, spec: Spec) -> Sequence[tuple[float, float]]:
+        """Return that range for each of the arguments."""
         return [self.input_range(spec)] * len(self._argument_names)
 
     def reference_result(self, spec: Spec, arguments: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
@@ -265,7 +313,7 @@ class OpFamily:
     def baseline_seconds(self, spec: Spec) -> Any:
         """Estimate how long one call of the program takes as plain loops."""
         operation, sizes = spec.variant.operation, spec.sizes
-        step = operation.innermost_step(sizes) * ELEMENT_TYPES[spec.dtype].size
+        step = operation.innermost_step(sizes) * ELEMENT_TYPES[of_operands(spec.dtype)].size
         bounds = list(zip(operation.extents(sizes), operation.iterators, strict=True))
         parallel, reduced = (
             [bound for bound, iterator in bounds if iterator == kind] for kind in ("parallel", "reduction")
@@ -280,7 +328,7 @@ class OpFamily:
             form: the form of its operations, where they have it.
         """
         nodes = self.nodes(spec)
-        key = (spec.variant.name, spec.dtype, form, differences(nodes))
+        key = (spec.variant.name, form, differences(nodes))
         if key not in self._templates:
             self._templates[key] = Template(self.graph(spec), form)
         return self._templates[key].text(nodes)

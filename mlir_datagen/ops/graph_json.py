@@ -48,6 +48,8 @@ def _node_fields(node: Node, values: Sequence[Operand]) -> dict[str, Any]:
         fields = {"line": operation.notation.line, "body": operation.body.text}
         if operation.body.accumulate is not None:
             fields["accumulate"] = operation.body.accumulate
+    else:
+        assert named_operation(operation.name, len(values[node.inputs[0]].shape)) == operation
     fields["inputs"] = list(node.inputs)
     if operation.given:
         fields["sizes"] = {name: node.sizes[name] for name in operation.given}

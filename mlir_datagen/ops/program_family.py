@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 from numpy.typing import NDArray
 
 from mlir_datagen.ops.graph import Graph
-from mlir_datagen.ops.structured_operation import NAMED, StructuredOperation
+from mlir_datagen.ops.structured_operation import NAMED, StructuredOperation, Versions
 
 
 class HeldAgainst(NamedTuple):
@@ -67,8 +67,11 @@ class AnyFamily(Protocol):
     def program(self, spec: Any, form: str = NAMED) -> str:
         """Return the text of a whole module with one function, named after the family."""
 
-    def operations(self, spec: Any) -> tuple[StructuredOperation, ...]:
-        """Return the operations of a program, the main one first."""
+    def main_operation(self, spec: Any) -> StructuredOperation:
+        """Return the main operation of a program."""
+
+    def versions(self, spec: Any, asked: str) -> Versions:
+        """Return the MLIR that parses a program where a form is asked for."""
 
     def baseline_seconds(self, spec: Any) -> Any:
         """Estimate how long one call of a program takes as plain loops."""

@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 from mlir_datagen.mlir.element_types import ELEMENT_TYPES, highest, is_float, lowest
 
+OLDEST_MLIR = 16
+"""The oldest MLIR that anything is held against."""
+
 
 class Scalar(NamedTuple):
     """A scalar operation.
@@ -15,7 +18,7 @@ class Scalar(NamedTuple):
         floats, integers, truth_values: what MLIR calls it for each kind of element type; truth values have no sign.
             None where it has none.
         torch: what PyTorch calls it.
-        oldest_mlir: the oldest MLIR that knows these names.
+        oldest_mlir: the oldest MLIR that knows the name of that for floating-point types; all know the others.
         arity: how many operands it takes.
         start: what a reduction with it starts from, by element type; None where none is made with it.
         is_free: whether it is no arithmetic.
@@ -25,7 +28,7 @@ class Scalar(NamedTuple):
     integers: str | None
     truth_values: str | None
     torch: str
-    oldest_mlir: int = 16
+    oldest_mlir: int = OLDEST_MLIR
     arity: int = 2
     start: Callable[[str], float] | None = None
     is_free: bool = False
@@ -34,6 +37,10 @@ class Scalar(NamedTuple):
         """Return what a reduction with it starts from."""
         assert self.start is not None
         return self.start(dtype)
+
+    def oldest_for(self, dtype: str) -> int:
+        """Return the oldest MLIR that knows its name for an element type, of those that anything is held against."""
+        return self.oldest_mlir if is_float(dtype) else OLDEST_MLIR
 
     def spelled(self, dtype: str) -> str:
         """Return what MLIR calls it for an element type that has it."""
@@ -57,6 +64,9 @@ SCALARS = {
     "div": Scalar("arith.divf", "arith.divsi", "arith.divsi", "div"),
     "max": Scalar("arith.maximumf", "arith.maxsi", "arith.ori", "maximum", 19, start=lowest),
     "min": Scalar("arith.minimumf", "arith.minsi", "arith.andi", "minimum", 19, start=highest),
+    "div_unsigned": Scalar(None, "arith.divui", None, "div"),
+    "max_unsigned": Scalar(None, "arith.maxui", None, "maximum", start=lambda dtype: 0),
+    "min_unsigned": Scalar(None, "arith.minui", None, "minimum", start=lambda dtype: -1),
     "powf": Scalar("math.powf", None, None, "pow"),
     "exp": _unary("math.exp", "exp"),
     "log": _unary("math.log", "log"),
@@ -71,6 +81,7 @@ SCALARS = {
     "sin": _unary("math.sin", "sin"),
     "cos": _unary("math.cos", "cos"),
     "log1p": _unary("math.log1p", "log1p"),
+    "round": _unary("math.round", "round"),
     "select": Scalar("arith.select", "arith.select", "arith.select", "where", arity=3, is_free=True),
 }
 """By the name that linalg's elementwise operations have, where there is one."""

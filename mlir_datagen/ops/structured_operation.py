@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import string
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, reduce
@@ -14,11 +15,9 @@ from mlir_datagen.mlir.builder import FunctionBuilder, Value, integers
 from mlir_datagen.mlir.types import tensor
 from mlir_datagen.ops.body import NUMBER, Body
 from mlir_datagen.ops.notation import Access, Notation, read
-from mlir_datagen.ops.scalars import SCALARS
+from mlir_datagen.ops.scalars import OLDEST_MLIR, SCALARS
 
 NAMED, GENERIC, CATEGORY = "named", "generic", "category"
-_OLDEST = 16
-"""The oldest MLIR that anything is held against."""
 
 FORMS = (NAMED, GENERIC, CATEGORY)
 """How an operation may be written: by its name, as the `linalg.generic` that it equals, or as one of a category
@@ -54,6 +53,7 @@ class StructuredOperation:
         body: what it computes.
         versions: the MLIR that knows the name.
         category: the category that it belongs to, if to any.
+        casts: whether the named operation converts its operands to the element type of the result.
     """
 
     name: str | None
@@ -61,6 +61,7 @@ class StructuredOperation:
     body: Body
     versions: Versions
     category: Category | None = None
+    casts: bool = False
 
     @property
     def label(self) -> str:
@@ -83,18 +84,23 @@ class StructuredOperation:
             return CATEGORY
         return GENERIC if asked == GENERIC or self.name is None else NAMED
 
-    def versions_of(self, form: str) -> Versions:
-        """Return the MLIR that parses it in a form that it has."""
-        if form == NAMED:
+    def versions_of(self, form: str, dtype: str) -> Versions:
+        """Return the MLIR that parses it in a form that it has, where its result has an element type."""
+        if form == NAMED and not self._names_scalar:
             return self.versions
         if form == CATEGORY:
             assert self.category is not None
             return self.category.versions
-        return Versions(max((SCALARS[step].oldest_mlir for step in self.body.steps), default=_OLDEST))
+        return Versions(max((SCALARS[step].oldest_for(dtype) for step in self.body.steps), default=OLDEST_MLIR))
 
     def argument_shapes(self, sizes: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Return the shapes of the inputs that have contents."""
         return [tuple([sizes[name] for name in names]) for names in self._argument_names]
+
+    def argument_dtypes(self, dtype: str) -> list[str]:
+        """Return the element types of these where they have this one: what is selected by are truth values."""
+        count = len(self._argument_names)
+        return ["i1" if letter in self.body.conditions else dtype for letter in string.ascii_lowercase[:count]]
 
     def result_shape(self, sizes: Mapping[str, Any]) -> tuple[Any, ...]:
         """Return the shape of the result."""
@@ -180,15 +186,17 @@ class StructuredOperation:
             inputs: its inputs, without those of which only the shape counts.
             sizes: of all its dimensions, and the number of its body where it has one.
             init: what it writes into, where that is there already.
-            dtype: the element type of the result; left out, that of the first input.
+            dtype: the element type of the result; left out, that of the last input.
         """
-        dtype = dtype or inputs[0].type.dtype
-        operands = self._with_shapes(builder, inputs, sizes, dtype) if self._reads_shapes else inputs
+        dtype = dtype or inputs[-1].type.dtype
+        operands = self._with_shapes(builder, inputs, sizes) if self._reads_shapes else inputs
         form = self.form(builder.form)
         scalars = self._scalars(builder, sizes, dtype) if form == GENERIC else []
         init = init or self.init(builder, dtype, sizes)
         if form == NAMED:
-            return builder.structured(f"linalg.{self.name}", operands, init, self._attributes(sizes))
+            return builder.structured(
+                f"linalg.{self._head(dtype)}", operands, init, self._attributes(sizes), self._tail
+            )
         if form == CATEGORY:
             assert self.category is not None
             text = self.category.text.format(maps=", ".join(self.indexing_maps(sizes)))
@@ -199,11 +207,9 @@ class StructuredOperation:
     def _reads_shapes(self) -> bool:
         return not all(operand.has_contents for operand in self.notation.inputs)
 
-    def _with_shapes(
-        self, builder: FunctionBuilder, inputs: Sequence[Value], sizes: Mapping[str, int], dtype: str
-    ) -> list[Value]:
+    def _with_shapes(self, builder: FunctionBuilder, inputs: Sequence[Value], sizes: Mapping[str, int]) -> list[Value]:
         """Return all inputs: where only the shape counts, a tensor without contents."""
-        contents = iter(inputs)
+        contents, dtype = iter(inputs), inputs[0].type.dtype
         return [
             next(contents)
             if operand.has_contents
@@ -233,6 +239,28 @@ class StructuredOperation:
         """Return the attributes of the named operation."""
         lists = [integers(tuple([sizes[name] for name in names])) for names in self.attribute_names]
         return ", ".join([f"{key} = {each}" for key, each in zip(("dilations", "strides"), lists, strict=False)])
+
+    @property
+    def _names_scalar(self) -> bool:
+        """Whether the text of the named operation names the scalar operation of its body."""
+        return self.name in ("reduce", "map")
+
+    def _head(self, dtype: str) -> str:
+        """Return the name, with the scalar operation where that is named beside it."""
+        scalar = f" {{ {SCALARS[self.body.steps[0]].spelled(dtype)} }}" if self._names_scalar else ""
+        return f"{self.name}{scalar}"
+
+    @cached_property
+    def _tail(self) -> str | None:
+        """What stands behind the operands instead of the result's type, where it is not known by the name alone."""
+        inputs, result = self.notation.inputs[0].names, self.notation.result.names
+        if self.name == "broadcast":
+            return f" dimensions = {[place for place, name in enumerate(result) if name not in inputs]}"
+        if self.name == "reduce":
+            return f" dimensions = {[place for place, name in enumerate(inputs) if name not in result]}"
+        if self.name == "transpose":
+            return f" permutation = {[inputs.index(name) for name in result]}"
+        return "" if self.name == "map" else None
 
     @cached_property
     def attribute_names(self) -> tuple[tuple[str, ...], ...]:
@@ -281,12 +309,13 @@ def from_line(
     versions: Versions,
     category: Category | None = None,
     loops: str = "",
+    casts: bool = False,
 ) -> StructuredOperation:
     """Return the operation of a line of a table."""
-    return StructuredOperation(name, read(line, loops), body, versions, category)
+    return StructuredOperation(name, read(line, loops), body, versions, category, casts)
 
 
-def versions_of(operations: Iterable[StructuredOperation], asked: str) -> Versions:
-    """Return the MLIR that parses programs of some operations where a form is asked for."""
-    each = (operation.versions_of(operation.form(asked)) for operation in operations)
+def versions_of(operations: Iterable[StructuredOperation], asked: str, dtype: str) -> Versions:
+    """Return the MLIR that parses programs of some operations with results of a type where a form is asked for."""
+    each = (operation.versions_of(operation.form(asked), dtype) for operation in operations)
     return reduce(Versions.both, each, Versions(0))

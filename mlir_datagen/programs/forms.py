@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import cached_property
 from typing import NamedTuple
 
 from mlir_datagen.ops.program_family import AnyFamily, AnySpec
-from mlir_datagen.ops.structured_operation import FORMS, NAMED, StructuredOperation, Versions, versions_of
+from mlir_datagen.ops.structured_operation import FORMS, NAMED
 from mlir_datagen.programs.content import stable_hash
 from mlir_datagen.programs.spec import spec_json
 
@@ -62,11 +61,6 @@ class Written(NamedTuple):
 UNKNOWN = Written(None, None, None)
 
 
-def written(operations: Sequence[StructuredOperation], asked: str = NAMED) -> Written:
-    """Return how programs of some operations, the main one first, are written where a form is asked for."""
-    return Written(operations[0].form(asked), *versions_of(operations, asked))
-
-
-def versions_in(operations: Sequence[StructuredOperation], forms: Forms) -> Versions:
-    """Return the MLIR that parses whatever of some operations may be drawn in these forms."""
-    return reduce(Versions.both, (versions_of(operations, asked) for asked in forms.asked))
+def written(family: AnyFamily, spec: AnySpec, asked: str = NAMED) -> Written:
+    """Return how a program is written where a form is asked for."""
+    return Written(family.main_operation(spec).form(asked), *family.versions(spec, asked))

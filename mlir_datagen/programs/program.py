@@ -91,7 +91,7 @@ def family_program(
         proof=PARSED,
         provenance=provenance,
         command=program_command(family.name, spec, form),
-        written=written(family.operations(spec), form),
+        written=written(family, spec, form),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from mlir_datagen.errors import UserError, listed, nearest, shown
+from mlir_datagen.errors import UserError, nearest, shown
 from mlir_datagen.ops import PROGRAM_FAMILIES
 from mlir_datagen.ops.family import NotOfFamily, OpFamily
 from mlir_datagen.ops.graph_json import NoGraph
@@ -27,6 +27,12 @@ def program_command(family: str, spec: AnySpec, form: str = NAMED) -> str:
     return f"python scripts/program.py {family} {shlex.quote(spec_json(spec))}{in_form}"
 
 
+def no_such_op(name: str) -> str:
+    """Return what is said of the name of an op that there is not."""
+    near, count = nearest(name, PROGRAM_FAMILIES, 3), len(PROGRAM_FAMILIES)
+    return f'There is no op "{name}".{near} scripts/list_ops.py lists the {count} ops.'
+
+
 def parse_spec(family: str, spec: str) -> Any:
     """Return the spec that a family's name and its fields as JSON describe.
 
@@ -34,9 +40,7 @@ def parse_spec(family: str, spec: str) -> Any:
         UserError: when there is no such family, or its spec has other fields.
     """
     if family not in PROGRAM_FAMILIES:
-        raise UserError(
-            f'There is no op "{family}".{nearest(family, PROGRAM_FAMILIES)} The ops are {listed(PROGRAM_FAMILIES)}.'
-        )
+        raise UserError(no_such_op(family))
     try:
         parsed = PROGRAM_FAMILIES[family].spec_of_json(spec)
     except (NotOfFamily, NoGraph) as error:

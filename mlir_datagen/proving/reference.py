@@ -73,7 +73,7 @@ def random_arguments(job: Job, draw: int = 0) -> list[NDArray[Any]]:
     sequence = np.random.SeedSequence(list(job.text.encode()), spawn_key=(draw,) if draw else ())
     generator = np.random.Generator(np.random.PCG64(sequence))
     arguments = []
-    for shape, dtype, (low, high) in zip(job.shapes, job.dtypes, ranges, strict=False):
+    for shape, dtype, (low, high) in zip(job.shapes[: job.arguments], job.dtypes, ranges, strict=False):
         argument = aligned_zeros(shape, dtype)
         if job.family is not None or is_float(dtype):
             fill_random(argument, dtype, generator, low, high)
@@ -101,10 +101,13 @@ def tolerance(family: OpFamily, spec: Spec) -> float:
 
     Adding K products one after the other has a rounding error that grows like the square root of K for values of both
     signs (Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 2.8); eight times that is allowed, and
-    never so much that zeros would pass. Integers have to be equal.
+    never so much that zeros would pass. Integers, and elements that are only moved, have to be equal.
     """
-    reduced = math.prod(loop.bound for loop in family.graph(spec).loops if loop.iterator == "reduction")
-    return min(8 * ELEMENT_TYPES[spec.dtype].unit * (1 + math.sqrt(reduced)), _LARGEST_TOLERANCE)
+    graph = family.graph(spec)
+    if graph.flops == 0:
+        return 0.0
+    reduced = math.prod(loop.bound for loop in graph.loops if loop.iterator == "reduction")
+    return min(8 * ELEMENT_TYPES[spec.variant.result_dtype].unit * (1 + math.sqrt(reduced)), _LARGEST_TOLERANCE)
 
 
 def difference(result: NDArray[Any], reference: NDArray[Any]) -> Errors:
@@ -142,7 +145,7 @@ def compare(job: Job, arguments: list[NDArray[Any]], results: list[NDArray[Any]]
         return _compare_graph(drawn, job, arguments, results)
     family = FAMILIES[job.family]
     spec = family.spec_of_json(job.spec)
-    reference = as_held(family.reference_result(spec, arguments), spec.dtype)
+    reference = as_held(family.reference_result(spec, arguments), spec.variant.result_dtype)
     errors = difference(results[0], reference)
     allowed = tolerance(family, spec)
     if not errors.relative <= allowed:

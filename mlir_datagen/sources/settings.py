@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import Any
 
 from mlir_datagen.networks.model_spec import ConverterSettings, ModelSpec
 from mlir_datagen.ops.drawn.families import Drawing, DrawnFamily
 from mlir_datagen.ops.family import OpFamily, Variant
-from mlir_datagen.ops.structured_operation import StructuredOperation
+from mlir_datagen.ops.structured_operation import Versions
 from mlir_datagen.programs.forms import Forms
 from mlir_datagen.sources.grid import Axis, Grid, SameAs
 from mlir_datagen.sources.strata import Strata
@@ -24,31 +24,33 @@ SUITES = "suites"
 
 @dataclass(frozen=True)
 class OpSettings:
-    """One family's part: its weight in the mix, which of its kinds and ranks, and the values of each dimension."""
+    """One family's part: its weight in the mix, kinds, ranks and element types, and the values of each dimension."""
 
     family: OpFamily
     weight: Fraction
     kinds: tuple[str, ...]
     ranks: tuple[int, ...]
+    dtypes: tuple[str, ...]
     grid: dict[str, Axis]
 
     @property
     def variants(self) -> tuple[Variant, ...]:
-        """The family's variants of the chosen kinds and ranks."""
+        """The family's variants of the chosen kinds and ranks, each with those of the element types that it has."""
         return tuple(
-            variant
+            variant.of(word)
             for variant in self.family.variants
             if variant.kind in self.kinds and (variant.rank is None or variant.rank in self.ranks)
+            for word in self.dtypes
+            if word in variant.words
         )
 
     def variant_grid(self, variant: Variant) -> Grid:
         """Return the grid of one variant."""
         return Grid({axis: self.grid[axis] for axis in variant.axes})
 
-    @property
-    def operations(self) -> tuple[StructuredOperation, ...]:
-        """All operations that its programs may have."""
-        return tuple(one for variant in self.family.variants for one in variant.operations)
+    def versions(self, asked: str) -> Versions:
+        """Return the MLIR that parses all its programs where a form is asked for."""
+        return reduce(Versions.both, (variant.versions(asked) for variant in self.family.variants))
 
     @property
     def streams(self) -> tuple[GridStream, ...]:
@@ -62,6 +64,9 @@ class OpSettings:
             saved["kinds"] = list(self.kinds)
         if self.family.ranks:
             saved["ranks"] = list(self.ranks)
+        # It came later: other datasets keep their fingerprints.
+        if self.dtypes != (self.family.default_dtype,):
+            saved["dtypes"] = list(self.dtypes)
         return {**saved, "grid": {axis: _saved_axis(self.grid[axis]) for axis in self.family.axes}}
 
 
@@ -73,10 +78,9 @@ class DrawnSettings:
     weight: Fraction
     drawing: Drawing
 
-    @property
-    def operations(self) -> tuple[StructuredOperation, ...]:
-        """All operations that its programs may have."""
-        return self.family.all_operations
+    def versions(self, asked: str) -> Versions:
+        """Return the MLIR that parses all its programs where a form is asked for."""
+        return self.family.versions_of_all(asked)
 
     @property
     def least_operations(self) -> int:
@@ -137,6 +141,12 @@ class RandomSettings:
     strata: Strata
     on_exhausted: str
     is_slow: bool
+
+    @property
+    def versions(self) -> Versions:
+        """The MLIR that parses all programs."""
+        each = (op.versions(asked) for op in self.ops.values() for asked in self.forms.asked)
+        return reduce(Versions.both, each, Versions(0))
 
     @property
     def has_drawn(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,18 +16,35 @@ from typing import Any
 import pytest
 
 from mlir_datagen.config import RunConfig, parse_config
-from mlir_datagen.ops import FAMILIES, contractions
+from mlir_datagen.ops import FAMILIES
+from mlir_datagen.ops.family import OpFamily, Variant
 from mlir_datagen.sources.random_ops import RandomOps
 
 SUPPORT = Path(__file__).resolve().parent
 REPOSITORY = SUPPORT.parents[1]
 SCRIPTS = REPOSITORY / "scripts"
 
+_GOLDEN_SIZES = {
+    "batch": 3, "m": 16, "n": 8, "k": 32, "outer_m": 3, "outer_n": 2, "outer_k": 4, "tile_m": 4, "tile_n": 8,
+    "tile_k": 2, "groups": 2, "channels": 3, "in_channels": 3, "out_channels": 4, "multiplier": 2,
+    "depth": 8, "height": 9, "width": 11, "kernel_depth": 2, "kernel_height": 3, "kernel_width": 2,
+    "stride_depth": 1, "stride_height": 2, "stride_width": 1,
+    "dilation_depth": 2, "dilation_height": 1, "dilation_width": 3,
+}  # fmt: skip
+
+
+def _golden_fields(family: OpFamily, variant: Variant) -> dict[str, Any]:
+    kind = {"kind": variant.kind} if variant.says_kind else {}
+    if variant.rank is not None:
+        return {**kind, "shape": ((7,), (7, 5), (7, 5, 3), (2, 7, 5, 3))[variant.rank - 1], "dtype": variant.dtype}
+    return {**kind, **{axis: _GOLDEN_SIZES[axis] for axis in variant.axes}, "dtype": variant.dtype}
+
+
 # One spec of every variant: (family, its fields). The golden programs are made from these.
 GOLDEN_SPECS: dict[str, dict[str, Any]] = {
     **{
-        f"{family.name}_{variant.name}": {axis: {"batch": 3, "m": 16, "n": 8, "k": 32}[axis] for axis in family.axes}
-        for family in contractions.FAMILIES
+        f"{family.name}_{variant.name}": _golden_fields(family, variant)
+        for family in FAMILIES.values()
         for variant in family.variants
     },
     "matmul_mk_kn": {"m": 64, "n": 32, "k": 128},
@@ -42,12 +60,6 @@ GOLDEN_SPECS: dict[str, dict[str, Any]] = {
         }
         for kind in ("max", "avg")
     },
-    **{
-        f"elementwise_{kind}_{len(shape)}d": {"kind": kind, "shape": shape}
-        for kind in ("add", "mul", "max")
-        for shape in ((7,), (7, 5), (7, 5, 3), (2, 7, 5, 3))
-    },
-    **{f"relu_generic_{len(shape)}d": {"shape": shape} for shape in ((7,), (7, 5), (7, 5, 3), (2, 7, 5, 3))},
 }  # fmt: skip
 
 
@@ -76,6 +88,21 @@ _SHAPE_GRID = {
     **{key: [2, 3, 5] for key in ("rows", "columns")},
     **{key: [1, 2, 4] for key in ("batch", "channels", "height", "width")},
 }
+
+
+def _small_op(family: OpFamily) -> dict[str, Any]:
+    sizes: dict[str, Any] = _SHAPE_GRID if family.ranks else {}
+    if "kernel_width" in family.axes:
+        same = {} if "kernel_height" in family.axes else {"kernel_width": [1, 3]}
+        sizes = {**_WINDOW_GRID, "depth": [4, 5], "kernel_depth": [1, 2], "dilation_depth": [1], **same}
+    return {
+        "weight": 1,
+        **({"kinds": list(family.kinds)} if len(family.kinds) > 1 else {}),
+        **({"ranks": list(family.ranks)} if family.ranks else {}),
+        "grid": {axis: sizes.get(axis, [1, 2, 3, 4, 5]) for axis in family.axes},
+    }
+
+
 _OPS = ("matmul", "conv2d", "pooling", "elementwise", "relu", "batch_matmul")
 _RAW: dict[str, Any] = {
     "schema_version": 2,
@@ -85,10 +112,7 @@ _RAW: dict[str, Any] = {
     "splits": None,
     "split_ratios": None,
     "ops": {
-        **{
-            family.name: {"weight": 1, "grid": {axis: [1, 2, 3, 4, 5] for axis in family.axes}}
-            for family in contractions.FAMILIES
-        },
+        **{family.name: _small_op(family) for family in FAMILIES.values()},
         "conv2d": {"weight": 1, "grid": {**_WINDOW_GRID, "in_channels": [1, 3], "out_channels": [2, 4]}},
         "pooling": {"weight": 1, "kinds": ["max", "avg"], "grid": {**_WINDOW_GRID, "channels": [1, 3]}},
         "elementwise": {
@@ -97,7 +121,6 @@ _RAW: dict[str, Any] = {
             "ranks": [1, 2, 3, 4],
             "grid": _SHAPE_GRID,
         },
-        "relu": {"weight": 1, "ranks": [1, 2, 3, 4], "grid": _SHAPE_GRID},
     },
     "limits": {"max_bytes": 8 << 30, "max_flops": None},
     "check": {"level": "parse", "fraction": 1.0},
@@ -180,6 +203,15 @@ def mlir_opt(version: int) -> str:
             pytest.fail(f"{name} is not installed; .ci/run installs it")
         pytest.skip(f"{name} is not installed (apt install mlir-{version}-tools)")
     return name
+
+
+def each_by_mlir_opt(version: int, texts: Iterable[str], *options: str) -> tuple[list[str], list[str]]:
+    """Return what one call of an mlir-opt makes of each program, nothing of those that it refuses; and its errors."""
+    texts = list(texts)
+    done = run_mlir_opt(version, texts, *options)
+    made = [each.strip() for each in done.stdout.split("// -----")]
+    assert len(made) == len(texts), done.stderr
+    return made, re.findall(r"error: (.*)", done.stderr)
 
 
 def run_mlir_opt(version: int, texts: Iterable[str], *options: str) -> subprocess.CompletedProcess[str]:

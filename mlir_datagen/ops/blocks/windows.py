@@ -85,7 +85,7 @@ def adaptive_average_pool(builder: NetworkBuilder, image: Value, positions: Pair
 
 def _pooled(builder: NetworkBuilder, kind: str, image: Value, kernel: Pair, stride: Pair, dilation: Pair) -> Value:
     sizes = dict(zip(("kh", "kw", "sh", "sw", "dh", "dw"), (*kernel, *stride, *dilation), strict=True))
-    return POOLINGS[kind].apply(builder, image, **sizes)
+    return POOLINGS[f"pooling_nchw_{kind}"].apply(builder, image, **sizes)
 
 
 def _averaging_matrix(builder: NetworkBuilder, extent: int, count: int, dtype: str) -> Value:

@@ -18,11 +18,12 @@ from mlir_datagen.ops.contractions import CONTRACTIONS
 from mlir_datagen.ops.drawn.blocks import BLOCKS
 from mlir_datagen.ops.drawn.draft import CannotBeDrawn, Draft, Draw
 from mlir_datagen.ops.drawn.rules import RULES, applicable
+from mlir_datagen.ops.dtypes import DEFAULT
 from mlir_datagen.ops.elementwise import elementwise, with_number
 from mlir_datagen.ops.graph import Graph, Node
 from mlir_datagen.ops.graph_json import graph_fields, graph_from_fields
 from mlir_datagen.ops.program_family import HeldAgainst
-from mlir_datagen.ops.structured_operation import NAMED, StructuredOperation
+from mlir_datagen.ops.structured_operation import NAMED, StructuredOperation, Versions, versions_of
 from mlir_datagen.ops.windows import CONVOLUTIONS, POOLINGS
 
 RANK_AXES = {2: ("rows", "columns"), 4: ("batch", "channels", "height", "width")}
@@ -30,7 +31,7 @@ RANK_AXES = {2: ("rows", "columns"), 4: ("batch", "channels", "height", "width")
 _OF_ANY_PROGRAM = (
     *CONTRACTIONS.values(),
     *(CONVOLUTIONS[name] for name in ("conv_2d_nchw_fchw", "depthwise_conv_2d_nchw_chw")),
-    POOLINGS["max"],
+    POOLINGS["pooling_nchw_max"],
     elementwise("max", 2),
     with_number("max", 2),
 )
@@ -145,15 +146,17 @@ class DrawnFamily:
         """Return the text of a whole module with one function, named after the family."""
         return spec.graph.text(form)
 
-    @property
-    def all_operations(self) -> tuple[StructuredOperation, ...]:
-        """Operations that need whatever MLIR any of its programs may need."""
-        return _OF_ANY_PROGRAM
+    def versions_of_all(self, asked: str) -> Versions:
+        """Return the MLIR that parses whatever it may draw where a form is asked for."""
+        return versions_of(_OF_ANY_PROGRAM, asked, DEFAULT)
 
-    def operations(self, spec: GraphSpec) -> tuple[StructuredOperation, ...]:
-        """Return its operations, the main one first."""
-        nodes = spec.graph.nodes
-        return tuple(node.operation for node in (nodes[spec.graph.main], *nodes))
+    def main_operation(self, spec: GraphSpec) -> StructuredOperation:
+        """Return the main operation of a program."""
+        return spec.graph.nodes[spec.graph.main].operation
+
+    def versions(self, spec: GraphSpec, asked: str) -> Versions:
+        """Return the MLIR that parses a program where a form is asked for."""
+        return versions_of((node.operation for node in spec.graph.nodes), asked, spec.dtype)
 
     def baseline_seconds(self, spec: GraphSpec) -> float:
         """Estimate how long one call takes as plain loops: its operations one after the other."""

@@ -1,0 +1,9 @@
+module {
+  func.func @depthwise_conv_1d_nwc_wc(%image: tensor<3x11x3xf32>, %filter: tensor<2x3xf32>) -> tensor<3x8x3xf32> {
+    %0 = arith.constant 0.0 : f32
+    %1 = tensor.empty() : tensor<3x8x3xf32>
+    %2 = linalg.fill ins(%0 : f32) outs(%1 : tensor<3x8x3xf32>) -> tensor<3x8x3xf32>
+    %3 = linalg.depthwise_conv_1d_nwc_wc {dilations = dense<3> : tensor<1xi64>, strides = dense<1> : tensor<1xi64>} ins(%image, %filter : tensor<3x11x3xf32>, tensor<2x3xf32>) outs(%2 : tensor<3x8x3xf32>) -> tensor<3x8x3xf32>
+    return %3 : tensor<3x8x3xf32>
+  }
+}

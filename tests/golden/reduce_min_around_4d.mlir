@@ -1,0 +1,9 @@
+module {
+  func.func @reduce(%input: tensor<2x7x5x3xf32>) -> tensor<7xf32> {
+    %0 = arith.constant 0x7F800000 : f32
+    %1 = tensor.empty() : tensor<7xf32>
+    %2 = linalg.fill ins(%0 : f32) outs(%1 : tensor<7xf32>) -> tensor<7xf32>
+    %3 = linalg.reduce { arith.minimumf } ins(%input : tensor<2x7x5x3xf32>) outs(%2 : tensor<7xf32>) dimensions = [0, 2, 3]
+    return %3 : tensor<7xf32>
+  }
+}

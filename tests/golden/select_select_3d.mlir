@@ -1,0 +1,7 @@
+module {
+  func.func @select(%condition: tensor<7x5x3xi1>, %lhs: tensor<7x5x3xf32>, %rhs: tensor<7x5x3xf32>) -> tensor<7x5x3xf32> {
+    %0 = tensor.empty() : tensor<7x5x3xf32>
+    %1 = linalg.select ins(%condition, %lhs, %rhs : tensor<7x5x3xi1>, tensor<7x5x3xf32>, tensor<7x5x3xf32>) outs(%0 : tensor<7x5x3xf32>) -> tensor<7x5x3xf32>
+    return %1 : tensor<7x5x3xf32>
+  }
+}

@@ -1,0 +1,7 @@
+module {
+  func.func @transpose(%input: tensor<7x5xf32>) -> tensor<5x7xf32> {
+    %0 = tensor.empty() : tensor<5x7xf32>
+    %1 = linalg.transpose ins(%input : tensor<7x5xf32>) outs(%0 : tensor<5x7xf32>) permutation = [1, 0]
+    return %1 : tensor<5x7xf32>
+  }
+}
