@@ -62,8 +62,8 @@ def positive_number(value: Any, key: str, example: str) -> float:
     return float(value)
 
 
-def choice(value: Any, key: str, allowed: tuple[Choice, ...]) -> Choice:
-    """Return the value when it is one of those allowed."""
+def choice(value: Any, key: str, allowed: tuple[Choice, ...], example: str = "{}") -> Choice:
+    """Return the value when it is one of those allowed; the example has a place for one."""
     for candidate in allowed:
         if type(value) is type(candidate) and value == candidate:
             return candidate
@@ -71,7 +71,7 @@ def choice(value: Any, key: str, allowed: tuple[Choice, ...]) -> Choice:
     words = [str(candidate).lower() if isinstance(candidate, bool) else str(candidate) for candidate in allowed]
     raise UserError(
         f"{key} is {shown(value)}, and must be one of {listed(words)}.{nearest(word, words)} "
-        f"Type for instance {key}={words[0]}."
+        f"Type for instance {key}={example.format(words[0])}."
     )
 
 
@@ -82,5 +82,5 @@ def some_of(value: Any, key: str, allowed: tuple[Choice, ...]) -> tuple[Choice, 
             f"{key} is {shown(value)}, and must be a list of at least one of {listed(map(str, allowed))}. "
             f"Type for instance '{key}=[{allowed[0]}]'."
         )
-    chosen = [choice(element, key, allowed) for element in value]
+    chosen = [choice(element, key, allowed, "[{}]") for element in value]
     return tuple(candidate for candidate in allowed if candidate in chosen)

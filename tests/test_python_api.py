@@ -99,7 +99,7 @@ def _index(folder):
     ("arguments", "message"),
     [
         ((0, "out"), "num_samples is 0"),
-        ((5, "out", ["matmull"]), 'no "matmull" in the group ops.* Did you mean "matmul"?'),
+        ((5, "out", ["matmull"]), 'no "matmull" in the group ops.* Did you mean "matmul" or'),
         ((5, "out", []), "No op is chosen"),
         ((1000, "out", ["matmul"]), "too few programs for the 1000"),
         ((5, "out", "matmul"), "must be a list"),

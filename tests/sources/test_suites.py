@@ -209,7 +209,7 @@ def own(program):
             r"suites.own.programs.a is not a program of matmul: its dimensions must",
         ),
         (own("{op: matmul, m: a, n: 3, k: 1}"), r"is not a program of matmul: m is 'a', and must be a whole number"),
-        (own("{op: elementwise, kind: sub, shape: [3]}"), r"elementwise: its kind must be one of add, mul, max, and"),
+        (own("{op: elementwise, kind: mod, shape: [3]}"), r"elementwise: its kind must be one of add, mul, max, sub"),
         (own("{op: elementwise, kind: add, shape: [3, 3, 3, 3, 3]}"), r"it must have 1, 2, 3, 4 dimensions"),
         (own("{op: matmul, m: 1, n: 3}"), r"the fields of matmul: it lacks 'k'; its fields are m, n, k, dtype\."),
         (own("{op: matmul, m: 1, n: 3, k: 1, z: 1}"), r"the fields of matmul: it has no field 'z'; its fields are"),
