@@ -33,11 +33,13 @@ class Errors(NamedTuple):
         absolute: the largest difference.
         relative: the same, relative to the reference's maximum.
         hidden: the places of arguments that show in no result: it is the same for others, as rounding goes.
+        proves: whether another result would have been found: rounding explains less than half of this one.
     """
 
     absolute: float
     relative: float
     hidden: frozenset[int] = frozenset()
+    proves: bool = True
 
 
 def aligned_zeros(shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
@@ -134,8 +136,14 @@ def _largest(values: NDArray[np.float64]) -> float:
     return max(float(values.max()), -float(values.min()))
 
 
-def compare(job: Job, arguments: list[NDArray[Any]], results: list[NDArray[Any]]) -> Errors:
+def compare(job: Job, arguments: list[NDArray[Any]], results: list[NDArray[Any]], is_only: bool = True) -> Errors:
     """Return the errors of the results of a family's program.
+
+    Args:
+        job: the program.
+        arguments: what it was called on.
+        results: what it returned.
+        is_only: whether it is compared on nothing else, so that this has to prove something.
 
     Raises:
         Rejection: at stage `matched`, when it is more than rounding explains.
@@ -151,7 +159,10 @@ def compare(job: Job, arguments: list[NDArray[Any]], results: list[NDArray[Any]]
     if not errors.relative <= allowed:
         # Where terms cancel, rounding is relative to what is added up, which is more than the result.
         added = family.reference_result(spec, [np.abs(argument) for argument in arguments])
-        require(errors.absolute, min(allowed * _largest(added), _LARGEST_TOLERANCE * _largest(reference)))
+        bound, telling = allowed * _largest(added), _LARGEST_TOLERANCE * _largest(reference)
+        # A sum of few numbers may cancel altogether; others do not.
+        require(errors.absolute, min(bound, telling) if is_only else bound)
+        errors = errors._replace(proves=bound <= telling)
     return errors
 
 
@@ -166,9 +177,10 @@ def _compare_graph(family: DrawnFamily, job: Job, arguments: list[NDArray[Any]],
 
 
 def worst(found: Sequence[Errors]) -> Errors:
-    """Return the largest errors of several comparisons, and what is hidden in all of them."""
+    """Return the largest errors of several comparisons, what is hidden in all of them, and whether one proves it."""
     hidden = frozenset.intersection(*(errors.hidden for errors in found))
-    return Errors(max(errors.absolute for errors in found), max(errors.relative for errors in found), hidden)
+    absolute, relative = (max(getattr(errors, which) for errors in found) for which in ("absolute", "relative"))
+    return Errors(absolute, relative, hidden, any(errors.proves for errors in found))
 
 
 def require(error: float, allowed: float) -> None:

@@ -110,10 +110,12 @@ def _compared(job: Job, program: CompiledProgram, busy: list[tuple[int, int]]) -
         with _timed(busy):
             program.bind([*arguments, *results]).run()
         if job.family is not None:
-            errors.append(compare(job, arguments, results))
+            errors.append(compare(job, arguments, results, is_only=draws(job) == 1))
     if not errors:
         return None
     found = worst(errors)
+    if not found.proves:
+        raise Rejection("matched", "rounding explains as much as the results are, so that nothing is proven of them")
     if found.hidden:
         raise Rejection("matched", f"argument {min(found.hidden)} shows in no result, so that nothing is proven of it")
     return found

@@ -184,7 +184,7 @@ def test_not_a_number_never_passes():
     for wrong in (np.nan, np.inf, -np.inf):
         with pytest.raises(Rejection, match="NaN or inf"):
             difference(np.array([1.0, wrong], np.float32), reference)
-    assert difference(np.array([1.0, 2.0], np.float32), reference) == (0, 0)
+    assert difference(np.array([1.0, 2.0], np.float32), reference)[:2] == (0, 0)
 
 
 def execute(jobs):
@@ -237,8 +237,8 @@ def test_where_terms_cancel_rounding_is_relative_to_what_is_added_up():
 
 
 def test_a_difference_is_relative_to_the_largest_value():
-    assert difference(np.array([1.1e-9, 0.0]), np.array([1e-9, 0.0])) == (1e-10, 0.1)
-    assert difference(np.array([1000.0, 1.5]), np.array([1000.0, 1.0])) == (0.5, 5e-4)
+    assert difference(np.array([1.1e-9, 0.0]), np.array([1e-9, 0.0]))[:2] == (1e-10, 0.1)
+    assert difference(np.array([1000.0, 1.5]), np.array([1000.0, 1.0]))[:2] == (0.5, 5e-4)
 
 
 def _repeating(text):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from helpers import golden_program
 
+from mlir_datagen.ops import FAMILIES
 from mlir_datagen.proving import worker as module
 from mlir_datagen.proving.job import job_of
 from mlir_datagen.proving.settings import Cores, MeasureSettings
@@ -33,3 +34,18 @@ def test_a_program_is_compared_on_numbers_and_measured_on_zeros(level, monkeypat
     assert not rhs.any()
     assert len(compared) == (level == "execute")
     assert all(np.count_nonzero(array) == array.size for arrays in compared for array in arrays[:2])
+
+
+@pytest.mark.parametrize("dtype", ["bf16", "f16", "f32"])
+def test_sums_of_one_element_that_cancel_are_right_and_others_are_not(dtype, monkeypatch):
+    """Each is compared on many draws, of which some cancel nearly altogether, and most do not."""
+    monkeypatch.setattr(module, "pin", lambda cores: None)
+    family = FAMILIES["dot"]
+    worker = module.Worker(Cores.available(), MeasureSettings("none", 5, 1.0, 1e9), with_reference=True)
+    for k in (1, 2, 5, 11, 24, 40, 96):
+        spec = family.spec_from_json({"k": k, "dtype": dtype})
+        text = family.program(spec, "generic")
+        assert worker.prove(job_of(family, spec, text, "execute", measure=False)).proven == "matched"
+        for right, wrong in (("arith.mulf", "arith.addf"), ("arith.addf %out, %", "arith.mulf %out, %")):
+            outcome = worker.prove(job_of(family, spec, text.replace(right, wrong), "execute", measure=False))
+            assert outcome.stage == "matched"
