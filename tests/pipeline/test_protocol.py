@@ -138,7 +138,14 @@ def test_the_order_in_which_tasks_are_done_changes_nothing(monkeypatch, tmp_path
 @pytest.fixture(scope="module")
 def of_all_sources(tmp_path_factory):
     """What has networks, programs taken out of them, suites and random programs, in all forms; and how it came out."""
-    settings = [*LISTED, "ops=[matmul,conv2d]", "num_samples=60", "dims=small", "form=mixed", "exclude=[mlir_rl_eval]"]
+    settings = [
+        *LISTED,
+        "ops=[matmul,conv2d,sequence]",
+        "num_samples=60",
+        "dims=small",
+        "form=mixed",
+        "exclude=[mlir_rl_eval]",
+    ]
     return settings, generate(compose_config([*settings, f"output_dir={tmp_path_factory.mktemp('serial')}"])).manifest
 
 
