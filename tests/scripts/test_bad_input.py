@@ -75,7 +75,7 @@ def refused(done, *parts):
             ["ops=[]"],
             [
                 "nothing to generate",
-                "matmul, conv2d, pooling, elementwise, relu, batch_matmul",
+                "scripts/list_ops.py lists the ops",
                 "'ops=[matmul,conv2d]'",
             ],
         ),

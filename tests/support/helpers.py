@@ -99,7 +99,7 @@ def _small_op(family: OpFamily) -> dict[str, Any]:
         "weight": 1,
         **({"kinds": list(family.kinds)} if len(family.kinds) > 1 else {}),
         **({"ranks": list(family.ranks)} if family.ranks else {}),
-        "grid": {axis: sizes.get(axis, [1, 2, 3, 4, 5]) for axis in family.axes},
+        "grid": {axis: sizes.get(axis, [1, 2, 3, 4, 5] if len(family.axes) < 5 else [1, 2]) for axis in family.axes},
     }
 
 
