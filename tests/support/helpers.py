@@ -90,16 +90,24 @@ _SHAPE_GRID = {
 }
 
 
+def _values(axes: int) -> list[int] | dict[str, int]:
+    """Return the values of each of some axes, so that a grid has a hundred points or some more."""
+    return {"from": 1, "to": 125, "step": 1} if axes == 1 else list(range(1, {2: 13, 3: 6, 4: 6}.get(axes, 3)))
+
+
 def _small_op(family: OpFamily) -> dict[str, Any]:
     sizes: dict[str, Any] = _SHAPE_GRID if family.ranks else {}
     if "kernel_width" in family.axes:
-        same = {} if "kernel_height" in family.axes else {"kernel_width": [1, 3]}
-        sizes = {**_WINDOW_GRID, "depth": [4, 5], "kernel_depth": [1, 2], "dilation_depth": [1], **same}
+        sizes = {**_WINDOW_GRID, "depth": [4, 5], "kernel_depth": [1, 2], "dilation_depth": [1]}
+        if "kernel_height" not in family.axes:
+            sizes |= {"kernel_width": [1, 3], "width": {"from": 4, "to": 40, "step": 1}}
+        elif "batch" not in family.axes:
+            sizes |= {"width": {"from": 4, "to": 40, "step": 1}}
     return {
         "weight": 1,
         **({"kinds": list(family.kinds)} if len(family.kinds) > 1 else {}),
         **({"ranks": list(family.ranks)} if family.ranks else {}),
-        "grid": {axis: sizes.get(axis, [1, 2, 3, 4, 5] if len(family.axes) < 5 else [1, 2]) for axis in family.axes},
+        "grid": {axis: sizes.get(axis, _values(len(family.axes))) for axis in family.axes},
     }
 
 
