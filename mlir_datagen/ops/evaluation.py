@@ -30,7 +30,7 @@ def evaluation(operation: StructuredOperation, sizes: Mapping[str, int], dtype: 
         dtype: the element type of its result, which says what a division of integers is.
     """
     at_rest = _at_rest(operation, sizes, dtype)
-    if not operation.notation.windows:
+    if not operation.notation.windows and not operation.notation.shifts:
         return at_rest
     contents = [access for access in operation.notation.inputs if access.has_contents]
 
@@ -111,15 +111,18 @@ def _reduced(kind: str | None, values: Any) -> Any:
 
 def _loops(access: Access, still: Collection[str]) -> list[str]:
     """Return the loops that an operand is read along while those of the window stand still."""
-    loops = [name if window is None else window.position for name, window in access.dimensions]
+    loops = [dimension.position for dimension in access.dimensions]
     return [loop for loop in loops if loop not in still]
 
 
 def _view(access: Access, tensor: Any, sizes: Mapping[str, int], place: Mapping[str, int]) -> Any:
     indices: list[int | slice] = []
-    for name, window in access.dimensions:
-        if window is None:
-            indices.append(place.get(name, slice(None)))
+    for dimension in access.dimensions:
+        window, shift = dimension.window, dimension.shift
+        if shift is not None:
+            indices.append(slice(shift.distance, shift.distance + sizes[shift.position]))
+        elif window is None:
+            indices.append(place.get(dimension.name, slice(None)))
         else:
             first, step = place[window.offset] * window.dilation_of(sizes), window.stride_of(sizes)
             indices.append(slice(first, first + (sizes[window.position] - 1) * step + 1, step))

@@ -9,7 +9,8 @@ from typing import Any
 
 from mlir_datagen.mlir.structural_hash import ProgramHasher
 from mlir_datagen.networks.model_spec import ConverterSettings, ModelSpec
-from mlir_datagen.ops.drawn.families import Drawing, DrawnFamily
+from mlir_datagen.ops.drawn.draft import Drawing
+from mlir_datagen.ops.drawn.families import DrawnFamily
 from mlir_datagen.ops.family import OpFamily, Variant
 from mlir_datagen.ops.structured_operation import StructuredOperation
 from mlir_datagen.programs.forms import Forms

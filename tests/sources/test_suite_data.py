@@ -15,7 +15,6 @@ from mlir_datagen.mlir.parse import Verifier
 from mlir_datagen.mlir.timed_main import Timer
 from mlir_datagen.networks.torchvision_import import import_torchvision
 from mlir_datagen.ops import FAMILIES
-from mlir_datagen.programs.spec import spec_problem
 
 SUITES = ("mlir_rl_eval", "gemm", "conv")
 
@@ -98,7 +97,7 @@ def test_each_is_a_program_of_its_family_and_unlike_the_others(name):
     made = programs(name)
     verifier = Verifier()
     for program, family, spec, text in made:
-        assert spec_problem(family, spec) is None, program
+        assert family.problem(spec) is None, program
         verifier.verify(text)
     assert len({text for *_, text in made}) == len(made)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,29 @@ from mlir_datagen.ops.vocabulary import named_operation
 
 class CannotBeDrawn(Exception):
     """What was drawn so far does not lead to a program: another is drawn instead."""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What the graphs of a family are drawn from.
+
+    Attributes:
+        axes: the values of each axis.
+        vocabulary: the operations, the scalar operations of a body, or of blocks and kernels their kinds.
+        length: the least and the largest number of operations; blocks and kernels have their own.
+        fan_out: by how many operations a value is read at most.
+        depth: how many operations are on the longest way through a graph at most; None for no limit.
+        loops: the least and the largest number of loops of an operation.
+        operations: the least and the largest number of scalar operations of a body.
+    """
+
+    axes: Mapping[str, Sequence[int]]
+    vocabulary: tuple[str, ...]
+    length: tuple[int, int] = (1, 1)
+    fan_out: int = 1
+    depth: int | None = None
+    loops: tuple[int, int] = (1, 1)
+    operations: tuple[int, int] = (1, 1)
 
 
 class Draw:
@@ -52,8 +77,9 @@ class Draw:
             CannotBeDrawn: when it has none.
         """
         values = self._axes[axis]
-        if isinstance(values, range) and values[0] >= least and (most is None or values[-1] <= most):
-            return int(self.one_of(values))
+        if isinstance(values, range):
+            end = len(values) if most is None else bisect_right(values, most)
+            return int(self.one_of(values[bisect_left(values, least) : end]))
         return int(self.one_of([one for one in values if one >= least and (most is None or one <= most)]))
 
 
@@ -93,6 +119,10 @@ class Draft:
         """Add an operation that its line and body say, and the number if the body reads one."""
         given = {} if number is None else {NUMBER: number}
         return self.apply(from_line(None, line, Body(body, accumulate), Versions(16)), values, given)
+
+    def windowed(self, line: str, body: str, value: int, **given: float) -> int:
+        """Add what sums up elements under a window, of given sizes, and the number if the body reads one."""
+        return self.apply(from_line(None, line, Body(body, "add"), Versions(16)), [value], given)
 
     def elementwise(self, body: str, *values: int, number: float | None = None) -> int:
         """Add an operation on each element of values of one shape, and a number if its body reads one."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +15,11 @@ from mlir_datagen.mlir.element_types import ELEMENT_TYPES, as_tensor, torch_dtyp
 from mlir_datagen.ops.baseline import baseline_seconds
 from mlir_datagen.ops.contractions import CONTRACTIONS
 from mlir_datagen.ops.drawn.blocks import BLOCKS
-from mlir_datagen.ops.drawn.draft import CannotBeDrawn, Draft, Draw
+from mlir_datagen.ops.drawn.draft import CannotBeDrawn, Draft, Draw, Drawing
+from mlir_datagen.ops.drawn.generics import AXES as GENERIC_AXES
+from mlir_datagen.ops.drawn.generics import VOCABULARY as SCALAR_OPERATIONS
+from mlir_datagen.ops.drawn.generics import draw_generic
+from mlir_datagen.ops.drawn.kernels import KERNELS
 from mlir_datagen.ops.drawn.rules import RULES, applicable
 from mlir_datagen.ops.elementwise import elementwise, with_number
 from mlir_datagen.ops.graph import Graph
@@ -36,25 +39,6 @@ _OF_ANY_PROGRAM = (
 )
 _ROUNDINGS = 16
 """How often the rounding of PyTorch's own result may be exceeded: sums in another order round otherwise."""
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """What the graphs of a family are drawn from.
-
-    Attributes:
-        axes: the values of each axis.
-        vocabulary: the operations, or of blocks their kinds.
-        length: the least and the largest number of operations; blocks have their own.
-        fan_out: by how many operations a value is read at most.
-        depth: how many operations are on the longest way through a graph at most; None for no limit.
-    """
-
-    axes: Mapping[str, Sequence[int]]
-    vocabulary: tuple[str, ...]
-    length: tuple[int, int] = (1, 1)
-    fan_out: int = 1
-    depth: int | None = None
 
 
 class GraphSpec(NamedTuple):
@@ -79,6 +63,10 @@ class GraphSpec(NamedTuple):
         return orjson.dumps(graph_fields(self.graph)).decode()
 
 
+DrawsGraph = Callable[[Drawing, Draw], tuple[Draft, list[int], str]]
+"""Returns a draft, the numbers of its results, and its kind."""
+
+
 class DrawnFamily:
     """A family of drawn graphs.
 
@@ -93,7 +81,7 @@ class DrawnFamily:
     def __init__(
         self,
         name: str,
-        draw: Callable[[Drawing, Draw], tuple[Draft, list[int], str]],
+        draw: DrawsGraph,
         axes: Sequence[str],
         vocabulary: Sequence[str],
         settings: Sequence[str],
@@ -295,18 +283,26 @@ def _applied(draft: Draft, drawing: Drawing, draw: Draw, value: int, others: Cal
     raise CannotBeDrawn
 
 
-def draw_block(drawing: Drawing, draw: Draw) -> tuple[Draft, list[int], str]:
-    """Draw a block as networks have them, with random sizes."""
-    kind = draw.one_of(drawing.vocabulary)
-    draft = Draft()
-    return draft, [BLOCKS[kind](draft, draw)], kind
+def _draw_kind(kinds: Mapping[str, Callable[[Draft, Draw], int | tuple[int, ...]]]) -> DrawsGraph:
+    """Return a function that draws one of the kinds of a vocabulary, with random sizes."""
+
+    def draw_kind(drawing: Drawing, draw: Draw) -> tuple[Draft, list[int], str]:
+        kind = draw.one_of(drawing.vocabulary)
+        draft = Draft()
+        found = kinds[kind](draft, draw)
+        return draft, list(found) if isinstance(found, tuple) else [found], kind
+
+    return draw_kind
 
 
 _AXES = ("batch", "channels", "height", "width", "kernel", "stride", "rows", "columns")
+_KERNEL_AXES = ("length", "depth", "height", "width", "batch", "rows", "columns", "features")
 _FAMILIES = (
     DrawnFamily("sequence", draw_sequence, _AXES, tuple(RULES), ("vocabulary", "length")),
     DrawnFamily("dag", draw_dag, _AXES, tuple(RULES), ("vocabulary", "length", "fan_out", "depth")),
-    DrawnFamily("block", draw_block, (*_AXES, "heads", "features"), tuple(BLOCKS), ("vocabulary",)),
+    DrawnFamily("generic", draw_generic, GENERIC_AXES, SCALAR_OPERATIONS, ("vocabulary", "loops", "operations")),
+    DrawnFamily("block", _draw_kind(BLOCKS), (*_AXES, "heads", "features"), tuple(BLOCKS), ("vocabulary",)),
+    DrawnFamily("kernel", _draw_kind(KERNELS), _KERNEL_AXES, tuple(KERNELS), ("vocabulary",)),
 )
 DRAWN_FAMILIES: dict[str, DrawnFamily] = {family.name: family for family in _FAMILIES}
 
