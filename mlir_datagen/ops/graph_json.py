@@ -176,6 +176,18 @@ def _size(value: Any) -> int:
     return value
 
 
+def checked_sizes(value: Any, key: str) -> int | tuple[int, ...]:
+    """Return a size, or several.
+
+    Raises:
+        NoGraph: when it is neither.
+    """
+    try:
+        return tuple(map(_size, value)) if isinstance(value, (list, tuple)) else _size(value)
+    except NoGraph as error:
+        raise NoGraph(f"{key} is {shown(value)}, and {error}") from error
+
+
 def _number(value: Any, allowed: range, what: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value not in allowed:
         raise NoGraph(f"{shown(value)} is no {what}")

@@ -126,7 +126,7 @@ def draw_body(
             text = _tried(draw, vocabulary, inputs, operations, accumulate)
         except CannotBeDrawn:
             continue
-        if _all_has_effect(text, inputs, accumulate, reduced):
+        if all_has_effect(text, inputs, accumulate, reduced):
             return text
     raise CannotBeDrawn
 
@@ -221,7 +221,7 @@ def _sample(inputs: int, length: int) -> tuple[NDArray[np.float64], ...]:
     return tuple(generator.uniform(*_INPUT, (inputs, max(_SAMPLES // length, _FEWEST_RESULTS), length)))
 
 
-def _all_has_effect(text: str, inputs: int, accumulate: str | None, reduced: int) -> bool:
+def all_has_effect(text: str, inputs: int, accumulate: str | None, reduced: int) -> bool:
     """Tell whether each operation and each input shows in the results of a reduction, or of none."""
     # Sums of some values are like sums of more.
     sample = _sample(inputs, min(reduced, _SUMMED_SAMPLES) if accumulate == "add" else reduced)

@@ -19,7 +19,10 @@ from mlir_datagen.ops.vocabulary import named_operation
 
 
 class CannotBeDrawn(Exception):
-    """What was drawn so far does not lead to a program: another is drawn instead."""
+    """What was drawn so far does not lead to a program: another is drawn instead.
+
+    Its text is the end of a sentence about what was said and not drawn.
+    """
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,67 @@ class Draw:
             end = len(values) if most is None else bisect_right(values, most)
             return int(self.one_of(values[bisect_left(values, least) : end]))
         return int(self.one_of([one for one in values if one >= least and (most is None or one <= most)]))
+
+
+class GivenSizes(Draw):
+    """Sizes that are said: of each axis one for all times that it is drawn, or a list of one for each time.
+
+    Args:
+        sizes: by axis.
+    """
+
+    def __init__(self, sizes: Mapping[str, int | Sequence[int]]) -> None:
+        self._sizes = sizes
+        self._drawn = dict.fromkeys(sizes, 0)
+
+    def one_of(self, choices: Sequence[Any]) -> Any:
+        """Return the only one.
+
+        Raises:
+            CannotBeDrawn: when there are others.
+        """
+        if len(choices) != 1:
+            raise CannotBeDrawn("its sizes do not say which of its forms it has")
+        return choices[0]
+
+    def between(self, low: int, high: int) -> int:
+        """Return the only number.
+
+        Raises:
+            CannotBeDrawn: when there are others.
+        """
+        return int(self.one_of(range(low, high + 1)))
+
+    def size(self, axis: str, least: int = 1, most: int | None = None) -> int:
+        """Return what was said of an axis.
+
+        Raises:
+            CannotBeDrawn: when there is none, or it is out of bounds.
+        """
+        if axis not in self._sizes:
+            raise CannotBeDrawn(f"it lacks {axis}")
+        given, number = self._sizes[axis], self._drawn[axis]
+        self._drawn[axis] += 1
+        if not isinstance(given, int) and number >= len(given):
+            raise CannotBeDrawn(f"{axis} needs more numbers than {len(given)}")
+        size = given if isinstance(given, int) else given[number]
+        if size < least or (most is not None and size > most):
+            bound = f"at least {least}" if size < least else f"at most {most}"
+            raise CannotBeDrawn(f"{axis} is {size}, and must be {bound}")
+        return size
+
+    def require_all_drawn(self) -> None:
+        """Check that nothing was said that has no effect.
+
+        Raises:
+            CannotBeDrawn: when something was.
+        """
+        for axis, given in self._sizes.items():
+            number = self._drawn[axis]
+            if not number:
+                raise CannotBeDrawn(f"it has no {axis}")
+            if not isinstance(given, int) and number < len(given):
+                raise CannotBeDrawn(f"{axis} takes {number} numbers, and not {len(given)}")
 
 
 class Draft:

@@ -11,11 +11,12 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from mlir_datagen.errors import listed
 from mlir_datagen.mlir.element_types import ELEMENT_TYPES, as_tensor, torch_dtype
 from mlir_datagen.ops.baseline import baseline_seconds
 from mlir_datagen.ops.contractions import CONTRACTIONS
 from mlir_datagen.ops.drawn.blocks import BLOCKS
-from mlir_datagen.ops.drawn.draft import CannotBeDrawn, Draft, Draw, Drawing
+from mlir_datagen.ops.drawn.draft import CannotBeDrawn, Draft, Draw, Drawing, GivenSizes
 from mlir_datagen.ops.drawn.generics import AXES as GENERIC_AXES
 from mlir_datagen.ops.drawn.generics import VOCABULARY as SCALAR_OPERATIONS
 from mlir_datagen.ops.drawn.generics import draw_generic
@@ -23,7 +24,7 @@ from mlir_datagen.ops.drawn.kernels import KERNELS
 from mlir_datagen.ops.drawn.rules import RULES, applicable
 from mlir_datagen.ops.elementwise import elementwise, with_number
 from mlir_datagen.ops.graph import Graph
-from mlir_datagen.ops.graph_json import graph_fields, graph_from_fields
+from mlir_datagen.ops.graph_json import NoGraph, checked_sizes, graph_fields, graph_from_fields
 from mlir_datagen.ops.program_family import HeldAgainst
 from mlir_datagen.ops.structured_operation import NAMED, StructuredOperation
 from mlir_datagen.ops.windows import CONVOLUTIONS, POOLINGS
@@ -103,14 +104,33 @@ class DrawnFamily:
     def spec_from_json(self, fields: Any) -> GraphSpec:
         """Make the spec again from the parsed JSON of a row's `spec` column.
 
+        A person may say a kind and its sizes instead, and a list for a size that is drawn several
+        times: `{"kind": "mlp", "draw": {"rows": 8, "columns": 4, "features": 2}}`.
+
         Raises:
             TypeError: when the fields are not those of a spec.
             NoGraph: when they make no graph.
         """
         if not isinstance(fields, Mapping) or not isinstance(fields.get("kind"), str):
             raise TypeError("its fields are kind, arguments, nodes and results")
+        if "draw" in fields:
+            return self._of_sizes(fields)
         graph = {key: value for key, value in fields.items() if key != "kind"}
         return GraphSpec(graph_from_fields(self.name, graph), fields["kind"])
+
+    def _of_sizes(self, fields: Mapping[str, Any]) -> GraphSpec:
+        kind, sizes = fields["kind"], fields["draw"]
+        if set(fields) != {"kind", "draw"} or not isinstance(sizes, Mapping):
+            raise TypeError("beside draw, which has its sizes, it has a kind, and nothing else")
+        if kind not in self.vocabulary:
+            raise NoGraph(f"its kind must be one of {listed(self.vocabulary)}")
+        draw = GivenSizes({axis: checked_sizes(given, axis) for axis, given in sizes.items()})
+        try:
+            draft, results, _ = self._draw(Drawing({}, (kind,)), draw)
+            draw.require_all_drawn()
+        except CannotBeDrawn as error:
+            raise NoGraph(str(error)) from error
+        return GraphSpec(draft.finish(self.name, results), kind)
 
     def spec_of_json(self, text: str) -> GraphSpec:
         """Make the spec again from a row's `spec` column.
