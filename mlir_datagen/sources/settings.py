@@ -87,15 +87,20 @@ class DrawnSettings:
     def to_saved(self) -> dict[str, Any]:
         """Return the part as plain values, from which `parse_ops` makes it again."""
         drawing = self.drawing
-        least, most = drawing.length
         known = {
             "vocabulary": list(drawing.vocabulary),
-            "length": least if least == most else {"from": least, "to": most},
+            "length": _saved_span(*drawing.length),
+            "loops": _saved_span(*drawing.loops),
+            "operations": _saved_span(*drawing.operations),
             "fan_out": drawing.fan_out,
             "depth": drawing.depth,
         }
         axes = {axis: _saved_axis(values) for axis, values in drawing.axes.items()}  # type: ignore[arg-type]
         return {**_saved_weight(self.weight), **{key: known[key] for key in self.family.settings}, "grid": axes}
+
+
+def _saved_span(least: int, most: int) -> int | dict[str, int]:
+    return least if least == most else {"from": least, "to": most}
 
 
 def _saved_weight(weight: Fraction) -> dict[str, Any]:
