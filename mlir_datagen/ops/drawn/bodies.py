@@ -105,34 +105,44 @@ class _Value(NamedTuple):
     interval: Interval
 
 
-def draw_body(
-    draw: Draw, vocabulary: Sequence[str], inputs: int, operations: int, accumulate: str | None, reduced: int
-) -> str:
-    """Return the text of a body.
+class Reduction(NamedTuple):
+    """What is done with a body's values.
+
+    Attributes:
+        accumulate: what they are reduced with; None where they are not.
+        values: how many of them are: 1 where none is.
+        varying: of each input, how many elements go into them: 1 where it is the same for all.
+    """
+
+    accumulate: str | None
+    values: int
+    varying: tuple[int, ...]
+
+
+def draw_body(draw: Draw, vocabulary: Sequence[str], operations: int, reduction: Reduction) -> str:
+    """Return the text of a body that reads all inputs.
 
     Args:
         draw: the choices.
         vocabulary: the scalar operations that it may consist of.
-        inputs: how many it reads: all of them.
         operations: how many operations it has.
-        accumulate: what its values are reduced with, if they are.
-        reduced: how many of them are.
+        reduction: what is done with its values.
 
     Raises:
         CannotBeDrawn: when the choices lead to none.
     """
     for _ in range(_TRIES):
         try:
-            text = _tried(draw, vocabulary, inputs, operations, accumulate)
+            text = _tried(draw, vocabulary, operations, reduction)
         except CannotBeDrawn:
             continue
-        if all_has_effect(text, inputs, accumulate, reduced):
+        if all_has_effect(text, reduction):
             return text
     raise CannotBeDrawn
 
 
-def _tried(draw: Draw, vocabulary: Sequence[str], inputs: int, operations: int, accumulate: str | None) -> str:
-    letters = [_Value(letter, _INPUT) for letter in string.ascii_lowercase[:inputs]]
+def _tried(draw: Draw, vocabulary: Sequence[str], operations: int, reduction: Reduction) -> str:
+    letters = [_Value(letter, _INPUT) for letter in string.ascii_lowercase[: len(reduction.varying)]]
     unread, left = list(letters), operations
     while left:
         # Each operation that joins two values leaves one less.
@@ -143,7 +153,7 @@ def _tried(draw: Draw, vocabulary: Sequence[str], inputs: int, operations: int, 
         unread.append(made)
         left -= used
     (result,) = unread
-    if accumulate == "mul" and max(map(abs, result.interval)) > _LARGEST_FACTOR:
+    if reduction.accumulate == "mul" and max(map(abs, result.interval)) > _LARGEST_FACTOR:
         raise CannotBeDrawn
     return result.text
 
@@ -215,16 +225,23 @@ def _within(draw: Draw, vocabulary: Sequence[str], value: _Value, domain: Interv
 
 
 @lru_cache(maxsize=256)
-def _sample(inputs: int, length: int) -> tuple[NDArray[np.float64], ...]:
-    """Return inputs at some points; their last dimension has a length."""
-    generator = np.random.Generator(np.random.PCG64(0))
-    return tuple(generator.uniform(*_INPUT, (inputs, max(_SAMPLES // length, _FEWEST_RESULTS), length)))
-
-
-def all_has_effect(text: str, inputs: int, accumulate: str | None, reduced: int) -> bool:
-    """Tell whether each operation and each input shows in the results of a reduction, or of none."""
+def _sample(reduction: Reduction) -> tuple[NDArray[np.float64], ...]:
+    """Return inputs at some points; what their last dimension has is reduced."""
     # Sums of some values are like sums of more.
-    sample = _sample(inputs, min(reduced, _SUMMED_SAMPLES) if accumulate == "add" else reduced)
+    length = min(reduction.values, _SUMMED_SAMPLES) if reduction.accumulate == "add" else reduction.values
+    results = max(_SAMPLES // length, _FEWEST_RESULTS)
+    generator = np.random.Generator(np.random.PCG64(0))
+    found = []
+    for varying in reduction.varying:
+        elements = min(varying, length)
+        values = generator.uniform(*_INPUT, (results, elements))
+        found.append(values[:, np.arange(length) * elements // length])
+    return tuple(found)
+
+
+def all_has_effect(text: str, reduction: Reduction) -> bool:
+    """Tell whether each operation and each input of a body shows in what its values are reduced to."""
+    sample, accumulate = _sample(reduction), reduction.accumulate
     expression = read_expression(text)
 
     def results(expression: Expression, given: Sequence[NDArray[np.float64]] = sample) -> Any:
@@ -242,7 +259,7 @@ def all_has_effect(text: str, inputs: int, accumulate: str | None, reduced: int)
     with np.errstate(all="ignore"):
         return all(differs(results(one)) for one in _shortened(expression)) and all(
             differs(results(expression, [*sample[:place], changed[place], *sample[place + 1 :]]))
-            for place in range(inputs)
+            for place in range(len(sample))
         )
 
 

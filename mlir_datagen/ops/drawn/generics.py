@@ -8,10 +8,11 @@ the loops as in a convolution, another loop being its inside. What the body comp
 from __future__ import annotations
 
 import math
+import re
 from typing import NamedTuple
 
 from mlir_datagen.ops.body import Body
-from mlir_datagen.ops.drawn.bodies import RANGES, draw_body
+from mlir_datagen.ops.drawn.bodies import RANGES, Reduction, draw_body
 from mlir_datagen.ops.drawn.draft import Draft, Draw, Drawing
 from mlir_datagen.ops.structured_operation import Versions, from_line
 
@@ -53,7 +54,8 @@ def draw_generic(drawing: Drawing, draw: Draw) -> tuple[Draft, list[int], str]:
     if loops.reductions:
         allowed = [kind for kind in _LONGEST if kind in ("add", *drawing.vocabulary) and reduced <= _LONGEST[kind]]
         accumulate = draw.one_of(["add", *allowed])
-    body = draw_body(draw, drawing.vocabulary, len(inputs), operations, accumulate, reduced)
+    varying = tuple(_reduced_elements(loops, one) for one in inputs)
+    body = draw_body(draw, drawing.vocabulary, operations, Reduction(accumulate, reduced, varying))
 
     result = _shuffled(draw, [loop for loop in loops.extents if loop not in loops.reductions])
     line = f"{', '.join(map(' '.join, [*inputs, *_shape_only(loops, inputs)]))} -> {' '.join(result)}"
@@ -106,6 +108,12 @@ def _inputs(draw: Draw, loops: _Loops, count: int) -> list[list[str]]:
         if inside in one:
             one.remove(inside)
     return inputs
+
+
+def _reduced_elements(loops: _Loops, dimensions: list[str]) -> int:
+    """Return how many elements of an input go into one of the result."""
+    own = [loop for loop in loops.reductions if any(loop in re.split(r"\W", one) for one in dimensions)]
+    return math.prod(loops.extents[loop] for loop in own)
 
 
 def _moved(loops: _Loops) -> str:
