@@ -10,6 +10,7 @@ import pytest
 from helpers import config, made_dataset, raw_config, run_script
 
 from mlir_datagen.config import parse_config
+from mlir_datagen.config.compose import compose_config
 from mlir_datagen.errors import UserError
 from mlir_datagen.mlir.structural_hash import ProgramHasher
 from mlir_datagen.ops.drawn.families import DRAWN_FAMILIES
@@ -164,6 +165,12 @@ def test_few_graphs_are_said_to_be_few():
     settings = parse_config(raw)
     with pytest.raises(UserError, match=r"The grids have too few programs .* sequence at least \d"):
         RandomOps(settings.random_settings).plan(settings.splits)
+
+
+@pytest.mark.parametrize("name", ["block", "generic", "kernel"])
+def test_all_there_is_is_in_the_mix_that_conf_has(name):
+    family = DRAWN_FAMILIES[name]
+    assert compose_config([f"ops=[{name}]"]).ops[name].drawing.vocabulary == family.vocabulary
 
 
 def test_a_saved_config_is_the_same_config():

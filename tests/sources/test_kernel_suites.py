@@ -149,6 +149,7 @@ def test_a_kind_and_its_sizes_are_a_spec():
             "kernel is 5, and must be at most 4",
         ),
         ("{op: kernel, kind: box_2d, draw: {height: 2, width: 8}}", "height is 2, and must be at least 3"),
+        ("{op: kernel, kind: softmax, draw: {rows: 8, columns: 1}}", "there is no softmax of such sizes"),
         ("{op: kernel, kind: jacobi, draw: {length: 9}}", "its kind must be one of relu, sigmoid"),
         ("{op: kernel, kind: reduce_sum, draw: {rows: 9}}", "its sizes do not say which of its forms it has"),
         ("{op: kernel, kind: scale, draw: 7}", "beside draw, which has its sizes, it has a kind, and nothing else"),

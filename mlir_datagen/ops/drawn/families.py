@@ -129,7 +129,7 @@ class DrawnFamily:
             draft, results, _ = self._draw(Drawing({}, (kind,)), draw)
             draw.require_all_drawn()
         except CannotBeDrawn as error:
-            raise NoGraph(str(error)) from error
+            raise NoGraph(str(error) or f"there is no {kind} of such sizes") from error
         return GraphSpec(draft.finish(self.name, results), kind)
 
     def spec_of_json(self, text: str) -> GraphSpec:
