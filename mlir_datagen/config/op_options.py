@@ -6,7 +6,7 @@ from typing import Any
 
 from mlir_datagen.config.folder import config_directory
 from mlir_datagen.errors import UserError, listed, nearest
-from mlir_datagen.ops import FAMILIES
+from mlir_datagen.ops import PROGRAM_FAMILIES
 from mlir_datagen.ops.family import OpFamily
 
 _DIMS = {
@@ -40,13 +40,14 @@ def op_option(family: OpFamily) -> dict[str, Any]:
 def selections() -> list[str]:
     """Return the names of the files that choose several ops at once."""
     files = (path.stem for path in (config_directory() / "ops").glob("*.yaml"))
-    return sorted(name for name in files if name not in FAMILIES)
+    return sorted(name for name in files if name not in PROGRAM_FAMILIES)
 
 
 def unknown_op_option(option: str) -> UserError:
     """Return what is said of an op, or of a selection of them, that there is not."""
-    hint = nearest(option, [*FAMILIES, *selections()], 3)
+    hint = nearest(option, [*PROGRAM_FAMILIES, *selections()], 3)
     return UserError(
-        f'There is no "{option}" in the group ops.{hint} It has {len(FAMILIES)} ops, which scripts/list_ops.py lists, '
-        f"and of several ops {listed(selections())}. Type for instance 'ops=[matmul,conv2d]'."
+        f'There is no "{option}" in the group ops.{hint} It has {len(PROGRAM_FAMILIES)} ops, which '
+        f"scripts/list_ops.py lists, and of several ops {listed(selections())}. Type for instance "
+        "'ops=[matmul,conv2d]'."
     )

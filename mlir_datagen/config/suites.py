@@ -15,6 +15,7 @@ from mlir_datagen.networks.catalogue import TORCHVISION_CLASSIFIERS, torchvision
 from mlir_datagen.networks.model_spec import CONVERTERS, ModelSpec
 from mlir_datagen.ops import PROGRAM_FAMILIES
 from mlir_datagen.ops.family import NotOfFamily
+from mlir_datagen.ops.graph_json import NoGraph
 from mlir_datagen.programs.spec import spec_of_fields
 from mlir_datagen.sources.settings import Exclusion, ExtractSettings, SuiteSpec
 from mlir_datagen.values import check_keys, choice, mapping, whole_number
@@ -129,7 +130,7 @@ def _parse_program(key: str, name: str, raw: Any) -> tuple[str, dict[str, Any]]:
         spec = spec_of_fields(op, fields)
     except TypeError as error:
         raise UserError(f"{key} does not have the fields of {op}: {error}.") from error
-    except NotOfFamily as error:
+    except (NotOfFamily, NoGraph) as error:
         raise UserError(f"{key} is not a program of {op}: {error}.") from error
     problem = PROGRAM_FAMILIES[op].problem(spec)
     if problem is not None:

@@ -7,6 +7,7 @@ import re
 from mlir_datagen.errors import listed
 from mlir_datagen.mlir.linalg_names import linalg_operations
 from mlir_datagen.ops import FAMILIES
+from mlir_datagen.ops.drawn.families import DRAWN_FAMILIES
 
 _LACKING = {
     r"generic|index|yield": "no named operation: what others are made of",
@@ -75,5 +76,8 @@ def ops_page() -> str:
         + "\n".join(rows)
         + "\n\nThere is no op for these:\n\n| linalg's operation | why |\n| --- | --- |\n"
         + "\n".join(f"| `{name}` | {reason} |" for name, reason in sorted(reasons.items()))
+        + "\n\nThese draw programs, of one operation or several:\n\n"
+        + "| op | what its programs are made of |\n| --- | --- |\n"
+        + "\n".join(f"| `{name}` | {listed(family.vocabulary)} |" for name, family in DRAWN_FAMILIES.items())
         + "\n"
     )

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import itertools
 import string
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from mlir_datagen.mlir.element_types import ELEMENT_TYPES, is_float
-from mlir_datagen.ops.body import NUMBER
+from mlir_datagen.ops.body import NUMBER, Call, Expression
 from mlir_datagen.ops.notation import Access
 from mlir_datagen.ops.scalars import SCALARS
 from mlir_datagen.ops.structured_operation import StructuredOperation
+
+_Term = tuple[int, tuple[int, ...]]
+"""A sign, and the places of the inputs whose product it is the sign of."""
 
 _PRODUCTS = (("mul(a, b)", "add"), ("a", "add"))
 """Bodies that an einsum computes, without a copy of what is repeated."""
@@ -32,7 +35,7 @@ def evaluation(operation: StructuredOperation, sizes: Mapping[str, int], dtype: 
         dtype: the element type of its result, which says what a division of integers is.
     """
     at_rest = _at_rest(operation, sizes, dtype)
-    if not operation.notation.windows:
+    if not operation.notation.windows and not operation.notation.shifts:
         return at_rest
     contents = [access for access in operation.notation.inputs if access.has_contents]
 
@@ -119,10 +122,13 @@ def _at_rest(operation: StructuredOperation, sizes: Mapping[str, int], dtype: st
     still = {window.offset for _, window in notation.windows}
     read = [_loops(access, still) for access in contents]
     result, reduced = list(notation.result.names), [loop for loop in notation.reductions if loop not in still]
+    letters = dict(zip(notation.loops, string.ascii_letters, strict=False))
+    subscripts = ["".join(letters[loop] for loop in loops) for loops in (*read, result)]
     if (body.text, body.accumulate) in _PRODUCTS:
-        letters = dict(zip(notation.loops, string.ascii_letters, strict=False))
-        subscripts = ["".join(letters[loop] for loop in loops) for loops in (*read, result)]
         return partial(torch.einsum, f"{','.join(subscripts[:-1])}->{subscripts[-1]}")
+    terms = _terms(body.expression) if body.accumulate == "add" else None
+    if terms and all({*result, *reduced} <= {loop for place in places for loop in read[place]} for _, places in terms):
+        return partial(_summed, terms, subscripts)
 
     def value(*inputs: Any) -> Any:
         aligned = [_aligned(*pair, [*result, *reduced]) for pair in zip(inputs, read, strict=True)]
@@ -141,6 +147,34 @@ def _at_rest(operation: StructuredOperation, sizes: Mapping[str, int], dtype: st
     return value
 
 
+def _terms(expression: Expression) -> list[_Term] | None:
+    """Return the products of inputs that an expression is the sum of; None where it is another one."""
+    if isinstance(expression, str) and expression != NUMBER:
+        return [(1, (string.ascii_lowercase.index(expression),))]
+    if not isinstance(expression, Call) or len(expression.operands) != 2:
+        return None
+    first, second = (_terms(operand) for operand in expression.operands)
+    if first is None or second is None:
+        return None
+    if expression.scalar == "mul" and len(first) == len(second) == 1:
+        return [(first[0][0] * second[0][0], (*first[0][1], *second[0][1]))]
+    if expression.scalar in ("add", "sub"):
+        sign = 1 if expression.scalar == "add" else -1
+        return [*first, *((sign * one, places) for one, places in second)]
+    return None
+
+
+def _summed(terms: Sequence[_Term], subscripts: Sequence[str], *inputs: Any) -> Any:
+    """Return the sum of what an einsum makes of each term, which needs no copy of what is repeated."""
+    import torch
+
+    total: Any = 0
+    for sign, places in terms:
+        equation = f"{','.join(subscripts[place] for place in places)}->{subscripts[-1]}"
+        total = total + sign * torch.einsum(equation, *(inputs[place] for place in places))
+    return total
+
+
 def _aligned(tensor: Any, loops: list[str], space: list[str]) -> Any:
     """Return a view of a tensor with the dimensions of an iteration space: 1 long where it has none of its own."""
     order = [loops.index(loop) for loop in space if loop in loops]
@@ -156,15 +190,18 @@ def _reduced(kind: str | None, values: Any) -> Any:
 
 def _loops(access: Access, still: Collection[str]) -> list[str]:
     """Return the loops that an operand is read along while those of the window stand still."""
-    loops = [name if window is None else window.position for name, window in access.dimensions]
+    loops = [dimension.position for dimension in access.dimensions]
     return [loop for loop in loops if loop not in still]
 
 
 def _view(access: Access, tensor: Any, sizes: Mapping[str, int], place: Mapping[str, int]) -> Any:
     indices: list[int | slice] = []
-    for name, window in access.dimensions:
-        if window is None:
-            indices.append(place.get(name, slice(None)))
+    for dimension in access.dimensions:
+        window, shift = dimension.window, dimension.shift
+        if shift is not None:
+            indices.append(slice(shift.distance, shift.distance + sizes[shift.position]))
+        elif window is None:
+            indices.append(place.get(dimension.name, slice(None)))
         else:
             first, step = place[window.offset] * window.dilation_of(sizes), window.stride_of(sizes)
             indices.append(slice(first, first + (sizes[window.position] - 1) * step + 1, step))

@@ -5,8 +5,8 @@
                {"line": "d0 d1 -> d0 d1", "body": "max(a, number)", "inputs": [2], "sizes": {"number": 0}}],
      "results": [3]}
 
-An operation that linalg has a name for is said by it, and any other by its line and its body. Values are numbered as in
-`graph`; their shapes follow.
+An operation that linalg has a name for is said by it, and any other by its line and its body, and by its loops where
+they are not in the order that follows from the line. Values are numbered as in `graph`; their shapes follow.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from mlir_datagen.mlir.element_types import ELEMENT_TYPES
 from mlir_datagen.mlir.signature import Operand
 from mlir_datagen.ops.body import NUMBER, Body, read_expression
 from mlir_datagen.ops.graph import Graph, Node
+from mlir_datagen.ops.notation import read
 from mlir_datagen.ops.scalars import SCALARS
 from mlir_datagen.ops.structured_operation import StructuredOperation, Versions, from_line
 from mlir_datagen.ops.vocabulary import named_operation
 
 _LARGEST_SIZE = (1 << 31) - 1
-_NODE_FIELDS = {"op", "line", "body", "accumulate", "inputs", "sizes", "dtype"}
+_NODE_FIELDS = {"op", "line", "body", "accumulate", "loops", "inputs", "sizes", "dtype"}
 
 
 class NoGraph(ValueError):
@@ -48,6 +49,8 @@ def _node_fields(node: Node, values: Sequence[Operand]) -> dict[str, Any]:
         fields = {"line": operation.notation.line, "body": operation.body.text}
         if operation.body.accumulate is not None:
             fields["accumulate"] = operation.body.accumulate
+        if operation.notation.loops != read(operation.notation.line).loops:
+            fields["loops"] = " ".join(operation.notation.loops)
     else:
         assert named_operation(operation.name, len(values[node.inputs[0]].shape)) == operation
     fields["inputs"] = list(node.inputs)
@@ -142,20 +145,20 @@ def fitted_node(
 
 def _operation(fields: Mapping[str, Any], rank: int) -> StructuredOperation:
     if "op" in fields:
-        if set(fields) & {"line", "body", "accumulate"} or not isinstance(fields["op"], str):
+        if set(fields) & {"line", "body", "accumulate", "loops"} or not isinstance(fields["op"], str):
             raise NoGraph("an operation is said by its name, or by its line and its body")
         found = named_operation(fields["op"], rank)
         if found is None:
             raise NoGraph(f"there is no operation {shown(fields['op'])}")
         return found
-    line, body, accumulate = (fields.get(key) for key in ("line", "body", "accumulate"))
-    if not isinstance(line, str) or not isinstance(body, str):
+    line, body, accumulate, loops = (fields.get(key) for key in ("line", "body", "accumulate", "loops"))
+    if not isinstance(line, str) or not isinstance(body, str) or not isinstance(loops, str | None):
         raise NoGraph("an operation is said by its name, or by its line and its body")
     if accumulate is not None and (not isinstance(accumulate, str) or accumulate not in SCALARS):
         raise NoGraph(f"nothing accumulates with {shown(accumulate)}")
     try:
         read_expression(body)
-        operation = from_line(None, line, Body(body, accumulate), Versions(16))
+        operation = from_line(None, line, Body(body, accumulate), Versions(16), loops=loops or "")
     except ValueError as error:
         raise NoGraph(str(error)) from error
     if (accumulate is None) != (not operation.notation.reductions):
@@ -173,6 +176,18 @@ def _size(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _LARGEST_SIZE:
         raise NoGraph("its sizes must be whole numbers of at least 1")
     return value
+
+
+def checked_sizes(value: Any, key: str) -> int | tuple[int, ...]:
+    """Return a size, or several.
+
+    Raises:
+        NoGraph: when it is neither.
+    """
+    try:
+        return tuple(map(_size, value)) if isinstance(value, (list, tuple)) else _size(value)
+    except NoGraph as error:
+        raise NoGraph(f"{key} is {shown(value)}, and {error}") from error
 
 
 def _number(value: Any, allowed: range, what: str) -> int:

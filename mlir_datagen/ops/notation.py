@@ -8,7 +8,8 @@ It is einsum's, with spaces, and with windows:
 
 A word is a dimension of an operand. A name alone is a loop, and the dimension has its extent. `h=oh*sh+kh*dh` is a
 dimension h of which the element at oh times the stride sh plus kh times the dilation dh is read, and `h=oh+kh` one
-without either; how many positions oh has follows from the extent of h. An operand in brackets has a shape that counts,
+without either; how many positions oh has follows from the extent of h. `h=i+1` is a dimension h of which the element
+after i is read: i has as many positions as are inside, of all operands. An operand in brackets has a shape that counts,
 and no contents. A loop that the result does not have is a reduction. `+n` in the result is a loop that nothing is read
 along: what is read is repeated.
 
@@ -46,11 +47,25 @@ class Window(NamedTuple):
         return 1 if self.dilation is None else sizes[self.dilation]
 
 
+class Shift(NamedTuple):
+    """What `h=i+1` says: at which position, and how many elements after it, at least one."""
+
+    position: str
+    distance: int
+
+
 class Dimension(NamedTuple):
-    """A dimension of an operand: its name, which a loop has too unless a window moves along it."""
+    """A dimension of an operand: its name, which a loop has too unless a window or a shift moves along it."""
 
     name: str
     window: Window | None
+    shift: Shift | None = None
+
+    @property
+    def position(self) -> str:
+        """The loop that it is read along, of a window the one that says where that is."""
+        moved = self.window or self.shift
+        return self.name if moved is None else moved.position
 
 
 class Access(NamedTuple):
@@ -73,6 +88,7 @@ class Notation(NamedTuple):
         result: what is written.
         loops: the names of the iteration space's dimensions, in order.
         windows: the windows, in the order of their dimensions.
+        shifts: the shifts, in the order of their dimensions.
         line: what was read.
     """
 
@@ -80,6 +96,7 @@ class Notation(NamedTuple):
     result: Access
     loops: tuple[str, ...]
     windows: tuple[tuple[str, Window], ...]
+    shifts: tuple[tuple[str, Shift], ...]
     line: str
 
     @property
@@ -90,17 +107,24 @@ class Notation(NamedTuple):
     @property
     def free(self) -> tuple[str, ...]:
         """The names whose sizes say everything: extents, as the operands name them, then strides, then dilations."""
-        positions = [window.position for _, window in self.windows]
+        positions = [
+            *(window.position for _, window in self.windows),
+            *(shift.position for _, shift in self.shifts),
+        ]
         named = dict.fromkeys(name for operand in (*self.inputs, self.result) for name in operand.names)
         extents = [name for name in named if name not in positions]
         strides = [window.stride for _, window in self.windows if window.stride is not None]
         return (*extents, *strides, *(window.dilation for _, window in self.windows if window.dilation is not None))
 
     def add_positions(self, sizes: dict[str, Any]) -> dict[str, Any]:
-        """Add those of the windows' positions to sizes, numbers or columns of them alike; return them."""
+        """Add those of the positions of windows and shifts to sizes, numbers or columns of them alike; return them."""
         for name, window in self.windows:
             span = dilated(sizes[window.offset], window.dilation_of(sizes))
             sizes[window.position] = (sizes[name] - span) // window.stride_of(sizes) + 1
+        for name, shift in self.shifts:
+            # As many as are inside of all that is read, also of an operand that has the position as its dimension.
+            inside = sizes[name] - shift.distance
+            sizes[shift.position] = min(inside, sizes.get(shift.position, inside))
         return sizes
 
 
@@ -132,8 +156,16 @@ def read(line: str, loops: str = "") -> Notation:
         for dimension in operand.dimensions
         if dimension.window is not None
     )
+    shifts = tuple(
+        (dimension.name, dimension.shift)
+        for operand in inputs
+        for dimension in operand.dimensions
+        if dimension.shift is not None
+    )
     read_along = [
-        each.name if each.window is None else each.window.offset for operand in inputs for each in operand.dimensions
+        each.position if each.window is None else each.window.offset
+        for operand in inputs
+        for each in operand.dimensions
     ]
     known = {*read_along, *(window.position for _, window in windows), *repeated}
     if unknown := [name for name in result.names if name not in known]:
@@ -142,7 +174,7 @@ def read(line: str, loops: str = "") -> Notation:
     ordered = tuple(loops.split()) or followed
     if sorted(ordered) != sorted(followed):
         raise ValueError(f"the loops of {line!r} are {' '.join(followed)} in some order, and not {loops!r}")
-    return Notation(inputs, result, ordered, windows, line)
+    return Notation(inputs, result, ordered, windows, shifts, line)
 
 
 def _operand(text: str) -> Access:
@@ -153,6 +185,14 @@ def _operand(text: str) -> Access:
 def _dimension(word: str) -> Dimension:
     found = _DIMENSION.fullmatch(word)
     if found is None:
-        raise ValueError(f"{word!r} is no dimension: a name, as in m, or with a window, as in h=oh*sh+kh*dh")
+        raise ValueError(
+            f"{word!r} is no dimension: a name, as in m, or with a window or a shift, as in h=oh*sh+kh*dh or h=i+1"
+        )
     name, position, stride, offset, dilation = found.groups()
-    return Dimension(name, Window(position, stride, offset, dilation) if position else None)
+    if position is None:
+        return Dimension(name, None)
+    if not offset.isdecimal():
+        return Dimension(name, Window(position, stride, offset, dilation))
+    if stride is not None or dilation is not None or int(offset) < 1:
+        raise ValueError(f"{word!r} is no shift: it has the form h=i+1, by at least 1")
+    return Dimension(name, None, Shift(position, int(offset)))

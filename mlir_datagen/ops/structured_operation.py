@@ -277,9 +277,11 @@ class StructuredOperation:
 
 def _expressions(operand: Access, places: Mapping[str, str], sizes: Mapping[str, int]) -> list[str]:
     found = []
-    for name, window in operand.dimensions:
+    for dimension in operand.dimensions:
+        window, shift = dimension.window, dimension.shift
         if window is None:
-            found.append(places[name])
+            ahead = "" if shift is None else f" + {shift.distance}"
+            found.append(f"{places[dimension.position]}{ahead}")
         else:
             terms = ((window.position, window.stride), (window.offset, window.dilation))
             factors = ["" if factor is None else f" * {sizes[factor]}" for _, factor in terms]
@@ -292,11 +294,12 @@ def _expressions(operand: Access, places: Mapping[str, str], sizes: Mapping[str,
 def _steps(operand: Access, loop: str, sizes: Mapping[str, Any]) -> list[Any]:
     """Return how many elements lie between what an operand gives for neighbours along a loop, if it has that loop."""
     found = []
-    for place, (name, window) in enumerate(operand.dimensions):
+    for place, dimension in enumerate(operand.dimensions):
+        window = dimension.window
         after = math.prod(sizes[inner] for inner in operand.names[place + 1 :])
         if window is not None and window.offset == loop:
             found.append(after * window.dilation_of(sizes))
-        elif name == loop:
+        elif window is None and dimension.position == loop:
             found.append(after)
     return found
 

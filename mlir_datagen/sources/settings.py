@@ -9,7 +9,8 @@ from functools import cached_property, reduce
 from typing import Any
 
 from mlir_datagen.networks.model_spec import ConverterSettings, ModelSpec
-from mlir_datagen.ops.drawn.families import Drawing, DrawnFamily
+from mlir_datagen.ops.drawn.draft import Drawing
+from mlir_datagen.ops.drawn.families import DrawnFamily
 from mlir_datagen.ops.family import OpFamily, Variant
 from mlir_datagen.ops.structured_operation import Versions
 from mlir_datagen.programs.forms import Forms
@@ -95,15 +96,20 @@ class DrawnSettings:
     def to_saved(self) -> dict[str, Any]:
         """Return the part as plain values, from which `parse_ops` makes it again."""
         drawing = self.drawing
-        least, most = drawing.length
         known = {
             "vocabulary": list(drawing.vocabulary),
-            "length": least if least == most else {"from": least, "to": most},
+            "length": _saved_span(*drawing.length),
+            "loops": _saved_span(*drawing.loops),
+            "operations": _saved_span(*drawing.operations),
             "fan_out": drawing.fan_out,
             "depth": drawing.depth,
         }
         axes = {axis: _saved_axis(values) for axis, values in drawing.axes.items()}  # type: ignore[arg-type]
         return {**_saved_weight(self.weight), **{key: known[key] for key in self.family.settings}, "grid": axes}
+
+
+def _saved_span(least: int, most: int) -> int | dict[str, int]:
+    return least if least == most else {"from": least, "to": most}
 
 
 def _saved_weight(weight: Fraction) -> dict[str, Any]:

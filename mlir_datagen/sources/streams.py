@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from mlir_datagen.ops.drawn.families import Drawing, DrawnFamily, GraphSpec
+from mlir_datagen.ops.drawn.draft import Drawing
+from mlir_datagen.ops.drawn.families import DrawnFamily, GraphSpec
 from mlir_datagen.ops.family import OpFamily, Spec, Variant
 from mlir_datagen.programs.batch import ListedBlock, ProgramBlock
 from mlir_datagen.programs.content import stable_hash

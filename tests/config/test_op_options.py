@@ -6,7 +6,7 @@ import pytest
 
 from mlir_datagen.config.compose import compose_config
 from mlir_datagen.config.op_options import op_option, selections
-from mlir_datagen.ops import FAMILIES, contractions, coverage, elementwise, movement, windows
+from mlir_datagen.ops import FAMILIES, PROGRAM_FAMILIES, contractions, coverage, elementwise, movement, windows
 
 CONTRACTIONS = {family.name for family in contractions.FAMILIES}
 POOLINGS = {family.name for family in windows.FAMILIES if family.name.startswith("pooling")}
@@ -18,7 +18,7 @@ SELECTED = {
     "poolings": POOLINGS,
     "memory_bound": POOLINGS | OTHERS,
     "named": set(FAMILIES) - {"relu"},
-    "all": set(FAMILIES),
+    "all": set(PROGRAM_FAMILIES),
 }
 
 

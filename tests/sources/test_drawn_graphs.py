@@ -10,6 +10,7 @@ import pytest
 from helpers import config, made_dataset, raw_config, run_script
 
 from mlir_datagen.config import parse_config
+from mlir_datagen.config.compose import compose_config
 from mlir_datagen.errors import UserError
 from mlir_datagen.mlir.structural_hash import ProgramHasher
 from mlir_datagen.ops.drawn.families import DRAWN_FAMILIES
@@ -19,6 +20,7 @@ from mlir_datagen.sources.random_ops import RandomOps
 GRID = {
     "batch": [1, 2], "channels": [1, 2, 3], "height": [6, 7, 8], "width": [6, 7], "kernel": [1, 2, 3], "stride": [1, 2],
     "rows": [2, 3, 4, 5], "columns": [2, 3, 4], "heads": [1, 2], "features": [2, 4],
+    "length": [4, 5, 6], "depth": [4, 5], "extent": [2, 3, 4, 5],
 }  # fmt: skip
 OWN = {
     "sequence": {"length": 5, "vocabulary": ["add", "matmul", "relu", "conv2d", "pooling", "sigmoid", "softmax"]},
@@ -29,6 +31,12 @@ OWN = {
         "depth": None,
     },
     "block": {"vocabulary": ["mlp", "attention", "residual"]},
+    "kernel": {"vocabulary": ["jacobi_2d", "gemm", "reduce_max", "plaquette"]},
+    "generic": {
+        "loops": {"from": 2, "to": 4},
+        "operations": {"from": 1, "to": 4},
+        "vocabulary": ["add", "mul", "max", "exp", "log", "div"],
+    },
 }
 
 
@@ -117,6 +125,14 @@ def test_limits_and_strata_bound_graphs():
         ("dag", {"depth": 0}, "ops.dag.depth is 0"),
         ("block", {"vocabulary": ["resnet"]}, "must be one of conv_bias_relu"),
         ("block", {"length": 3}, 'There is no key "length" in ops.block'),
+        ("kernel", {"vocabulary": ["jacobi"]}, "must be one of relu, sigmoid"),
+        ("kernel", {"loops": 3}, 'There is no key "loops" in ops.kernel'),
+        ("generic", {"loops": 9}, "ops.generic.loops is 9, and must be at most 8"),
+        ("generic", {"loops": {"from": 3, "to": 2}}, "ops.generic.loops is empty: from 3 is above to 2"),
+        ("generic", {"operations": 0}, "ops.generic.operations is 0, and must be a whole number of at least 1"),
+        ("generic", {"operations": 17}, "ops.generic.operations is 17, and must be at most 16"),
+        ("generic", {"vocabulary": ["floor"]}, "must be one of add, sub"),
+        ("generic", {"length": 3}, 'There is no key "length" in ops.generic'),
         ("sequence", {"grid": {"rows": [2]}}, "ops.sequence.grid lacks the dimension batch"),
     ],
 )
@@ -151,7 +167,13 @@ def test_few_graphs_are_said_to_be_few():
         RandomOps(settings.random_settings).plan(settings.splits)
 
 
+@pytest.mark.parametrize("name", ["block", "generic", "kernel"])
+def test_all_there_is_is_in_the_mix_that_conf_has(name):
+    family = DRAWN_FAMILIES[name]
+    assert compose_config([f"ops=[{name}]"]).ops[name].drawing.vocabulary == family.vocabulary
+
+
 def test_a_saved_config_is_the_same_config():
-    settings = parse_config(run("sequence", "dag", "block", "matmul"))
+    settings = parse_config(run("sequence", "dag", "block", "generic", "kernel", "matmul"))
     assert parse_config(settings.to_saved()).fingerprint == settings.fingerprint
     assert config(["matmul"]).fingerprint != settings.fingerprint

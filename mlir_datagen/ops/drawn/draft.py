@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,33 @@ _AT_ONCE = 32
 
 
 class CannotBeDrawn(Exception):
-    """What was drawn so far does not lead to a program: another is drawn instead."""
+    """What was drawn so far does not lead to a program: another is drawn instead.
+
+    Its text is the end of a sentence about what was said and not drawn.
+    """
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What the graphs of a family are drawn from.
+
+    Attributes:
+        axes: the values of each axis.
+        vocabulary: the operations, the scalar operations of a body, or of blocks and kernels their kinds.
+        length: the least and the largest number of operations; blocks and kernels have their own.
+        fan_out: by how many operations a value is read at most.
+        depth: how many operations are on the longest way through a graph at most; None for no limit.
+        loops: the least and the largest number of loops of an operation.
+        operations: the least and the largest number of scalar operations of a body.
+    """
+
+    axes: Mapping[str, Sequence[int]]
+    vocabulary: tuple[str, ...]
+    length: tuple[int, int] = (1, 1)
+    fan_out: int = 1
+    depth: int | None = None
+    loops: tuple[int, int] = (1, 1)
+    operations: tuple[int, int] = (1, 1)
 
 
 class Draw:
@@ -61,9 +89,71 @@ class Draw:
             CannotBeDrawn: when it has none.
         """
         values = self._axes[axis]
-        if isinstance(values, range) and values[0] >= least and (most is None or values[-1] <= most):
-            return int(self.one_of(values))
+        if isinstance(values, range):
+            end = len(values) if most is None else bisect_right(values, most)
+            return int(self.one_of(values[bisect_left(values, least) : end]))
         return int(self.one_of([one for one in values if one >= least and (most is None or one <= most)]))
+
+
+class GivenSizes(Draw):
+    """Sizes that are said: of each axis one for all times that it is drawn, or a list of one for each time.
+
+    Args:
+        sizes: by axis.
+    """
+
+    def __init__(self, sizes: Mapping[str, int | Sequence[int]]) -> None:
+        self._sizes = sizes
+        self._drawn = dict.fromkeys(sizes, 0)
+
+    def one_of(self, choices: Sequence[Any]) -> Any:
+        """Return the only one.
+
+        Raises:
+            CannotBeDrawn: when there are others.
+        """
+        if len(choices) != 1:
+            raise CannotBeDrawn("its sizes do not say which of its forms it has")
+        return choices[0]
+
+    def between(self, low: int, high: int) -> int:
+        """Return the only number.
+
+        Raises:
+            CannotBeDrawn: when there are others.
+        """
+        return int(self.one_of(range(low, high + 1)))
+
+    def size(self, axis: str, least: int = 1, most: int | None = None) -> int:
+        """Return what was said of an axis.
+
+        Raises:
+            CannotBeDrawn: when there is none, or it is out of bounds.
+        """
+        if axis not in self._sizes:
+            raise CannotBeDrawn(f"it lacks {axis}")
+        given, number = self._sizes[axis], self._drawn[axis]
+        self._drawn[axis] += 1
+        if not isinstance(given, int) and number >= len(given):
+            raise CannotBeDrawn(f"{axis} needs more numbers than {len(given)}")
+        size = given if isinstance(given, int) else given[number]
+        if size < least or (most is not None and size > most):
+            bound = f"at least {least}" if size < least else f"at most {most}"
+            raise CannotBeDrawn(f"{axis} is {size}, and must be {bound}")
+        return size
+
+    def require_all_drawn(self) -> None:
+        """Check that nothing was said that has no effect.
+
+        Raises:
+            CannotBeDrawn: when something was.
+        """
+        for axis, given in self._sizes.items():
+            number = self._drawn[axis]
+            if not number:
+                raise CannotBeDrawn(f"it has no {axis}")
+            if not isinstance(given, int) and number < len(given):
+                raise CannotBeDrawn(f"{axis} takes {number} numbers, and not {len(given)}")
 
 
 class Draft:
@@ -102,6 +192,10 @@ class Draft:
         """Add an operation that its line and body say, and the number if the body reads one."""
         given = {} if number is None else {NUMBER: number}
         return self.apply(from_line(None, line, Body(body, accumulate), Versions(16)), values, given)
+
+    def windowed(self, line: str, body: str, value: int, **given: float) -> int:
+        """Add what sums up elements under a window, of given sizes, and the number if the body reads one."""
+        return self.apply(from_line(None, line, Body(body, "add"), Versions(16)), [value], given)
 
     def elementwise(self, body: str, *values: int, number: float | None = None) -> int:
         """Add an operation on each element of values of one shape, and a number if its body reads one."""

@@ -5,23 +5,27 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from mlir_datagen.errors import listed
 from mlir_datagen.mlir.element_types import ELEMENT_TYPES, as_tensor, torch_dtype
 from mlir_datagen.ops.baseline import baseline_seconds
 from mlir_datagen.ops.contractions import CONTRACTIONS
 from mlir_datagen.ops.drawn.blocks import BLOCKS
-from mlir_datagen.ops.drawn.draft import CannotBeDrawn, Draft, Draw
+from mlir_datagen.ops.drawn.draft import CannotBeDrawn, Draft, Draw, Drawing, GivenSizes
+from mlir_datagen.ops.drawn.generics import AXES as GENERIC_AXES
+from mlir_datagen.ops.drawn.generics import VOCABULARY as SCALAR_OPERATIONS
+from mlir_datagen.ops.drawn.generics import draw_generic
+from mlir_datagen.ops.drawn.kernels import KERNELS
 from mlir_datagen.ops.drawn.rules import RULES, applicable
 from mlir_datagen.ops.dtypes import DEFAULT
 from mlir_datagen.ops.elementwise import elementwise, with_number
 from mlir_datagen.ops.graph import Graph, Node
-from mlir_datagen.ops.graph_json import graph_fields, graph_from_fields
+from mlir_datagen.ops.graph_json import NoGraph, checked_sizes, graph_fields, graph_from_fields
 from mlir_datagen.ops.program_family import HeldAgainst
 from mlir_datagen.ops.structured_operation import NAMED, StructuredOperation, Versions, versions_of
 from mlir_datagen.ops.windows import CONVOLUTIONS, POOLINGS
@@ -37,25 +41,6 @@ _OF_ANY_PROGRAM = (
 )
 _ROUNDINGS = 16
 """How often the rounding of PyTorch's own result may be exceeded: sums in another order round otherwise."""
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """What the graphs of a family are drawn from.
-
-    Attributes:
-        axes: the values of each axis.
-        vocabulary: the operations, or of blocks their kinds.
-        length: the least and the largest number of operations; blocks have their own.
-        fan_out: by how many operations a value is read at most.
-        depth: how many operations are on the longest way through a graph at most; None for no limit.
-    """
-
-    axes: Mapping[str, Sequence[int]]
-    vocabulary: tuple[str, ...]
-    length: tuple[int, int] = (1, 1)
-    fan_out: int = 1
-    depth: int | None = None
 
 
 class GraphSpec(NamedTuple):
@@ -80,6 +65,10 @@ class GraphSpec(NamedTuple):
         return orjson.dumps(graph_fields(self.graph)).decode()
 
 
+DrawsGraph = Callable[[Drawing, Draw], tuple[Draft, list[int], str]]
+"""Returns a draft, the numbers of its results, and its kind."""
+
+
 class DrawnFamily:
     """A family of drawn graphs.
 
@@ -94,7 +83,7 @@ class DrawnFamily:
     def __init__(
         self,
         name: str,
-        draw: Callable[[Drawing, Draw], tuple[Draft, list[int], str]],
+        draw: DrawsGraph,
         axes: Sequence[str],
         vocabulary: Sequence[str],
         settings: Sequence[str],
@@ -116,14 +105,33 @@ class DrawnFamily:
     def spec_from_json(self, fields: Any) -> GraphSpec:
         """Make the spec again from the parsed JSON of a row's `spec` column.
 
+        A person may say a kind and its sizes instead, and a list for a size that is drawn several
+        times: `{"kind": "mlp", "draw": {"rows": 8, "columns": 4, "features": 2}}`.
+
         Raises:
             TypeError: when the fields are not those of a spec.
             NoGraph: when they make no graph.
         """
         if not isinstance(fields, Mapping) or not isinstance(fields.get("kind"), str):
             raise TypeError("its fields are kind, arguments, nodes and results")
+        if "draw" in fields:
+            return self._of_sizes(fields)
         graph = {key: value for key, value in fields.items() if key != "kind"}
         return GraphSpec(graph_from_fields(self.name, graph), fields["kind"])
+
+    def _of_sizes(self, fields: Mapping[str, Any]) -> GraphSpec:
+        kind, sizes = fields["kind"], fields["draw"]
+        if set(fields) != {"kind", "draw"} or not isinstance(sizes, Mapping):
+            raise TypeError("beside draw, which has its sizes, it has a kind, and nothing else")
+        if kind not in self.vocabulary:
+            raise NoGraph(f"its kind must be one of {listed(self.vocabulary)}")
+        draw = GivenSizes({axis: checked_sizes(given, axis) for axis, given in sizes.items()})
+        try:
+            draft, results, _ = self._draw(Drawing({}, (kind,)), draw)
+            draw.require_all_drawn()
+        except CannotBeDrawn as error:
+            raise NoGraph(str(error) or f"there is no {kind} of such sizes") from error
+        return GraphSpec(draft.finish(self.name, results), kind)
 
     def spec_of_json(self, text: str) -> GraphSpec:
         """Make the spec again from a row's `spec` column.
@@ -298,18 +306,26 @@ def _applied(draft: Draft, drawing: Drawing, draw: Draw, value: int, others: Cal
     raise CannotBeDrawn
 
 
-def draw_block(drawing: Drawing, draw: Draw) -> tuple[Draft, list[int], str]:
-    """Draw a block as networks have them, with random sizes."""
-    kind = draw.one_of(drawing.vocabulary)
-    draft = Draft()
-    return draft, [BLOCKS[kind](draft, draw)], kind
+def _draw_kind(kinds: Mapping[str, Callable[[Draft, Draw], int | tuple[int, ...]]]) -> DrawsGraph:
+    """Return a function that draws one of the kinds of a vocabulary, with random sizes."""
+
+    def draw_kind(drawing: Drawing, draw: Draw) -> tuple[Draft, list[int], str]:
+        kind = draw.one_of(drawing.vocabulary)
+        draft = Draft()
+        found = kinds[kind](draft, draw)
+        return draft, list(found) if isinstance(found, tuple) else [found], kind
+
+    return draw_kind
 
 
 _AXES = ("batch", "channels", "height", "width", "kernel", "stride", "rows", "columns")
+_KERNEL_AXES = ("length", "depth", "height", "width", "batch", "rows", "columns", "features")
 _FAMILIES = (
     DrawnFamily("sequence", draw_sequence, _AXES, tuple(RULES), ("vocabulary", "length")),
     DrawnFamily("dag", draw_dag, _AXES, tuple(RULES), ("vocabulary", "length", "fan_out", "depth")),
-    DrawnFamily("block", draw_block, (*_AXES, "heads", "features"), tuple(BLOCKS), ("vocabulary",)),
+    DrawnFamily("generic", draw_generic, GENERIC_AXES, SCALAR_OPERATIONS, ("vocabulary", "loops", "operations")),
+    DrawnFamily("block", _draw_kind(BLOCKS), (*_AXES, "heads", "features"), tuple(BLOCKS), ("vocabulary",)),
+    DrawnFamily("kernel", _draw_kind(KERNELS), _KERNEL_AXES, tuple(KERNELS), ("vocabulary",)),
 )
 DRAWN_FAMILIES: dict[str, DrawnFamily] = {family.name: family for family in _FAMILIES}
 

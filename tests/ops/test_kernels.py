@@ -1,0 +1,180 @@
+"""Kernels: what they compute, held against formulas that numpy and PyTorch have for them."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from mlir_datagen.mlir.parse import Verifier
+from mlir_datagen.ops.drawn.draft import Draft, Drawing
+from mlir_datagen.ops.drawn.families import DRAWN_FAMILIES
+from mlir_datagen.ops.drawn.kernels import KERNELS
+from mlir_datagen.ops.graph_json import NoGraph
+from mlir_datagen.ops.notation import read
+
+KERNEL = DRAWN_FAMILIES["kernel"]
+AXES = {
+    "length": [8, 9], "depth": [5, 6], "height": [6, 7], "width": [7, 8], "batch": [2, 3], "rows": [4, 5],
+    "columns": [3, 6], "features": [4, 5],
+}  # fmt: skip
+
+
+def kernel(kind, seed=0):
+    found = KERNEL.draw(Drawing(AXES, (kind,)), np.random.default_rng(seed))
+    assert found.kind == kind
+    return found
+
+
+def stepped(hx, hy, hz):
+    """Return a step of PolyBench's fdtd-2d, inside the border, as its loops say it."""
+    hx, hy, hz = hx.clone(), hy.clone(), hz.clone()
+    hy[1:] -= 0.5 * (hz[1:] - hz[:-1])
+    hx[:, 1:] -= 0.5 * (hz[:, 1:] - hz[:, :-1])
+    inner = hz[:-1, :-1] - 0.7 * (hx[:-1, 1:] - hx[:-1, :-1] + hy[1:, :-1] - hy[:-1, :-1])
+    return hy[1:], hx[:, 1:], inner[1:, 1:]
+
+
+def heated(a):
+    centre = a[1:-1, 1:-1, 1:-1]
+    along = [
+        a[2:, 1:-1, 1:-1] - 2 * centre + a[:-2, 1:-1, 1:-1],
+        a[1:-1, 2:, 1:-1] - 2 * centre + a[1:-1, :-2, 1:-1],
+        a[1:-1, 1:-1, 2:] - 2 * centre + a[1:-1, 1:-1, :-2],
+    ]
+    return 0.125 * sum(along) + centre
+
+
+def updated(a, u, v, s, t, y, z):
+    a = a + torch.outer(u, v) + torch.outer(s, t)
+    x = 1.2 * a.T @ y + z
+    return a, x, 1.5 * a @ x
+
+
+def turned(first, second, cosine, sine):
+    numbers = torch.complex(first, second) * torch.complex(cosine, sine).unsqueeze(1)
+    return numbers.real, numbers.imag
+
+
+def complexes(*parts):
+    return [torch.complex(*pair) for pair in zip(parts[::2], parts[1::2], strict=True)]
+
+
+def of_complex(function):
+    """Return a function of real and imaginary parts that gives those of a function of complex numbers."""
+
+    def parts(*given):
+        found = function(*complexes(*given))
+        return found.real, found.imag
+
+    return parts
+
+
+def normed(norm, count):
+    return lambda value, *weights: norm(value, value.shape[-1:], *weights, *([1e-5] if count == 1 else []))
+
+
+FORMULAS = {
+    "relu": torch.relu,
+    "sigmoid": torch.sigmoid,
+    "silu": functional.silu,
+    "gelu": functional.gelu,
+    "softmax": lambda a: torch.softmax(a, -1),
+    "layer_norm": normed(functional.layer_norm, 2),
+    "rms_norm": normed(functional.rms_norm, 1),
+    "bias": lambda a, b: a + b,
+    "scale": lambda a: 3 * a,
+    "triad": lambda a, b: a + 3 * b,
+    "transpose": torch.t,
+    "box_2d": lambda a: functional.avg_pool2d(a[None], 3, 1)[0],
+    "weighted_3d": lambda a, w: functional.conv3d(a[None, None], w[None, None])[0, 0],
+    "rotary": turned,
+    "complex_product": of_complex(torch.matmul),
+    "complex_adjoint_product": of_complex(lambda a, b: a @ b.mH),
+    "complex_trace": of_complex(lambda a, b: torch.einsum("sii->s", a @ b)),
+    "color_vector": of_complex(lambda a, v: torch.einsum("sij,sj->si", a, v)),
+    "plaquette": lambda *u: torch.stack([torch.trace(each) for each in linked(*complexes(*u))]).real,
+    "gemm": lambda a, b, c: 1.5 * a @ b + 1.2 * c,
+    "2mm": lambda a, b, c, d: 1.5 * a @ b @ c + 1.2 * d,
+    "3mm": lambda a, b, c, d: (a @ b) @ (c @ d),
+    "atax": lambda a, x: a.T @ (a @ x),
+    "bicg": lambda a, r, p: (a.T @ r, a @ p),
+    "mvt": lambda x, a, y, z, w: (x + a @ y, z + a.T @ w),
+    "gemver": updated,
+    "gesummv": lambda a, x, b: 1.5 * a @ x + 1.2 * b @ x,
+    "syrk": lambda a, c: 1.5 * a @ a.T + 1.2 * c,
+    "syr2k": lambda a, b, c: 1.5 * (a @ b.T + b @ a.T) + 1.2 * c,
+    "doitgen": lambda a, c: a @ c,
+    "covariance": lambda a: torch.cov(a.T),
+    "correlation": lambda a: torch.corrcoef(a.T),
+    "jacobi_1d": lambda a: (a[:-2] + a[1:-1] + a[2:]) / 3,
+    "jacobi_2d": lambda a: 0.2 * (a[1:-1, 1:-1] + a[1:-1, :-2] + a[1:-1, 2:] + a[2:, 1:-1] + a[:-2, 1:-1]),
+    "heat_3d": heated,
+    "fdtd_2d": lambda ey, hz, ex: stepped(ex, ey, hz),
+}
+"""Each kernel, from its arguments in the order in which its program first reads them."""
+
+
+def linked(first, second, fourth, third):
+    return first @ second @ third.mH @ fourth.mH
+
+
+def test_every_kernel_has_its_formula():
+    reductions = {"reduce_sum", "reduce_mean", "reduce_max"}
+    assert set(KERNELS) == set(FORMULAS) | reductions
+
+
+def computed(spec):
+    torch.manual_seed(0)
+    inputs = [torch.randn(one.shape, dtype=torch.float64) for one in spec.graph.arguments]
+    return inputs, spec.graph.evaluation()(*inputs)
+
+
+@pytest.mark.parametrize("kind", FORMULAS)
+def test_kernels_are_what_their_formulas_say(kind):
+    inputs, found = computed(kernel(kind))
+    expected = FORMULAS[kind](*inputs)
+    torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize(("kind", "reduce"), [("sum", torch.sum), ("mean", torch.mean), ("max", torch.amax)])
+def test_reductions_are_along_the_axes_that_were_drawn(kind, reduce):
+    shapes = set()
+    for seed in range(20):
+        spec = kernel(f"reduce_{kind}", seed)
+        inputs, found = computed(spec)
+        kept = spec.graph.nodes[0].operation.notation.result.names
+        axes = [axis for axis in range(inputs[0].ndim) if f"d{axis}" not in kept]
+        assert axes
+        torch.testing.assert_close(found, reduce(inputs[0], axes), rtol=1e-11, atol=1e-11)
+        shapes.add((inputs[0].ndim, *axes))
+    assert len(shapes) >= 10
+
+
+def test_a_shift_is_an_offset_of_its_map():
+    draft = Draft()
+    values = draft.argument(6, 5)
+    result = draft.generic("x=i+1 y=j+2, x=i+3 y=j+1 -> i j", "sub(a, b)", values, values)
+    graph = draft.finish("graph", [result])
+    assert draft.shape(result) == (3, 3)
+    text = graph.text()
+    assert "affine_map<(d0, d1) -> (d0 + 1, d1 + 2)>, affine_map<(d0, d1) -> (d0 + 3, d1 + 1)>" in text
+    Verifier().verify(text)
+    given = torch.arange(30, dtype=torch.float64).reshape(6, 5) ** 2
+    torch.testing.assert_close(graph.evaluation()(given), given[1:4, 2:] - given[3:, 1:4])
+
+
+def test_shifts_stay_inside_of_all_operands():
+    assert read("x=i+1, y=i+2, i -> i").add_positions({"x": 8, "y": 7, "i": 5})["i"] == 5
+    draft = Draft()
+    with pytest.raises(NoGraph, match="the operands of add do not fit together"):
+        draft.generic("x=i+1, i -> i", "add(a, b)", draft.argument(5), draft.argument(5))
+
+
+@pytest.mark.parametrize("word", ["x=i+0", "x=i*s+1", "x=i+1*d"])
+def test_what_is_no_shift_is_refused(word):
+    with pytest.raises(ValueError, match=re.escape(f"'{word}' is no shift: it has the form h=i+1, by at least 1")):
+        read(f"{word} -> i")
