@@ -1,0 +1,49 @@
+"""A page with one program of every op: what a reader gets before he asks for any."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mlir_datagen.config.compose import compose_config
+from mlir_datagen.dataset.columns import program_tables
+from mlir_datagen.ops import PROGRAM_FAMILIES
+from mlir_datagen.sources.random_ops import RandomOps
+
+_SETTINGS = ("dims=small", "num_samples=1", "splits=null", "limits.max_flops=2000000")
+
+
+def gallery_page() -> str:
+    """Return the page: of each op the first program that a small dataset has, its costs, and what makes it again."""
+    return "\n".join(_lines())
+
+
+def _lines() -> Iterator[str]:
+    yield "# A program of every op\n"
+    yield "Written by `python scripts/list_programs.py`: the first program of each op with `dims=small`, and what the index says"
+    yield "of it. [ops.md](ops.md) says which operations and element types each op has.\n"
+    for name in PROGRAM_FAMILIES:
+        row = _first_row(name)
+        yield f"## {name}\n"
+        yield f"{_costs(row)}\n"
+        yield f"```\npython scripts/program.py {name} {shlex.quote(row['spec'])}\n```\n"
+        yield f"```mlir\n{row['mlir']}```\n"
+
+
+def _first_row(name: str) -> dict[str, Any]:
+    settings = compose_config([f"ops=[{name}]", *_SETTINGS])
+    source = RandomOps(settings.random_settings)
+    (task,) = source.plan(settings.splits).tasks
+    ((table, _),) = program_tables(source.produce(task))
+    row: dict[str, Any] = table.to_pylist()[0]
+    return row
+
+
+def _costs(row: Mapping[str, Any]) -> str:
+    loops = " x ".join(f"{loop['bound']} {loop['iterator']}" for loop in row["loops"])
+    nodes = ", ".join(dict.fromkeys(f"`{node['op']}`" for node in row["nodes"]))
+    return (
+        f"{len(row['nodes'])} operation{'s' if len(row['nodes']) > 1 else ''} ({nodes}); loops of the main one: {loops}; "
+        f"{row['flops']} flops, {row['bytes_moved']} bytes, {row['arithmetic_intensity']:.2f} flops for each byte."
+    )
