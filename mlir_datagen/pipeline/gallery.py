@@ -21,8 +21,8 @@ def gallery_page() -> str:
 
 def _lines() -> Iterator[str]:
     yield "# A program of every op\n"
-    yield "Written by `python scripts/list_programs.py`: the first program of each op with `dims=small`, and what the index says"
-    yield "of it. [ops.md](ops.md) says which operations and element types each op has.\n"
+    yield "Written by `python scripts/list_programs.py`: the first program of each op with `dims=small`, and what the index"
+    yield "says of it. [ops.md](ops.md) says which operations and element types each op has.\n"
     for name in PROGRAM_FAMILIES:
         row = _first_row(name)
         yield f"## {name}\n"
@@ -43,7 +43,8 @@ def _first_row(name: str) -> dict[str, Any]:
 def _costs(row: Mapping[str, Any]) -> str:
     loops = " x ".join(f"{loop['bound']} {loop['iterator']}" for loop in row["loops"])
     nodes = ", ".join(dict.fromkeys(f"`{node['op']}`" for node in row["nodes"]))
+    count = len(row["nodes"])
     return (
-        f"{len(row['nodes'])} operation{'s' if len(row['nodes']) > 1 else ''} ({nodes}); loops of the main one: {loops}; "
+        f"{count} operation{'s' if count > 1 else ''} ({nodes}); loops of the main one: {loops}; "
         f"{row['flops']} flops, {row['bytes_moved']} bytes, {row['arithmetic_intensity']:.2f} flops for each byte."
     )
