@@ -21,8 +21,8 @@ def gallery_page() -> str:
 
 def _lines() -> Iterator[str]:
     yield "# A program of every op\n"
-    yield "Written by `python scripts/list_programs.py`: the first program of each op with `dims=small`, and what the index"
-    yield "says of it. [ops.md](ops.md) says which operations and element types each op has.\n"
+    yield "Written by `python scripts/list_programs.py`: the first program of each op with `dims=small`, and what the"
+    yield "index says of it. [ops.md](ops.md) says which operations and element types each op has.\n"
     for name in PROGRAM_FAMILIES:
         row = _first_row(name)
         yield f"## {name}\n"
