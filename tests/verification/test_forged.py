@@ -86,6 +86,8 @@ def test_a_changed_column(column, split, dataset):
             assert row[column] is None
         if column == "loops":
             row[column].append({"bound": 1, "iterator": "parallel"})
+        elif column == "edges":
+            row[column].append({"producer": 0, "consumer": 0})
         elif column == "unshown":
             assert row[column] is None
             row[column] = ["input x"]
