@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
-from mlir_datagen.errors import Rejection, UserError
+from mlir_datagen.errors import Rejection, UserError, is_about_memory
 from mlir_datagen.proving.sandbox import limit_memory, limit_processor_time
 from mlir_datagen.proving.settings import SandboxLimits
 
@@ -95,6 +95,9 @@ def answer_of(work: Callable[[], Any]) -> bytes:
     except (Rejection, UserError) as error:
         return pickle.dumps(Raised(error))
     except BaseException as error:
+        if isinstance(error, RuntimeError) and is_about_memory(error):
+            # What PyTorch raises, in which references are computed.
+            return pickle.dumps(OutOfMemory())
         error.add_note(f"In a worker process:\n{traceback.format_exc()}")
         return pickle.dumps(Raised(_picklable(error)))
 

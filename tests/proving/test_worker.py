@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
+import torch
 from helpers import golden_program
 
 from mlir_datagen.ops import FAMILIES
 from mlir_datagen.proving import worker as module
 from mlir_datagen.proving.job import job_of
 from mlir_datagen.proving.settings import Cores, MeasureSettings
+from mlir_datagen.proving.worker_loop import OutOfMemory, answer_of
 
 
 @pytest.mark.parametrize("level", ["parse", "execute"])
@@ -49,3 +53,12 @@ def test_sums_of_one_element_that_cancel_are_right_and_others_are_not(dtype, mon
         for right, wrong in (("arith.mulf", "arith.addf"), ("arith.addf %out, %", "arith.mulf %out, %")):
             outcome = worker.prove(job_of(family, spec, text.replace(right, wrong), "execute", measure=False))
             assert outcome.stage == "matched"
+
+
+def test_a_reference_that_needs_too_much_memory_is_told_from_a_fault():
+    def reference():
+        torch.empty(1 << 50)
+
+    assert isinstance(pickle.loads(answer_of(reference)), OutOfMemory)
+    answer = pickle.loads(answer_of(lambda: [].pop()))
+    assert isinstance(answer.error, IndexError)
