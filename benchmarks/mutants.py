@@ -28,12 +28,12 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from on_mlir_19 import Pair, differences, is_installed
+from program_faults import WITH_FAULTS
 from tabulate import tabulate
 from tqdm import tqdm
 from wrong_programs import Planted, plant
 
 from mlir_datagen.config.compose import compose_config
-from mlir_datagen.ops import FAMILIES
 from mlir_datagen.pipeline.run import generate
 from mlir_datagen.programs.proof import Failure
 from mlir_datagen.proving.job import job_of
@@ -250,7 +250,13 @@ def mutants(arguments: argparse.Namespace) -> bool:
 def main() -> None:
     """Plant what the command line asks for."""
     parser = argparse.ArgumentParser(description="Plant wrong programs and see how many the check catches.")
-    parser.add_argument("--families", nargs="*", choices=FAMILIES, default=list(FAMILIES), help="op families; all")
+    parser.add_argument(
+        "--families",
+        nargs="*",
+        choices=WITH_FAULTS,
+        default=list(WITH_FAULTS),
+        help="op families; all that have faults here",
+    )
     parser.add_argument("--networks", nargs="*", choices=NETWORKS, default=NETWORKS, help="small networks; all")
     parser.add_argument("--count", type=int, default=1000, help="wrong programs of the families")
     parser.add_argument("--right", type=int, default=2000, help="right programs of the families")

@@ -80,6 +80,10 @@ Plant = Callable[[str, Any, np.random.Generator], str | None]
 """Gives a program's text with a fault, from the text, the spec, and a source of chance; None where it cannot."""
 
 
+WITH_FAULTS = ("matmul", "conv2d", "pooling", "elementwise", "relu", "batch_matmul", "batch_matvec")
+"""The families that faults are planted in; benchmarks/typed_programs.py has simpler ones for all."""
+
+
 def faults_of(name: str, variant: Variant) -> list[tuple[str, Plant]]:
     """Return the faults that a variant can have, by kind; some kinds have several."""
     of_family: dict[str, list[tuple[str, Plant]]] = {

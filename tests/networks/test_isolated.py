@@ -89,7 +89,7 @@ def test_a_program_runs_again_on_other_arrays(make):
     if isinstance(program, IsolatedProgram):
         program.__enter__()
     try:
-        assert program.verify(DOUBLES) == 6
+        assert program.verify(DOUBLES).flops == 6
         program.lower()
         for factor in (1, 3):
             given = ONES * factor
@@ -120,7 +120,7 @@ def test_what_is_wrong_with_a_program_is_said():
         assert caught.value.stage == "verified"
         assert "has 0 operands" in caught.value.reason
         # It lives on.
-        assert program.verify(DOUBLES) == 6
+        assert program.verify(DOUBLES).flops == 6
 
 
 @pytest.mark.parametrize(("text", "signal_"), [(READS_FAR, "SIGSEGV"), (STOPS, "SIGABRT")])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from helpers import GOLDEN_SPECS, golden_program
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlir_datagen.mlir.outline import program_outline
@@ -53,6 +53,7 @@ def test_a_graph_computes_what_its_nodes_compute_one_after_the_other():
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("name", GOLDEN_SPECS)
+@settings(max_examples=6)
 @given(data=st.data())
 def test_a_filled_in_template_is_the_text_that_is_emitted(name, form, data):
     """Also where attributes become equal or differ, two sizes are one number, and element types have long literals."""

@@ -167,7 +167,8 @@ def points(operation, sizes):
         places = []
         for access in (*notation.inputs, notation.result):
             place = []
-            for name, window in access.dimensions:
+            for name, window, shift in access.dimensions:
+                assert shift is None
                 if window is None:
                     place.append(at[name])
                     continue
