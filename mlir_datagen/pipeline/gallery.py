@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mlir_datagen.config.compose import compose_config
+from mlir_datagen.config.run import RunConfig
 from mlir_datagen.dataset.columns import program_tables
 from mlir_datagen.ops import PROGRAM_FAMILIES
 from mlir_datagen.sources.random_ops import RandomOps
@@ -23,17 +25,18 @@ def _lines() -> Iterator[str]:
     yield "# A program of every op\n"
     yield "Written by `python scripts/list_programs.py`: the first program of each op with `dims=small`, and what the"
     yield "index says of it. [ops.md](ops.md) says which operations and element types each op has.\n"
+    settings = compose_config(["ops=[all]", *_SETTINGS])
     for name in PROGRAM_FAMILIES:
-        row = _first_row(name)
+        row = _first_row(settings, name)
         yield f"## {name}\n"
         yield f"{_costs(row)}\n"
         yield f"```\npython scripts/program.py {name} {shlex.quote(row['spec'])}\n```\n"
         yield f"```mlir\n{row['mlir']}```\n"
 
 
-def _first_row(name: str) -> dict[str, Any]:
-    settings = compose_config([f"ops=[{name}]", *_SETTINGS])
-    source = RandomOps(settings.random_settings)
+def _first_row(settings: RunConfig, name: str) -> dict[str, Any]:
+    alone = dataclasses.replace(settings.random_settings, ops={name: settings.ops[name]})
+    source = RandomOps(alone)
     (task,) = source.plan(settings.splits).tasks
     ((table, _),) = program_tables(source.produce(task))
     row: dict[str, Any] = table.to_pylist()[0]

@@ -26,8 +26,10 @@ def test_the_selections_are_these():
     assert set(selections()) == set(SELECTED)
 
 
-@pytest.mark.parametrize("dims", ["default", "small", "large", "wide"])
-@pytest.mark.parametrize("name", SELECTED)
+@pytest.mark.parametrize(
+    ("name", "dims"),
+    [*((name, "default") for name in SELECTED), *(("all", dims) for dims in ("small", "large", "wide"))],
+)
 def test_a_selection_has_the_ops_that_it_says(name, dims):
     assert set(compose_config([f"ops=[{name}]", f"dims={dims}"]).ops) == SELECTED[name]
 

@@ -40,13 +40,13 @@ def test_a_program_is_compared_on_numbers_and_measured_on_zeros(level, monkeypat
     assert all(np.count_nonzero(array) == array.size for arrays in compared for array in arrays[:2])
 
 
-@pytest.mark.parametrize("dtype", ["bf16", "f16", "f32"])
+@pytest.mark.parametrize("dtype", ["bf16", "f32"])
 def test_sums_of_one_element_that_cancel_are_right_and_others_are_not(dtype, monkeypatch):
     """Each is compared on many draws, of which some cancel nearly altogether, and most do not."""
     monkeypatch.setattr(module, "pin", lambda cores: None)
     family = FAMILIES["dot"]
     worker = module.Worker(Cores.available(), MeasureSettings("none", 5, 1.0, 1e9), with_reference=True)
-    for k in (1, 2, 5, 11, 24, 40, 96):
+    for k in (2, 24):
         spec = family.spec_from_json({"k": k, "dtype": dtype})
         text = family.program(spec, "generic")
         assert worker.prove(job_of(family, spec, text, "execute", measure=False)).proven == "matched"
