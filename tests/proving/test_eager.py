@@ -10,6 +10,7 @@ from mlir_datagen.config.compose import compose_config
 from mlir_datagen.config.models import parse_model
 from mlir_datagen.errors import Rejection
 from mlir_datagen.networks.eager import network_call
+from mlir_datagen.ops import PROGRAM_FAMILIES
 from mlir_datagen.proving.eager import EagerProgram, family_call
 from mlir_datagen.proving.job import job_of
 from mlir_datagen.proving.reference import random_arguments
@@ -29,6 +30,17 @@ def test_a_program_of_a_family_is_its_reference_in_its_own_precision(name, monke
     assert (tuple(found.shape), found.dtype) == (result.shape, torch.float32)
     expected = family.pytorch(spec)(*(torch.from_numpy(argument).double() for argument in random_arguments(job)))
     torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_drawn_graph_is_called_too(monkeypatch):
+    monkeypatch.setattr("mlir_datagen.proving.eager.zero_arguments", random_arguments)
+    family = PROGRAM_FAMILIES["block"]
+    spec = family.spec_from_json({"kind": "mlp", "draw": {"rows": 8, "columns": [4, 5], "features": 2}})
+    job = job_of(family, spec, family.program(spec), "parse", measure=True)
+    found = EagerProgram(family_call(job))._call()
+    assert (tuple(found.shape), found.dtype) == ((8, 5), torch.float32)
+    (held,) = family.held_against(spec, random_arguments(job))
+    torch.testing.assert_close(found.double(), torch.from_numpy(held.reference), rtol=1e-4, atol=1e-5)
 
 
 def test_it_is_called_as_often_as_asked(monkeypatch):

@@ -177,3 +177,18 @@ def test_a_saved_config_is_the_same_config():
     settings = parse_config(run("sequence", "dag", "block", "generic", "kernel", "matmul"))
     assert parse_config(settings.to_saved()).fingerprint == settings.fingerprint
     assert config(["matmul"]).fingerprint != settings.fingerprint
+
+
+def test_drawn_graphs_are_measured_and_exported_with_pytorchs_times(tmp_path):
+    settings = ["ops=[sequence,dag,block,generic,kernel]", "dims=small", "num_samples=10", "measure=baseline"]
+    done = run_script("generate", *settings, "measure.runs=2", "export=mlir_rl", "export.min_ns=1", cwd=tmp_path)
+    made = made_dataset(done, tmp_path)
+    programs = json.loads((made / "mlir_rl" / "programs.json").read_text())
+    families = {source["name"].rpartition("_")[0] for sources in programs.values() for source in sources}
+    assert families == {"sequence", "dag", "block", "generic", "kernel"}
+    baselines = json.loads((made / "mlir_rl" / "llm_action" / "baselines.json").read_text())
+    times = [one for split in baselines.values() for one in split.values()]
+    assert len(times) == len(programs) >= 8
+    assert all(one["mlir"] > 0 and one["torch"] > 0 for one in times)
+    checked = run_script("check_mlir_rl", str(made / "mlir_rl"), cwd=tmp_path)
+    assert checked.returncode == 0, checked.stderr
