@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, Union
 
+from mlir_datagen.errors import shown
 from mlir_datagen.ops.scalars import SCALARS, conversion
 
 NUMBER = "number"
@@ -41,8 +42,9 @@ def read_expression(text: str) -> Expression:
     """
     try:
         return _read(ast.parse(text.strip(), mode="eval").body, text)
-    except SyntaxError as error:
-        raise ValueError(f"{text!r} is no expression: it has the form mul(a, b)") from error
+    except (SyntaxError, RecursionError, MemoryError) as error:
+        # The last two are of what is nested too deeply.
+        raise ValueError(f"{shown(text)} is no expression: it has the form mul(a, b)") from error
 
 
 def _read(node: ast.expr, text: str) -> Expression:
@@ -53,7 +55,7 @@ def _read(node: ast.expr, text: str) -> Expression:
     if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)) and not isinstance(node.value, bool):
         return float(node.value)
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant):
-        return -float(node.operand.value)  # type: ignore[arg-type]
+        return -_read(node.operand, text)  # type: ignore[operator]
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.keywords:
         scalar = SCALARS.get(node.func.id)
         if scalar is None:
@@ -100,6 +102,11 @@ class Body(NamedTuple):
     def numbers(self) -> tuple[float | str, ...]:
         """The numbers that it reads, each once: those of the expression, and `number` for the program's."""
         return _numbers(self.text)
+
+    @property
+    def letters(self) -> frozenset[str]:
+        """The inputs that it reads."""
+        return _letters(self.text)
 
     @property
     def conditions(self) -> frozenset[str]:
@@ -192,6 +199,11 @@ def _scalars(text: str) -> tuple[str, ...]:
 def _numbers(text: str) -> tuple[float | str, ...]:
     leaves = _leaves(read_expression(text))
     return tuple(dict.fromkeys(leaf for leaf in leaves if leaf == NUMBER or isinstance(leaf, float)))
+
+
+@lru_cache(maxsize=1024)
+def _letters(text: str) -> frozenset[str]:
+    return frozenset(leaf for leaf in _leaves(read_expression(text)) if isinstance(leaf, str) and leaf != NUMBER)
 
 
 @lru_cache(maxsize=1024)

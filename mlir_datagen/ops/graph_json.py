@@ -11,6 +11,7 @@ they are not in the order that follows from the line. Values are numbered as in 
 
 from __future__ import annotations
 
+import string
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -25,6 +26,7 @@ from mlir_datagen.ops.structured_operation import StructuredOperation, Versions,
 from mlir_datagen.ops.vocabulary import named_operation
 
 _LARGEST_SIZE = (1 << 31) - 1
+_ACCUMULATE = tuple(name for name, scalar in SCALARS.items() if scalar.start is not None)
 _NODE_FIELDS = {"op", "line", "body", "accumulate", "loops", "inputs", "sizes", "dtype"}
 
 
@@ -118,7 +120,10 @@ def _node(fields: Any, values: Sequence[Operand]) -> Node:
     sizes = {name: size if name == NUMBER else _size(size) for name, size in given.items()}
     if NUMBER in sizes and (not isinstance(sizes[NUMBER], (int, float)) or isinstance(sizes[NUMBER], bool)):
         raise NoGraph(f"the number of {operation.label} is {shown(sizes[NUMBER])}")
-    return fitted_node(operation, inputs, values, sizes, _dtype(fields.get("dtype", values[inputs[0]].dtype)))
+    dtype = _dtype(fields.get("dtype", values[inputs[0]].dtype))
+    if any(not SCALARS[step].has(dtype) for step in operation.body.steps):
+        raise NoGraph(f"{operation.label} has no element type {dtype}")
+    return fitted_node(operation, inputs, values, sizes, dtype)
 
 
 def fitted_node(
@@ -154,13 +159,16 @@ def _operation(fields: Mapping[str, Any], rank: int) -> StructuredOperation:
     line, body, accumulate, loops = (fields.get(key) for key in ("line", "body", "accumulate", "loops"))
     if not isinstance(line, str) or not isinstance(body, str) or not isinstance(loops, str | None):
         raise NoGraph("an operation is said by its name, or by its line and its body")
-    if accumulate is not None and (not isinstance(accumulate, str) or accumulate not in SCALARS):
+    if accumulate is not None and (not isinstance(accumulate, str) or accumulate not in _ACCUMULATE):
         raise NoGraph(f"nothing accumulates with {shown(accumulate)}")
     try:
         read_expression(body)
         operation = from_line(None, line, Body(body, accumulate), Versions(16), loops=loops or "")
     except ValueError as error:
         raise NoGraph(str(error)) from error
+    contents = sum(access.has_contents for access in operation.notation.inputs)
+    if not operation.body.letters <= set(string.ascii_lowercase[:contents]):
+        raise NoGraph(f"{shown(body)} reads more than {shown(line)} does")
     if (accumulate is None) != (not operation.notation.reductions):
         raise NoGraph(f"{shown(line)} reduces and its body does not, or the other way round")
     return operation

@@ -96,8 +96,8 @@ class RowChecks:
         try:
             yield from self._different_signature(program)
             if self._sameness is not None and is_drawn:
-                family = PROGRAM_FAMILIES[program.family]
-                operations = len(family.graph(parse_spec(program.family, program.spec)).nodes)
+                spec = parse_spec(program.family, program.spec)
+                operations = len(PROGRAM_FAMILIES[program.family].graph(spec).nodes)
                 computed = self._sameness.key(program.family, operations, program.text)
                 yield from self._repeated("computes the same as", "computed", computed, split, program)
             yield from self._meeting_problems(split, program, is_drawn)

@@ -347,6 +347,22 @@ SEQUENCE = {
         (lambda one: one["nodes"][1].update(line="d0 d1"), "has no ->"),
         (lambda one: one["nodes"][1].update(sizes={"number": "0"}), "the number of max_number is '0'"),
         (lambda one: one["nodes"][1].update(op="add"), "by its name, or by its line and its body"),
+        (
+            lambda one: one["nodes"][1].update(body="max(b, number)"),
+            "'max(b, number)' reads more than 'd0 d1 -> d0 d1'",
+        ),
+        (lambda one: one["nodes"][1].update(body=f"{'-' * 99999}1"), "is no expression"),
+        (lambda one: one["nodes"][1].update(body=f"{'neg(' * 9999}a{')' * 9999}"), "is no expression"),
+        (lambda one: one["nodes"][1].update(body="max(a, -None)"), "is no expression"),
+        (
+            lambda one: one["nodes"][1].update(line="d0 d1 -> d0", body="a", accumulate="exp"),
+            "nothing accumulates with",
+        ),
+        (
+            lambda one: one["nodes"][1].update(line="d0 d1 -> d0", body="a", accumulate="sub"),
+            "nothing accumulates with",
+        ),
+        (lambda one: one["nodes"][1].update(body="exp(a)", dtype="i32", sizes={}), "exp has no element type i32"),
     ],
 )
 def test_a_strangers_graph_is_refused_for_a_reason(change, message):

@@ -7,6 +7,7 @@ import re
 
 import numpy as np
 import pytest
+from forging import columns, forge
 from helpers import config, made_dataset, raw_config, run_script
 
 from mlir_datagen.config import parse_config
@@ -95,6 +96,10 @@ def test_what_families_share_is_there_once_and_made_up_for(tmp_path):
     assert "what computes the same was there before" in (made / "rejects.jsonl").read_text()
     for script in ("verify", "reproduce"):
         assert run_script(script, str(made), cwd=tmp_path).returncode == 0
+    forge(made, "train.parquet", columns(family="nobody"))
+    refused = run_script("verify", str(made), cwd=tmp_path)
+    assert (refused.returncode, "Traceback" in refused.stderr) == (2, False)
+    assert 'There is no op "nobody".' in refused.stderr
     # One whose text is another, and which computes the same, is found.
     twin = next(path for path in made.glob("train/*.mlir") if "relu" in path.name)
     assert hasher.hash(twin.read_text()) == hasher.hash(twin.read_text().replace("@relu", "@dag"))
