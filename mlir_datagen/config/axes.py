@@ -1,14 +1,14 @@
-"""Values of dimensions, and weights in the mix."""
+"""What the parts of all ops have: weights in the mix, and a grid with the values of dimensions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
 from mlir_datagen.errors import UserError, shown
 from mlir_datagen.sources.grid import Axis, SameAs
-from mlir_datagen.values import whole_number
+from mlir_datagen.values import check_keys, mapping, whole_number
 
 LARGEST_DIMENSION = (1 << 31) - 1
 LARGEST_WEIGHT = 1_000_000
@@ -58,3 +58,31 @@ def parse_weight(value: Any, key: str) -> Fraction:
         )
     # By way of the decimal text, so that 0.1 is a tenth and not the nearest binary fraction.
     return Fraction(str(value))
+
+
+def checked_grid(
+    raw: Mapping[str, Any], key: str, allowed: Sequence[str], optional: Sequence[str], axes: Sequence[str], like: str
+) -> Mapping[str, Any]:
+    """Check that the part of an op has the keys that it must have; return its grid, with values for each axis.
+
+    Args:
+        raw: the part.
+        key: where it stands.
+        allowed: the keys that it must have.
+        optional: others that it may have.
+        axes: of the grid.
+        like: the op whose file in `conf/ops/` has these keys.
+
+    Raises:
+        UserError: for a key that lacks, or that there is not.
+    """
+    check_keys(raw, (*allowed, *optional), key)
+    for needed in allowed:
+        if needed not in raw:
+            raise UserError(f"{key} lacks {needed}. Compare it with conf/ops/{like}.yaml.")
+    grid = mapping(raw["grid"], f"{key}.grid")
+    check_keys(grid, axes, f"{key}.grid")
+    for axis in axes:
+        if axis not in grid:
+            raise UserError(f"{key}.grid lacks the dimension {axis}. It takes {GRID_FORMS}.")
+    return grid

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mlir_datagen.config.axes import GRID_FORMS, parse_axis, parse_weight
+from mlir_datagen.config.axes import checked_grid, parse_axis, parse_weight
 from mlir_datagen.errors import UserError, shown
 from mlir_datagen.ops.drawn.draft import Drawing
 from mlir_datagen.ops.drawn.families import DrawnFamily
 from mlir_datagen.sources.grid import SameAs
 from mlir_datagen.sources.settings import DrawnSettings
-from mlir_datagen.values import check_keys, mapping, some_of, whole_number
+from mlir_datagen.values import some_of, whole_number
 
 LONGEST = 64
 _MOST_LOOPS, _MOST_OPERATIONS = 8, 16
@@ -26,15 +26,7 @@ def parse_drawn(family: DrawnFamily, raw: Mapping[str, Any]) -> DrawnSettings:
     """
     key = f"ops.{family.name}"
     allowed = ("weight", *family.settings, "grid")
-    check_keys(raw, allowed, key)
-    for needed in allowed:
-        if needed not in raw:
-            raise UserError(f"{key} lacks {needed}. Compare it with conf/ops/{family.name}.yaml.")
-    grid = mapping(raw["grid"], f"{key}.grid")
-    check_keys(grid, family.axes, f"{key}.grid")
-    for axis in family.axes:
-        if axis not in grid:
-            raise UserError(f"{key}.grid lacks the dimension {axis}. It takes {GRID_FORMS}.")
+    grid = checked_grid(raw, key, allowed, (), family.axes, like=family.name)
     drawing = Drawing(
         axes={axis: _values(grid[axis], f"{key}.grid.{axis}") for axis in family.axes},
         vocabulary=some_of(raw["vocabulary"], f"{key}.vocabulary", family.vocabulary),

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from mlir_datagen.config.axes import GRID_FORMS, parse_axis, parse_weight
+from mlir_datagen.config.axes import checked_grid, parse_axis, parse_weight
 from mlir_datagen.config.drawn import parse_drawn
 from mlir_datagen.errors import UserError, listed, shown
 from mlir_datagen.ops import FAMILIES, PROGRAM_FAMILIES
@@ -16,7 +16,7 @@ from mlir_datagen.programs.spec import no_such_op
 from mlir_datagen.sources.grid import SameAs
 from mlir_datagen.sources.permutation import MAXIMUM_SIZE
 from mlir_datagen.sources.settings import DrawnSettings, OpSettings
-from mlir_datagen.values import check_keys, mapping, some_of
+from mlir_datagen.values import mapping, some_of
 
 
 def parse_ops(raw: Mapping[str, Any], required: bool) -> dict[str, OpSettings | DrawnSettings]:
@@ -53,15 +53,7 @@ def _parse_op(family: OpFamily, raw: Mapping[str, Any]) -> OpSettings:
     key = f"ops.{family.name}"
     has_kinds, has_ranks = len(family.kinds) > 1, bool(family.ranks)
     allowed = ["weight", *(["kinds"] if has_kinds else []), *(["ranks"] if has_ranks else []), "grid"]
-    check_keys(raw, [*allowed, "dtypes"], key)
-    for needed in allowed:
-        if needed not in raw:
-            raise UserError(f"{key} lacks {needed}. Compare it with conf/ops/{_compared(family)}.yaml.")
-    grid = mapping(raw["grid"], f"{key}.grid")
-    check_keys(grid, family.axes, f"{key}.grid")
-    for axis in family.axes:
-        if axis not in grid:
-            raise UserError(f"{key}.grid lacks the dimension {axis}. It takes {GRID_FORMS}.")
+    grid = checked_grid(raw, key, allowed, ["dtypes"], family.axes, like=_compared(family))
     op = OpSettings(
         family=family,
         weight=parse_weight(raw["weight"], f"{key}.weight"),

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ast
 import string
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, Union
 
@@ -167,13 +167,20 @@ class Body(NamedTuple):
             apply: returns the value of a scalar operation, given its name and operands.
         """
         known = {**dict(zip(string.ascii_lowercase, inputs, strict=False)), NUMBER: number}
+        return evaluated(self.expression, known, apply)
 
-        def value(expression: Expression) -> Any:
-            if isinstance(expression, Call):
-                return apply(expression.scalar, *(value(operand) for operand in expression.operands))
-            return known[expression] if isinstance(expression, str) else expression
 
-        return value(self.expression)
+def evaluated(expression: Expression, known: Mapping[str, Any], apply: Callable[..., Any]) -> Any:
+    """Return an expression's value.
+
+    Args:
+        expression: the expression.
+        known: what its names stand for.
+        apply: returns the value of a scalar operation, given its name and operands.
+    """
+    if isinstance(expression, Call):
+        return apply(expression.scalar, *(evaluated(operand, known, apply) for operand in expression.operands))
+    return known[expression] if isinstance(expression, str) else expression
 
 
 def _calls(expression: Expression) -> Iterator[Call]:

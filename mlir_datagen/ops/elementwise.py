@@ -7,10 +7,10 @@ from functools import lru_cache
 from typing import Any
 
 from mlir_datagen.mlir.element_types import is_float
-from mlir_datagen.ops.body import Body
+from mlir_datagen.ops.body import NUMBER, Body
 from mlir_datagen.ops.dtypes import of_operands
 from mlir_datagen.ops.family import LARGE, OpFamily, Spec, Variant
-from mlir_datagen.ops.structured_operation import Category, StructuredOperation, Versions, from_line
+from mlir_datagen.ops.structured_operation import Category, StructuredOperation, Versions, from_line, unnamed
 
 AXES_BY_RANK = {
     1: ("length",),
@@ -80,7 +80,7 @@ def elementwise(kind: str, rank: int) -> StructuredOperation:
 def with_number(kind: str, rank: int) -> StructuredOperation:
     """Return the operation of each element and a number; linalg has no names for these."""
     line = " ".join(dimensions(rank))
-    return from_line(None, f"{line} -> {line}", Body(f"{kind}(a, number)"), Versions(16))
+    return unnamed(f"{line} -> {line}", f"{kind}(a, {NUMBER})")
 
 
 def mapped(kind: str, rank: int) -> StructuredOperation:

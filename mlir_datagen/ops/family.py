@@ -16,15 +16,15 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
 from mlir_datagen.errors import listed, shown
-from mlir_datagen.mlir.element_types import ELEMENT_TYPES, as_tensor, is_float
+from mlir_datagen.mlir.element_types import as_tensor, is_float
 from mlir_datagen.mlir.signature import Operand
-from mlir_datagen.ops.baseline import baseline_seconds
+from mlir_datagen.ops.body import NUMBER
 from mlir_datagen.ops.dtypes import DEFAULT, DEFAULT_INTEGER, of_operands, of_result, words_of
 from mlir_datagen.ops.graph import Graph, Node, Template, differences
+from mlir_datagen.ops.program_family import AnyFamily
 from mlir_datagen.ops.structured_operation import NAMED, StructuredOperation, Versions, versions_of
 
 LARGE = float(1 << 20)
@@ -141,7 +141,7 @@ class Spec(NamedTuple):
         return self.variant.operation.notation.add_positions(given)
 
 
-class OpFamily:
+class OpFamily(AnyFamily):
     """One op family: the programs of each of its variants are one operation.
 
     Args:
@@ -230,15 +230,6 @@ class OpFamily:
                 raise NotOfFamily("its dimensions must be whole numbers of at least 1")
         return Spec(variant.of(word), dimensions)
 
-    def spec_of_json(self, text: str) -> Spec:
-        """Make the spec again from a row's `spec` column.
-
-        Raises:
-            TypeError, NotOfFamily: as `spec_from_json`.
-            orjson.JSONDecodeError: when it is not JSON; it is a ValueError.
-        """
-        return self.spec_from_json(orjson.loads(text))
-
     def problem(self, spec: Spec) -> str | None:
         """Say why a spec that comes from elsewhere is none of the family's, or return None."""
         return next((constraint.if_never for constraint in self.constraints(spec) if not constraint.holds), None)
@@ -259,14 +250,14 @@ class OpFamily:
         """Return the operations of a program: the main operation first, on the arguments, then those that follow."""
         variant, sizes, dtype = spec.variant, spec.sizes, spec.variant.result_dtype
         operation = variant.operation
-        if operation.body.has_number:
-            sizes["number"] = self.number(sizes)
+        if operation.has_number:
+            sizes[NUMBER] = self.number(sizes)
         count = len(self._argument_names)
         nodes = [Node(operation, tuple(range(count)), sizes, dtype)]
         for place, operation in enumerate(variant.then, count):
             followed = dict(zip(operation.notation.loops, nodes[-1].result_shape, strict=True))
-            if operation.body.has_number:
-                followed["number"] = self.number(sizes)
+            if operation.has_number:
+                followed[NUMBER] = self.number(sizes)
             nodes.append(Node(operation, (place,), followed, dtype))
         return tuple(nodes)
 
@@ -284,13 +275,6 @@ class OpFamily:
         shapes = nodes[0].operation.argument_shapes(nodes[0].sizes)
         arguments = tuple(map(Operand, self._argument_names, shapes, spec.variant.argument_dtypes))
         return Graph(self.name, arguments, nodes, {len(arguments) + len(nodes) - 1: self._result_name})
-
-    def pytorch(self, spec: Spec) -> Callable[..., Any]:
-        """Return a function of tensors of one element type that computes the result: PyTorch's own, where it has one.
-
-        What its line alone says (see `evaluation`) is the same; tests hold the one against the other.
-        """
-        return self.graph(spec).evaluation()
 
     def input_range(self, spec: Spec) -> tuple[float, float]:
         """Return the range of random arguments in which a wrong program shows.
@@ -312,13 +296,8 @@ class OpFamily:
 
     def baseline_seconds(self, spec: Spec) -> Any:
         """Estimate how long one call of the program takes as plain loops."""
-        operation, sizes = spec.variant.operation, spec.sizes
-        step = operation.innermost_step(sizes) * ELEMENT_TYPES[of_operands(spec.dtype)].size
-        bounds = list(zip(operation.extents(sizes), operation.iterators, strict=True))
-        parallel, reduced = (
-            [bound for bound, iterator in bounds if iterator == kind] for kind in ("parallel", "reduction")
-        )
-        return baseline_seconds(parallel, reduced, self.graph(spec).bytes_moved, step)
+        graph = self.graph(spec)
+        return graph.node_seconds(graph.main, graph.bytes_moved)
 
     def program(self, spec: Spec, form: str = NAMED) -> str:
         """Return the text of a whole module with one function, named after the family.
@@ -327,8 +306,8 @@ class OpFamily:
             spec: the program.
             form: the form of its operations, where they have it.
         """
-        nodes = self.nodes(spec)
-        key = (spec.variant.name, form, differences(nodes))
+        nodes, variant = self.nodes(spec), spec.variant
+        key = (variant.kind, variant.rank, variant.dtype, form, differences(nodes))
         if key not in self._templates:
             self._templates[key] = Template(self.graph(spec), form)
         return self._templates[key].text(nodes)

@@ -15,6 +15,8 @@ from mlir_datagen.mlir.builder import FunctionBuilder
 from mlir_datagen.mlir.element_types import ELEMENT_TYPES
 from mlir_datagen.mlir.signature import Edge, Loop, Operand, Outline, OutlineNode
 from mlir_datagen.mlir.types import tensor
+from mlir_datagen.ops.baseline import baseline_seconds
+from mlir_datagen.ops.body import NUMBER
 from mlir_datagen.ops.evaluation import evaluation
 from mlir_datagen.ops.structured_operation import NAMED, StructuredOperation
 
@@ -52,6 +54,11 @@ class Node(NamedTuple):
     def points(self) -> Any:
         """The number of points of its iteration space."""
         return math.prod(self.operation.extents(self.sizes))
+
+    @property
+    def reduced(self) -> Any:
+        """How many points are reduced to one element of its result: 1 where none are."""
+        return math.prod([self.sizes[loop] for loop in self.operation.notation.reductions])
 
     @property
     def loops(self) -> tuple[Loop, ...]:
@@ -129,6 +136,15 @@ class Graph(NamedTuple):
         """The size of arguments and results in bytes: the least that any schedule must move."""
         return _bytes([*self.arguments, *self.results])
 
+    def node_seconds(self, place: int, bytes_moved: Any) -> Any:
+        """Estimate how long a node takes as plain loops that move so many bytes."""
+        node, values = self.nodes[place], self.values
+        step = node.operation.innermost_step(node.sizes) * ELEMENT_TYPES[values[node.inputs[-1]].dtype].size
+        parallel, reduced = (
+            [loop.bound for loop in node.loops if loop.iterator == kind] for kind in ("parallel", "reduction")
+        )
+        return baseline_seconds(parallel, reduced, bytes_moved, step)
+
     def text(self, form: str = NAMED) -> str:
         """Return the text of a module with its function.
 
@@ -199,7 +215,7 @@ def differences(nodes: Sequence[Node]) -> tuple[object, ...]:
     on the element type.
     """
     equal = [each for node in nodes for each in node.operation.equal_attributes(node.sizes)]
-    return (*equal, *[node.sizes["number"] for node in nodes if node.operation.body.has_number])
+    return (*equal, *[node.sizes[NUMBER] for node in nodes if node.operation.has_number])
 
 
 def _marks(place: int, node: Node, places: list[tuple[int, str]]) -> dict[str, int]:
@@ -209,7 +225,7 @@ def _marks(place: int, node: Node, places: list[tuple[int, str]]) -> dict[str, i
     """
     operation, marks = node.operation, {}
     for name, size in node.sizes.items():
-        if name == "number":
+        if name == NUMBER:
             marks[name] = size
             continue
         marks[name] = _FIRST_MARK + len(places)

@@ -18,11 +18,11 @@ from typing import Any
 from mlir_datagen.errors import shown
 from mlir_datagen.mlir.element_types import ELEMENT_TYPES
 from mlir_datagen.mlir.signature import Operand
-from mlir_datagen.ops.body import NUMBER, Body, read_expression
+from mlir_datagen.ops.body import NUMBER, read_expression
 from mlir_datagen.ops.graph import Graph, Node
 from mlir_datagen.ops.notation import read
 from mlir_datagen.ops.scalars import SCALARS
-from mlir_datagen.ops.structured_operation import StructuredOperation, Versions, from_line
+from mlir_datagen.ops.structured_operation import StructuredOperation, unnamed
 from mlir_datagen.ops.vocabulary import named_operation
 
 _LARGEST_SIZE = (1 << 31) - 1
@@ -163,7 +163,7 @@ def _operation(fields: Mapping[str, Any], rank: int) -> StructuredOperation:
         raise NoGraph(f"nothing accumulates with {shown(accumulate)}")
     try:
         read_expression(body)
-        operation = from_line(None, line, Body(body, accumulate), Versions(16), loops=loops or "")
+        operation = unnamed(line, body, accumulate, loops or "")
     except ValueError as error:
         raise NoGraph(str(error)) from error
     contents = sum(access.has_contents for access in operation.notation.inputs)

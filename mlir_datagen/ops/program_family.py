@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
+import orjson
 from numpy.typing import NDArray
 
 from mlir_datagen.ops.graph import Graph
@@ -55,8 +56,10 @@ class AnyFamily(Protocol):
         """Make the spec again from a row's `spec` column.
 
         Raises:
-            TypeError, ValueError: when the text makes none.
+            TypeError, ValueError: as `spec_from_json`.
+            orjson.JSONDecodeError: when it is not JSON; it is a ValueError.
         """
+        return self.spec_from_json(orjson.loads(text))
 
     def problem(self, spec: Any) -> str | None:
         """Say why a spec that comes from elsewhere is none of the family's, or return None."""
@@ -77,7 +80,11 @@ class AnyFamily(Protocol):
         """Estimate how long one call of a program takes as plain loops."""
 
     def pytorch(self, spec: Any) -> Callable[..., Any]:
-        """Return a function of tensors of one element type that computes the results."""
+        """Return a function of tensors of one element type that computes the results: PyTorch's own, where it has one.
+
+        What the graph alone says is the same; tests hold the one against the other.
+        """
+        return self.graph(spec).evaluation()
 
     def input_ranges(self, spec: Any) -> Sequence[tuple[float, float]]:
         """Return for each argument the range of random numbers in which a wrong program shows."""

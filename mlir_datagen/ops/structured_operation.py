@@ -69,13 +69,18 @@ class StructuredOperation:
         if self.name is not None:
             return self.name
         reduces = ["reduce"] if self.body.accumulate is not None else []
-        return "_".join([*reduces, *self.body.steps, *([NUMBER] if self.body.has_number else [])]) or "move"
+        return "_".join([*reduces, *self.body.steps, *([NUMBER] if self.has_number else [])]) or "move"
+
+    @cached_property
+    def has_number(self) -> bool:
+        """Whether its body reads the program's number."""
+        return self.body.has_number
 
     @cached_property
     def given(self) -> tuple[str, ...]:
         """The sizes that its inputs do not say: of windows, what is repeated along, and the number of its body."""
         said = {name for names in self._argument_names for name in names}
-        number = (NUMBER,) if self.body.has_number else ()
+        number = (NUMBER,) if self.has_number else ()
         return (*(name for name in self.notation.free if name not in said), *number)
 
     def form(self, asked: str) -> str:
@@ -316,6 +321,11 @@ def from_line(
 ) -> StructuredOperation:
     """Return the operation of a line of a table."""
     return StructuredOperation(name, read(line, loops), body, versions, category, casts)
+
+
+def unnamed(line: str, body: str, accumulate: str | None = None, loops: str = "") -> StructuredOperation:
+    """Return the operation of a line that linalg has no name for."""
+    return from_line(None, line, Body(body, accumulate), Versions(OLDEST_MLIR), loops=loops)
 
 
 def versions_of(operations: Iterable[StructuredOperation], asked: str, dtype: str) -> Versions:

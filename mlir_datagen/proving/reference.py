@@ -108,7 +108,7 @@ def tolerance(family: OpFamily, spec: Spec) -> float:
     graph = family.graph(spec)
     if graph.flops == 0:
         return 0.0
-    reduced = math.prod(loop.bound for loop in graph.loops if loop.iterator == "reduction")
+    reduced = graph.nodes[graph.main].reduced
     return min(8 * ELEMENT_TYPES[spec.variant.result_dtype].unit * (1 + math.sqrt(reduced)), _LARGEST_TOLERANCE)
 
 

@@ -88,6 +88,15 @@ def test_a_spec_goes_to_json_and_back(name):
         assert family.program(again) == family.program(spec)
 
 
+@pytest.mark.parametrize("form", ["named", "generic", "category"])
+@pytest.mark.parametrize("name", DRAWN_FAMILIES)
+def test_what_parses_all_parses_each(name, form):
+    family = DRAWN_FAMILIES[name]
+    whole = family.versions_of_all(form)
+    for spec in drawn(name):
+        assert whole.both(family.versions(spec, form)) == whole
+
+
 def test_a_sequence_has_its_length_and_each_operation_reads_the_one_before():
     for spec in drawn("sequence", vocabulary=("add", "matmul", "relu", "conv2d", "pooling", "sigmoid")):
         assert len(spec.graph.nodes) == 5

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mlir_datagen.ops.body import Call, Expression, read_expression
+from mlir_datagen.ops.body import Call, Expression, evaluated, read_expression
 from mlir_datagen.ops.drawn.draft import CannotBeDrawn, Draw
 from mlir_datagen.ops.scalars import SCALARS
 
@@ -264,9 +264,8 @@ def all_has_effect(text: str, reduction: Reduction) -> bool:
 
 
 def _computed(expression: Expression, inputs: Sequence[Any]) -> Any:
-    if isinstance(expression, Call):
-        return RANGES[expression.scalar].function(*(_computed(operand, inputs) for operand in expression.operands))
-    return inputs[string.ascii_lowercase.index(expression)] if isinstance(expression, str) else expression
+    known = dict(zip(string.ascii_lowercase, inputs, strict=False))
+    return evaluated(expression, known, lambda kind, *operands: RANGES[kind].function(*operands))
 
 
 def _shortened(expression: Expression) -> Iterator[Expression]:

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from mlir_datagen.mlir.signature import Operand
-from mlir_datagen.ops.body import NUMBER, Body
+from mlir_datagen.ops.body import NUMBER
+from mlir_datagen.ops.dtypes import DEFAULT
 from mlir_datagen.ops.elementwise import dimensions
 from mlir_datagen.ops.graph import Graph, Node
 from mlir_datagen.ops.graph_json import fitted_node, made_graph
-from mlir_datagen.ops.structured_operation import StructuredOperation, Versions, from_line
+from mlir_datagen.ops.structured_operation import StructuredOperation, unnamed
 from mlir_datagen.ops.vocabulary import named_operation
 
 _AT_ONCE = 32
@@ -165,7 +166,7 @@ class Draft:
         dtype: the element type of all of it.
     """
 
-    def __init__(self, dtype: str = "f32") -> None:
+    def __init__(self, dtype: str = DEFAULT) -> None:
         self.dtype = dtype
         self.nodes: list[Node] = []
         self.arguments: list[Operand] = []
@@ -191,11 +192,11 @@ class Draft:
     ) -> int:
         """Add an operation that its line and body say, and the number if the body reads one."""
         given = {} if number is None else {NUMBER: number}
-        return self.apply(from_line(None, line, Body(body, accumulate), Versions(16)), values, given)
+        return self.apply(unnamed(line, body, accumulate), values, given)
 
     def windowed(self, line: str, body: str, value: int, **given: float) -> int:
         """Add what sums up elements under a window, of given sizes, and the number if the body reads one."""
-        return self.apply(from_line(None, line, Body(body, "add"), Versions(16)), [value], given)
+        return self.apply(unnamed(line, body, "add"), [value], given)
 
     def elementwise(self, body: str, *values: int, number: float | None = None) -> int:
         """Add an operation on each element of values of one shape, and a number if its body reads one."""

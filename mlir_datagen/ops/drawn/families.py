@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from mlir_datagen.errors import listed
 from mlir_datagen.mlir.element_types import ELEMENT_TYPES, as_tensor, torch_dtype
-from mlir_datagen.ops.baseline import baseline_seconds
 from mlir_datagen.ops.contractions import CONTRACTIONS
 from mlir_datagen.ops.drawn.blocks import BLOCKS
 from mlir_datagen.ops.drawn.draft import CannotBeDrawn, Draft, Draw, Drawing, GivenSizes
@@ -24,9 +23,9 @@ from mlir_datagen.ops.drawn.kernels import KERNELS
 from mlir_datagen.ops.drawn.rules import RULES, applicable
 from mlir_datagen.ops.dtypes import DEFAULT
 from mlir_datagen.ops.elementwise import elementwise, with_number
-from mlir_datagen.ops.graph import Graph, Node
+from mlir_datagen.ops.graph import Graph
 from mlir_datagen.ops.graph_json import NoGraph, checked_sizes, graph_fields, graph_from_fields
-from mlir_datagen.ops.program_family import HeldAgainst
+from mlir_datagen.ops.program_family import AnyFamily, HeldAgainst
 from mlir_datagen.ops.structured_operation import NAMED, StructuredOperation, Versions, versions_of
 from mlir_datagen.ops.windows import CONVOLUTIONS, POOLINGS
 
@@ -69,7 +68,7 @@ DrawsGraph = Callable[[Drawing, Draw], tuple[Draft, list[int], str]]
 """Returns a draft, the numbers of its results, and its kind."""
 
 
-class DrawnFamily:
+class DrawnFamily(AnyFamily):
     """A family of drawn graphs.
 
     Args:
@@ -133,15 +132,6 @@ class DrawnFamily:
             raise NoGraph(str(error) or f"there is no {kind} of such sizes") from error
         return GraphSpec(draft.finish(self.name, results), kind)
 
-    def spec_of_json(self, text: str) -> GraphSpec:
-        """Make the spec again from a row's `spec` column.
-
-        Raises:
-            TypeError, NoGraph: as `spec_from_json`.
-            orjson.JSONDecodeError: when it is not JSON; it is a ValueError.
-        """
-        return self.spec_from_json(orjson.loads(text))
-
     def problem(self, spec: GraphSpec) -> str | None:
         """Say nothing: what was read as a graph is one."""
         return None
@@ -168,19 +158,8 @@ class DrawnFamily:
 
     def baseline_seconds(self, spec: GraphSpec) -> float:
         """Estimate how long one call takes as plain loops: its operations one after the other."""
-        pairs = zip(spec.graph.nodes, spec.graph.node_bytes, strict=True)
-        return float(sum(self._node_seconds(*pair) for pair in pairs))
-
-    def _node_seconds(self, node: Node, bytes_moved: int) -> Any:
-        parallel, reduced = (
-            [loop.bound for loop in node.loops if loop.iterator == kind] for kind in ("parallel", "reduction")
-        )
-        step = node.operation.innermost_step(node.sizes) * ELEMENT_TYPES[node.dtype].size
-        return baseline_seconds(parallel, reduced, bytes_moved, step)
-
-    def pytorch(self, spec: GraphSpec) -> Callable[..., Any]:
-        """Return a function of tensors that computes the results."""
-        return spec.graph.evaluation()
+        graph = spec.graph
+        return float(sum(graph.node_seconds(place, moved) for place, moved in enumerate(graph.node_bytes)))
 
     def input_ranges(self, spec: GraphSpec) -> list[tuple[float, float]]:
         """Return for each argument the range of random numbers in which a wrong program shows.
@@ -192,8 +171,8 @@ class DrawnFamily:
         for node in spec.graph.nodes:
             is_product = (node.operation.body.text, node.operation.body.accumulate) == ("mul(a, b)", "add")
             if is_product and node.inputs[1] < len(ranges):
-                added = math.prod(node.sizes[loop] for loop in node.operation.notation.reductions)
-                ranges[node.inputs[1]] = (-math.sqrt(3 / added), math.sqrt(3 / added))
+                largest = math.sqrt(3 / node.reduced)
+                ranges[node.inputs[1]] = (-largest, largest)
         return ranges
 
     def held_against(self, spec: GraphSpec, arguments: Sequence[NDArray[Any]]) -> list[HeldAgainst]:
@@ -202,13 +181,10 @@ class DrawnFamily:
         Allowed is some times what PyTorch's own result in the element type is off, and the rounding of the longest sum.
         """
         exact, rounded = self._results(spec, arguments, "f64"), self._results(spec, arguments, spec.dtype)
-        sums = [1 + math.sqrt(math.prod(loop.bound for loop in node.loops if loop.iterator == "reduction"))
-                for node in spec.graph.nodes]  # fmt: skip
-        unit = _ROUNDINGS * ELEMENT_TYPES[spec.dtype].unit
+        longest = 1 + math.sqrt(max(node.reduced for node in spec.graph.nodes))
+        unit = _ROUNDINGS * ELEMENT_TYPES[spec.dtype].unit * longest
         return [
-            HeldAgainst(
-                one, max(_ROUNDINGS * float(np.abs(one - other).max()), unit * max(sums) * float(np.abs(one).max()))
-            )
+            HeldAgainst(one, max(_ROUNDINGS * float(np.abs(one - other).max()), unit * float(np.abs(one).max())))
             for one, other in zip(exact, rounded, strict=True)
         ]
 

@@ -11,10 +11,9 @@ import math
 import re
 from typing import NamedTuple
 
-from mlir_datagen.ops.body import Body
 from mlir_datagen.ops.drawn.bodies import RANGES, Reduction, draw_body
 from mlir_datagen.ops.drawn.draft import Draft, Draw, Drawing
-from mlir_datagen.ops.structured_operation import Versions, from_line
+from mlir_datagen.ops.structured_operation import unnamed
 
 AXES = ("extent", "kernel", "stride")
 VOCABULARY = tuple(RANGES)
@@ -59,7 +58,7 @@ def draw_generic(drawing: Drawing, draw: Draw) -> tuple[Draft, list[int], str]:
 
     result = _shuffled(draw, [loop for loop in loops.extents if loop not in loops.reductions])
     line = f"{', '.join(map(' '.join, [*inputs, *_shape_only(loops, inputs)]))} -> {' '.join(result)}"
-    operation = from_line(None, line, Body(body, accumulate), Versions(16), loops=" ".join(loops.extents))
+    operation = unnamed(line, body, accumulate, " ".join(loops.extents))
     sizes = dict(loops.extents)
     if loops.window is not None:
         position, inside, stride = loops.window
