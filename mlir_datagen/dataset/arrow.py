@@ -76,3 +76,38 @@ def list_array(lengths: Sequence[int], rows: int, elements: Any) -> Any:
     offsets = np.zeros(rows * len(lengths) + 1, np.int32)
     offsets[1:] = (np.arange(rows)[:, np.newaxis] * (ends[-1] if len(ends) else 0) + ends).ravel()
     return pa.ListArray.from_arrays(number_array(offsets), elements)
+
+
+def array_of(values: Sequence[Any], type_: Any) -> Any:
+    """Return an array of plain values, with null for None.
+
+    Structures are tuples with the names of their fields, in order; only what is in a list may be one.
+
+    Args:
+        values: texts, numbers, and sequences of what is allowed here.
+        type_: of the array.
+    """
+    if pa.types.is_string(type_):
+        return _with_nulls(string_array(["" if value is None else value for value in values]), values)
+    if not pa.types.is_list(type_):
+        return optional_number_array(values, type_.to_pandas_dtype())
+    elements = [element for value in values if value is not None for element in value]
+    offsets = np.zeros(len(values) + 1, np.int32)
+    np.cumsum([0 if value is None else len(value) for value in values], out=offsets[1:])
+    missing = truth_array([value is None for value in values])
+    return pa.ListArray.from_arrays(number_array(offsets), _elements(elements, type_.value_type), mask=missing)
+
+
+def _elements(values: Sequence[Any], type_: Any) -> Any:
+    if not pa.types.is_struct(type_):
+        return array_of(values, type_)
+    columns = zip(*values, strict=True) if values else [()] * type_.num_fields
+    arrays = [array_of(column, field.type) for column, field in zip(columns, type_, strict=True)]
+    return pa.StructArray.from_arrays(arrays, fields=list(type_))
+
+
+def _with_nulls(strings: Any, values: Sequence[Any]) -> Any:
+    if None not in values:
+        return strings
+    validity = np.packbits([value is not None for value in values], bitorder="little")
+    return pa.StringArray.from_buffers(len(values), *strings.buffers()[1:], null_bitmap=pa.py_buffer(validity))

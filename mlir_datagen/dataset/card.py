@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 from tabulate import tabulate
 
-from mlir_datagen.dataset.columns import PLACE_COLUMNS, PROGRAM_COLUMNS
 from mlir_datagen.dataset.paths import index_name, split_folder
+from mlir_datagen.dataset.schema import PLACE_COLUMNS, PROGRAM_COLUMNS
 from mlir_datagen.dataset.settings import DatasetSettings
 from mlir_datagen.version import GENERATOR_VERSION
 

@@ -1,4 +1,4 @@
-"""The index: one row for each program, one schema for every source, as Arrow tables.
+"""Programs as rows of the index, in Arrow tables.
 
 Columns are computed for a block of programs at once, from the same functions of the op family that its emitter uses.
 """
@@ -13,120 +13,20 @@ import numpy as np
 import pyarrow as pa
 
 from mlir_datagen.dataset.arrow import (
+    array_of,
     list_array,
     number_array,
     optional_number_array,
     repeated_string,
     string_array,
 )
-from mlir_datagen.mlir.signature import Argument, Edge, Loop, Operand, OutlineNode
+from mlir_datagen.dataset.schema import PROGRAM_COLUMNS
+from mlir_datagen.mlir.signature import Edge, Loop, Operand
 from mlir_datagen.ops.graph import Graph
 from mlir_datagen.programs.batch import Batch, ProgramBlock
 from mlir_datagen.programs.forms import written
 from mlir_datagen.programs.program import Program
 from mlir_datagen.programs.spec import spec_json
-
-_OPERANDS = pa.list_(
-    pa.struct([("role", pa.string()), ("name", pa.string()), ("dtype", pa.string()), ("shape", pa.list_(pa.int64()))])
-)
-
-_LOOPS = pa.list_(pa.struct([("bound", pa.int64()), ("iterator", pa.string())]))
-_NODES = pa.list_(
-    pa.struct(
-        [
-            ("op", pa.string()),
-            ("dtype", pa.string()),
-            ("shape", pa.list_(pa.int64())),
-            ("loops", _LOOPS),
-            ("flops", pa.int64()),
-            ("bytes_moved", pa.int64()),
-        ]
-    )
-)
-_EDGES = pa.list_(pa.struct([("producer", pa.int64()), ("consumer", pa.int64())]))
-
-PROGRAM_COLUMNS = {
-    "split": (pa.string(), "the split it belongs to"),
-    "source": (pa.string(), "where it comes from: `random` for a sampled single op, `network` for a whole network"),
-    "family": (pa.string(), "the op family, which is also the function's name; `network` for a network"),
-    "kind": (pa.string(), "the kind within the family; for a network the converter"),
-    "form": (
-        pa.string(),
-        "how its main operation is written: `named`, `generic` or `category`; null for what is of no op family",
-    ),
-    "dtype": (pa.string(), "the element type of the first result"),
-    "spec": (pa.string(), "JSON from which the program can be made again"),
-    "arguments": (_OPERANDS, "the function's arguments in order: role, name, dtype, shape"),
-    "results": (_OPERANDS, "the function's results in order: role, name, dtype, shape"),
-    "loops": (
-        _LOOPS,
-        "the iteration space of the main operation: bound, and iterator (parallel or reduction); empty for a network",
-    ),
-    "nodes": (
-        _NODES,
-        "its operations that compute something, in order: op, dtype and shape of the result, loops, flops, bytes_moved "
-        "(of what it reads and its result); null where nothing could read them",
-    ),
-    "edges": (
-        _EDGES,
-        "which node reads, at once or through reshapes and the like, what another computed: producer and consumer, by "
-        "their place in `nodes`",
-    ),
-    "flops": (pa.int64(), "arithmetic operations; an addition, multiplication, comparison or division is one"),
-    "bytes_moved": (pa.int64(), "size of arguments and results in bytes"),
-    "arithmetic_intensity": (pa.float64(), "flops for each byte moved"),
-    "seed": (pa.int64(), "the seed of the run"),
-    "check": (
-        pa.string(),
-        "how far it was checked: parse, lower or execute, each of which includes the one before; or unverified",
-    ),
-    "proven": (
-        pa.string(),
-        "what is proven: `parsed`; `lowered`; `executed`, it was run; `matched`, its results are PyTorch's within what "
-        "rounding explains, and all that it computes shows in them; null where no parser has seen it",
-    ),
-    "error": (
-        pa.float64(),
-        "largest difference of its result from PyTorch's, relative to the largest value; null if it was not compared",
-    ),
-    "absolute_error": (pa.float64(), "that difference itself"),
-    "excused": (
-        pa.int64(),
-        "how many elements of its results differ where PyTorch itself changes its mind when it rounds otherwise (floor "
-        "of a near-integer, argmax of near-equals), and were left out; null if it was not compared",
-    ),
-    "unshown": (
-        pa.list_(pa.string()),
-        "inputs, parameters and operations that no compared result shows, so that it is not `matched`; null for what "
-        "is not a network, or was not compared",
-    ),
-    "minimum_mlir": (pa.int64(), "the oldest of MLIR 16, 19 and 22 that parses it; null where that is not known"),
-    "maximum_mlir": (pa.int64(), "the newest release of MLIR that parses it; null where no end is known"),
-    "multiplicity": (pa.int64(), "how often the network that it was taken from has it; null for all others"),
-    "provenance": (pa.string(), "JSON that says what it was made from; null for a sampled single op"),
-    "sha256": (pa.string(), "of the program's text"),
-    "mlir": (pa.string(), "the program's text"),
-}
-"""What is known of a program before it is written, and what it means."""
-
-PLACE_COLUMNS = {
-    "name": (pa.string(), "the program's name, unique in its split"),
-    "file": (pa.string(), "its .mlir file, relative to the folder; null when only Parquet is stored"),
-    "index": (pa.int64(), "its number in the split"),
-}
-"""What the writer adds."""
-
-INDEX_METADATA = {b"mlir_datagen": b"index"}
-"""Marks an index file as one of ours."""
-
-
-def index_schema(with_text: bool) -> Any:
-    """Return the schema of a written index; the text is left out where it is stored in files alone."""
-    columns = {**PLACE_COLUMNS, **PROGRAM_COLUMNS}
-    if not with_text:
-        del columns["mlir"]
-    return pa.schema([(name, type_) for name, (type_, _) in columns.items()], metadata=INDEX_METADATA)
-
 
 _PROGRAM_SCHEMA = pa.schema([(name, type_) for name, (type_, _) in PROGRAM_COLUMNS.items()])
 
@@ -151,55 +51,60 @@ def program_tables(batch: Batch) -> Iterator[tuple[Any, list[str] | None]]:
 
 
 def _listed_table(split: str, programs: Sequence[Program]) -> Any:
-    return pa.Table.from_pylist([program_row(split, program) for program in programs], schema=_PROGRAM_SCHEMA)
+    rows = zip(*(_row(split, program) for program in programs), strict=True)
+    arrays = [array_of(column, field.type) for column, field in zip(rows, _PROGRAM_SCHEMA, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=_PROGRAM_SCHEMA)
 
 
 def program_row(split: str, program: Program) -> dict[str, Any]:
     """Return the columns of `PROGRAM_COLUMNS` of a program, as the rows of an index have them."""
+    return dict(zip(PROGRAM_COLUMNS, map(_plain, _row(split, program)), strict=True))
+
+
+def _row(split: str, program: Program) -> tuple[Any, ...]:
+    """Return these columns in their order; their structures are tuples with names."""
     bytes_moved, outline = program.bytes_moved, program.outline
     flops = None if outline is None else outline.flops
-    return {
-        "split": split,
-        "source": program.source,
-        "family": program.family,
-        "kind": program.kind,
-        "form": program.written.form,
-        "dtype": program.results[0].dtype if program.results else None,
-        "spec": program.spec,
-        "arguments": [_operand(argument) for argument in program.arguments],
-        "results": [_operand(result) for result in program.results],
-        "loops": _saved_loops(() if outline is None else outline.loops),
-        "nodes": None if outline is None else [_saved_node(node) for node in outline.nodes],
-        "edges": None if outline is None else [edge._asdict() for edge in outline.edges],
-        "flops": flops,
-        "bytes_moved": bytes_moved,
-        "arithmetic_intensity": None if flops is None or not bytes_moved else flops / bytes_moved,
-        "seed": program.seed,
-        "check": program.proof.level,
-        "proven": program.proof.proven,
-        "error": program.proof.error,
-        "absolute_error": program.proof.absolute_error,
-        "excused": program.proof.excused,
-        "unshown": program.proof.unshown,
-        "minimum_mlir": program.written.minimum_mlir,
-        "maximum_mlir": program.written.maximum_mlir,
-        "multiplicity": program.multiplicity,
-        "provenance": program.provenance,
-        "sha256": hashlib.sha256(program.text.encode()).hexdigest(),
-        "mlir": program.text,
-    }
+    written, proof = program.written, program.proof
+    return (
+        split,
+        program.source,
+        program.family,
+        program.kind,
+        written.form,
+        program.results[0].dtype if program.results else None,
+        program.spec,
+        program.arguments,
+        program.results,
+        () if outline is None else outline.loops,
+        None if outline is None else outline.nodes,
+        None if outline is None else outline.edges,
+        flops,
+        bytes_moved,
+        None if flops is None or not bytes_moved else flops / bytes_moved,
+        program.seed,
+        proof.level,
+        proof.proven,
+        proof.error,
+        proof.absolute_error,
+        proof.excused,
+        proof.unshown,
+        written.minimum_mlir,
+        written.maximum_mlir,
+        program.multiplicity,
+        program.provenance,
+        hashlib.sha256(program.text.encode()).hexdigest(),
+        program.text,
+    )
 
 
-def _saved_loops(loops: Sequence[Loop]) -> list[dict[str, Any]]:
-    return [loop._asdict() for loop in loops]
-
-
-def _saved_node(node: OutlineNode) -> dict[str, Any]:
-    return {**node._asdict(), "shape": list(node.shape), "loops": _saved_loops(node.loops)}
-
-
-def _operand(argument: Argument) -> dict[str, Any]:
-    return {**argument._asdict(), "shape": list(argument.shape)}
+def _plain(value: Any) -> Any:
+    """Return tuples with names as what maps these to plain values, and others as lists."""
+    if not isinstance(value, tuple):
+        return value
+    fields = getattr(value, "_fields", None)
+    plain = [_plain(one) for one in value]
+    return plain if fields is None else dict(zip(fields, plain, strict=True))
 
 
 def _block_table(split: str, block: ProgramBlock) -> Any:

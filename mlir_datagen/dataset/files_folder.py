@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from mlir_datagen.dataset.arrow import PARQUET_ERRORS, open_parquet
-from mlir_datagen.dataset.columns import INDEX_METADATA
+from mlir_datagen.dataset.schema import INDEX_METADATA
 from mlir_datagen.dataset.staging import Staging
 from mlir_datagen.errors import UserError
 

@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mlir_datagen.dataset.arrow import PARQUET_ERRORS, open_parquet
-from mlir_datagen.dataset.columns import INDEX_METADATA, index_schema, program_row
+from mlir_datagen.dataset.columns import program_row
 from mlir_datagen.dataset.disk_errors import writable
 from mlir_datagen.dataset.files_folder import FLAT_INDEX
+from mlir_datagen.dataset.schema import INDEX_METADATA, index_schema
 from mlir_datagen.dataset.weights import remove_weights, save_weights, weights_file
 from mlir_datagen.errors import UserError, said
 from mlir_datagen.programs.program import NETWORKS_SPLIT, Program

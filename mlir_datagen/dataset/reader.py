@@ -10,10 +10,10 @@ from typing import Any
 
 from mlir_datagen import foreign
 from mlir_datagen.dataset.arrow import PARQUET_ERRORS, open_parquet
-from mlir_datagen.dataset.columns import index_schema
 from mlir_datagen.dataset.manifest import MANIFEST, MEASUREMENTS_KEY, read_manifest
 from mlir_datagen.dataset.measurements import MEASUREMENTS
 from mlir_datagen.dataset.paths import index_name, program_file, split_folder
+from mlir_datagen.dataset.schema import index_schema
 from mlir_datagen.dataset.writer import CHECKSUMS, file_sha256
 from mlir_datagen.errors import UserError, said, shown
 from mlir_datagen.mlir.bounds import nesting_problem

@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 
 from mlir_datagen import foreign
 from mlir_datagen.dataset.arrow import number_array, open_parquet, string_array
-from mlir_datagen.dataset.columns import index_schema
 from mlir_datagen.dataset.paths import index_name
+from mlir_datagen.dataset.schema import index_schema
 
 CHECKSUMS = "SHA256SUMS"
 _READ_SIZE = 1 << 20

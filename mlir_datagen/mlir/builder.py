@@ -29,32 +29,38 @@ _Operation = tuple[str, Sequence[str], str]
 
 
 class FunctionBuilder:
-    """Collects the operations of one `func.func` over tensors.
+    """Collects the operations of one `func.func` over tensors, which the emitters add in order.
 
-    The emitters call the methods below in order; `finish` returns the text of a whole module.
+    Attributes:
+        next: the number of the next value.
 
     Args:
         name: of the function.
         arguments: their names and types.
         form: the form in which structured operations are written, where they have it.
         shares: whether equal constants are one, which keeps a text with many of them small.
+        first: the number of the first value.
     """
 
     def __init__(
-        self, name: str, arguments: Sequence[tuple[str, TensorType]] = (), form: str = "named", shares: bool = False
+        self,
+        name: str,
+        arguments: Sequence[tuple[str, TensorType]] = (),
+        form: str = "named",
+        shares: bool = False,
+        first: int = 0,
     ) -> None:
-        self.name, self.form = name, form
+        self.name, self.form, self.next = name, form, first
         self.arguments = [Value(f"%{argument}", type_) for argument, type_ in arguments]
         self._operations: list[_Operation] = []
-        self._next = 0
         self._shares = shares
         self._scalars: dict[tuple[str, str], str] = {}
         self._known: dict[tuple[object, ...], Value] = {}
 
     def fresh(self) -> str:
         """Return the next name of a value."""
-        name = f"%{self._next}"
-        self._next += 1
+        name = f"%{self.next}"
+        self.next += 1
         return name
 
     def operation(self, text: str, type_: TensorType, *operands: str, name: str | None = None) -> Value:
@@ -67,8 +73,8 @@ class FunctionBuilder:
             name: its result's, where that was taken before.
         """
         if name is None:
-            name = f"%{self._next}"
-            self._next += 1
+            name = f"%{self.next}"
+            self.next += 1
         self._operations.append((name, operands, f"    {name} = {text}"))
         return Value(name, type_)
 
@@ -159,17 +165,10 @@ class FunctionBuilder:
         )
         return self.operation(text, type_, *names, init.name, *scalars, name=name)
 
-    def finish(self, results: Sequence[Value]) -> str:
-        """Return the module's text, with the function returning these values."""
-        arguments = ", ".join([f"{value.name}: {value.type.text}" for value in self.arguments])
-        names = ", ".join([value.name for value in results])
-        types = ", ".join([value.type.text for value in results])
-        body = "\n".join([text for _, _, text in self._operations])
-        given = types if len(results) == 1 else f"({types})"
-        return (
-            f"module {{\n  func.func @{self.name}({arguments}) -> {given} {{\n{body}\n"
-            f"    return {names} : {types}\n  }}\n}}\n"
-        )
+    @property
+    def lines(self) -> str:
+        """The text of its operations so far."""
+        return "\n".join([text for _, _, text in self._operations])
 
     def finish_network(self, arguments: Sequence[Value], results: Sequence[Value]) -> str:
         """Return the module's text, with the function taking these arguments and returning these results.
@@ -191,6 +190,24 @@ class FunctionBuilder:
                 needed.update(operands)
                 texts.append(text)
         return texts[::-1]
+
+
+def module_text(name: str, arguments: Sequence[Value], lines: str, results: Sequence[Value]) -> str:
+    """Return the text of a module with one function.
+
+    Args:
+        name: of the function.
+        arguments: what it takes.
+        lines: its operations.
+        results: what it returns.
+    """
+    parameters = ", ".join([f"{name}: {type_.text}" for name, type_ in arguments])
+    names = ", ".join([value.name for value in results])
+    types = ", ".join([value.type.text for value in results])
+    given = types if len(results) == 1 else f"({types})"
+    return (
+        f"module {{\n  func.func @{name}({parameters}) -> {given} {{\n{lines}\n    return {names} : {types}\n  }}\n}}\n"
+    )
 
 
 @lru_cache(maxsize=1024)

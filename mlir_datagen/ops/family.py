@@ -23,7 +23,8 @@ from mlir_datagen.mlir.element_types import as_tensor, is_float
 from mlir_datagen.mlir.signature import Operand
 from mlir_datagen.ops.body import NUMBER
 from mlir_datagen.ops.dtypes import DEFAULT, DEFAULT_INTEGER, of_operands, of_result, words_of
-from mlir_datagen.ops.graph import Graph, Node, Template, differences
+from mlir_datagen.ops.graph import Graph, GraphText, Node
+from mlir_datagen.ops.node_text import differences
 from mlir_datagen.ops.program_family import AnyFamily
 from mlir_datagen.ops.structured_operation import NAMED, StructuredOperation, Versions, versions_of
 
@@ -155,7 +156,7 @@ class OpFamily(AnyFamily):
         self.name = name
         self.variants = tuple(one if one.dtype in one.words else one.of(DEFAULT_INTEGER) for one in variants)
         self._argument_names, self._result_name = arguments, result
-        self._templates: dict[tuple[object, ...], Template] = {}
+        self._texts: dict[tuple[object, ...], GraphText] = {}
 
     def __reduce__(self) -> tuple[Callable[[str], OpFamily], tuple[str]]:
         # By name, as other processes have the tables, too.
@@ -300,17 +301,13 @@ class OpFamily(AnyFamily):
         return graph.node_seconds(graph.main, graph.bytes_moved)
 
     def program(self, spec: Spec, form: str = NAMED) -> str:
-        """Return the text of a whole module with one function, named after the family.
-
-        Args:
-            spec: the program.
-            form: the form of its operations, where they have it.
-        """
+        """Return what the graph's own text is, faster: there are many programs of each structure."""
         nodes, variant = self.nodes(spec), spec.variant
-        key = (variant.kind, variant.rank, variant.dtype, form, differences(nodes))
-        if key not in self._templates:
-            self._templates[key] = Template(self.graph(spec), form)
-        return self._templates[key].text(nodes)
+        different = [differences(node.operation, node.sizes) for node in nodes]
+        key = (variant.kind, variant.rank, variant.dtype, form, *different)
+        if key not in self._texts:
+            self._texts[key] = GraphText(self.graph(spec), form)
+        return self._texts[key].text(nodes)
 
     @cached_property
     def _fields(self) -> tuple[str, ...]:

@@ -7,22 +7,19 @@ of a few in a row; its sizes may be columns, and what follows then are columns a
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
-from mlir_datagen.mlir.builder import FunctionBuilder
+from mlir_datagen.mlir.builder import Value, module_text
 from mlir_datagen.mlir.element_types import ELEMENT_TYPES
 from mlir_datagen.mlir.signature import Edge, Loop, Operand, Outline, OutlineNode
 from mlir_datagen.mlir.types import tensor
 from mlir_datagen.ops.baseline import baseline_seconds
-from mlir_datagen.ops.body import NUMBER
 from mlir_datagen.ops.evaluation import evaluation
+from mlir_datagen.ops.node_text import FIRST_MARK, Pattern, differences, marked, node_text
 from mlir_datagen.ops.structured_operation import NAMED, StructuredOperation
-
-_FIRST_MARK = 10**10
-"""Larger than any size, so that it is found in a text."""
-_MARK = re.compile(r"(?<!\d)(10000\d{6})(?!\d)")
 
 
 class Node(NamedTuple):
@@ -66,7 +63,8 @@ class Node(NamedTuple):
         return tuple(map(Loop, self.operation.extents(self.sizes), self.operation.iterators))
 
 
-class Graph(NamedTuple):
+@dataclass(frozen=True)
+class Graph:
     """A program.
 
     Attributes:
@@ -83,7 +81,7 @@ class Graph(NamedTuple):
     returned: Mapping[int, str]
     main: int = 0
 
-    @property
+    @cached_property
     def values(self) -> list[Operand]:
         """All values by number: their shapes and element types; only arguments and results have names."""
         computed = enumerate(self.nodes, len(self.arguments))
@@ -94,7 +92,7 @@ class Graph(NamedTuple):
     def results(self) -> tuple[Operand, ...]:
         """What the function returns."""
         values = self.values
-        return tuple(values[number] for number in self.returned)
+        return tuple([values[number] for number in self.returned])
 
     @property
     def loops(self) -> tuple[Loop, ...]:
@@ -104,9 +102,14 @@ class Graph(NamedTuple):
     @property
     def flops(self) -> Any:
         """The number of arithmetic operations; an addition, multiplication, comparison or division is one."""
-        return sum(node.flops for node in self.nodes)
+        return sum(self.node_flops)
 
-    @property
+    @cached_property
+    def node_flops(self) -> list[Any]:
+        """The same of each node."""
+        return [node.flops for node in self.nodes]
+
+    @cached_property
     def edges(self) -> tuple[Edge, ...]:
         """Which node reads what another computes."""
         first = len(self.arguments)
@@ -118,23 +121,31 @@ class Graph(NamedTuple):
 
     def outline(self) -> Outline:
         """Return what the graph is, as plain values; its sizes must be numbers."""
+        count = len(self.arguments)
         nodes = [
-            OutlineNode(node.operation.label, node.dtype, node.result_shape, node.loops, int(node.flops), int(moved))
-            for node, moved in zip(self.nodes, self.node_bytes, strict=True)
+            OutlineNode(node.operation.label, node.dtype, value.shape, node.loops, int(flops), int(moved))
+            for node, value, flops, moved in zip(
+                self.nodes, self.values[count:], self.node_flops, self.node_bytes, strict=True
+            )
         ]
         return Outline(tuple(nodes), self.edges, self.main)
 
     @property
     def node_bytes(self) -> list[Any]:
         """The size of what each node reads, and of its result, in bytes."""
-        sizes = [_bytes([value]) for value in self.values]
+        sizes = self._value_bytes
         computed = enumerate(self.nodes, len(self.arguments))
-        return [sizes[place] + sum(sizes[number] for number in node.inputs) for place, node in computed]
+        return [sizes[place] + sum([sizes[number] for number in node.inputs]) for place, node in computed]
 
     @property
     def bytes_moved(self) -> Any:
         """The size of arguments and results in bytes: the least that any schedule must move."""
-        return _bytes([*self.arguments, *self.results])
+        sizes = self._value_bytes
+        return sum(sizes[: len(self.arguments)]) + sum([sizes[number] for number in self.returned])
+
+    @cached_property
+    def _value_bytes(self) -> list[Any]:
+        return [math.prod(one.shape) * ELEMENT_TYPES[one.dtype].size for one in self.values]
 
     def node_seconds(self, place: int, bytes_moved: Any) -> Any:
         """Estimate how long a node takes as plain loops that move so many bytes."""
@@ -151,13 +162,21 @@ class Graph(NamedTuple):
         Args:
             form: the form of its operations, where they have it.
         """
-        typed = [(one.name, tensor(one.shape, one.dtype)) for one in self.arguments]
-        builder = FunctionBuilder(self.name, typed, form)
-        values = list(builder.arguments)
+        values = self.values
+        names: list[str | int] = [one.name for one in self.arguments]
+        texts, count = [], 0
         for node in self.nodes:
-            inputs = [values[number] for number in node.inputs]
-            values.append(node.operation.emit(builder, inputs, node.sizes, dtype=node.dtype))
-        return builder.finish([values[number] for number in self.returned])
+            operation, inputs = node.operation, node.inputs
+            dtypes = tuple([values[number].dtype for number in inputs])
+            own = node_text(operation, form, node.dtype, dtypes, differences(operation, node.sizes))
+            texts.append(own.text(node.sizes, [names[number] for number in inputs], count))
+            names.append(count + own.result)
+            count += own.count
+        arguments, results = (
+            [Value(f"%{names[number]}", tensor(values[number].shape, values[number].dtype)) for number in numbers]
+            for numbers in (range(len(self.arguments)), self.returned)
+        )
+        return module_text(self.name, arguments, "\n".join(texts), results)
 
     def evaluation(self) -> Callable[..., Any]:
         """Return a function of tensors of one element type that computes the results: one, or a tuple of several."""
@@ -173,12 +192,8 @@ class Graph(NamedTuple):
         return results
 
 
-def _bytes(operands: Sequence[Operand]) -> Any:
-    return sum(math.prod(operand.shape) * ELEMENT_TYPES[operand.dtype].size for operand in operands)
-
-
-class Template:
-    """The text of all graphs of one structure, in which only their sizes are filled in: much faster than emitting.
+class GraphText:
+    """The text of all graphs of one structure, in which their sizes are filled in.
 
     Graphs are of one structure when they have the same names, operations, edges and element types, and `differences`.
 
@@ -188,49 +203,19 @@ class Template:
     """
 
     def __init__(self, graph: Graph, form: str) -> None:
-        places: list[tuple[int, str]] = []
-        nodes = tuple(node._replace(sizes=_marks(place, node, places)) for place, node in enumerate(graph.nodes))
+        nodes: list[Node] = []
         shapes: dict[int, tuple[Any, ...]] = {}
-        for node in nodes:
-            shapes.update(zip(node.inputs, node.operation.argument_shapes(node.sizes), strict=True))
+        first = FIRST_MARK
+        for node in graph.nodes:
+            operation = node.operation
+            nodes.append(node._replace(sizes=marked(operation, differences(operation, node.sizes), first)))
+            first += len(operation.sizes)
+            shapes.update(zip(node.inputs, operation.argument_shapes(nodes[-1].sizes), strict=True))
         arguments = tuple(one._replace(shape=shapes[number]) for number, one in enumerate(graph.arguments))
-        text = graph._replace(arguments=arguments, nodes=nodes).text(form)
-        self._pieces = _MARK.split(text)
-        filled = [places[int(mark) - _FIRST_MARK] for mark in self._pieces[1::2]]
-        self._sizes = list(dict.fromkeys(filled))
-        self._order = [self._sizes.index(place) for place in filled]
+        self._pattern = Pattern(replace(graph, arguments=arguments, nodes=tuple(nodes)).text(form))
+        self._names = [node.operation.sizes for node in nodes]
 
     def text(self, nodes: Sequence[Node]) -> str:
         """Return the text of the graph with these nodes."""
-        numbers = [str(nodes[place].sizes[name]) for place, name in self._sizes]
-        pieces = self._pieces.copy()
-        pieces[1::2] = [numbers[index] for index in self._order]
-        return "".join(pieces)
-
-
-def differences(nodes: Sequence[Node]) -> tuple[object, ...]:
-    """Return what the texts of graphs depend on besides the values of their sizes.
-
-    That is which attributes are written as one number, and the numbers that bodies read: how these are written hangs
-    on the element type.
-    """
-    equal = [each for node in nodes for each in node.operation.equal_attributes(node.sizes)]
-    return (*equal, *[node.sizes[NUMBER] for node in nodes if node.operation.has_number])
-
-
-def _marks(place: int, node: Node, places: list[tuple[int, str]]) -> dict[str, int]:
-    """Return for each size of a node a mark that stands for it in a text, and note what it stands for.
-
-    What an attribute prints as one number has one mark.
-    """
-    operation, marks = node.operation, {}
-    for name, size in node.sizes.items():
-        if name == NUMBER:
-            marks[name] = size
-            continue
-        marks[name] = _FIRST_MARK + len(places)
-        places.append((place, name))
-    for names, equal in zip(operation.attribute_names, operation.equal_attributes(node.sizes), strict=True):
-        if equal:
-            marks.update(dict.fromkeys(names, marks[names[0]]))
-    return marks
+        pairs = zip(nodes, self._names, strict=True)
+        return self._pattern.filled([node.sizes[name] for node, names in pairs for name in names])

@@ -123,27 +123,26 @@ def _node(fields: Any, values: Sequence[Operand]) -> Node:
     dtype = _dtype(fields.get("dtype", values[inputs[0]].dtype))
     if any(not SCALARS[step].has(dtype) for step in operation.body.steps):
         raise NoGraph(f"{operation.label} has no element type {dtype}")
-    return fitted_node(operation, inputs, values, sizes, dtype)
+    return fitted_node(operation, inputs, [values[number].shape for number in inputs], sizes, dtype)
 
 
 def fitted_node(
     operation: StructuredOperation,
     inputs: tuple[int, ...],
-    values: Sequence[Operand],
+    shapes: list[tuple[int, ...]],
     given: Mapping[str, Any],
     dtype: str,
 ) -> Node:
-    """Return a node that reads some values.
+    """Return a node that reads values of some shapes.
 
     Raises:
         NoGraph: when their shapes do not fit the operation.
     """
-    shapes = [values[number].shape for number in inputs]
     try:
         sizes = operation.sizes_of(shapes, given)
     except ValueError as error:
         raise NoGraph(f"{operation.label} does not take operands of such ranks") from error
-    if operation.argument_shapes(sizes) != shapes or min(sizes[loop] for loop in operation.notation.loops) < 1:
+    if operation.argument_shapes(sizes) != shapes or min(operation.extents(sizes)) < 1:
         raise NoGraph(f"the operands of {operation.label} do not fit together")
     return Node(operation, inputs, sizes, dtype)
 

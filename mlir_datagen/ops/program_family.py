@@ -68,7 +68,13 @@ class AnyFamily(Protocol):
         """Return the program of a spec."""
 
     def program(self, spec: Any, form: str = NAMED) -> str:
-        """Return the text of a whole module with one function, named after the family."""
+        """Return the text of a whole module with one function, named after the family.
+
+        Args:
+            spec: the program.
+            form: the form of its operations, where they have it.
+        """
+        return self.graph(spec).text(form)
 
     def main_operation(self, spec: Any) -> StructuredOperation:
         """Return the main operation of a program."""

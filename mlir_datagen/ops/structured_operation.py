@@ -63,7 +63,19 @@ class StructuredOperation:
     category: Category | None = None
     casts: bool = False
 
-    @property
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.name, self.notation.line, self.notation.loops, self.body))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # What is kept of it is another process's own: hashes of texts differ.
+        loops = " ".join(self.notation.loops)
+        return from_line, (self.name, self.notation.line, self.body, self.versions, self.category, loops, self.casts)
+
+    @cached_property
     def label(self) -> str:
         """Its name, or where it has none what it computes: `max_number`, `sub_exp`, `reduce_add`."""
         if self.name is not None:
@@ -82,6 +94,11 @@ class StructuredOperation:
         said = {name for names in self._argument_names for name in names}
         number = (NUMBER,) if self.has_number else ()
         return (*(name for name in self.notation.free if name not in said), *number)
+
+    @cached_property
+    def sizes(self) -> tuple[str, ...]:
+        """The names of all its sizes, but for the number of its body."""
+        return tuple(dict.fromkeys([*self.notation.free, *self.notation.loops]))
 
     def form(self, asked: str) -> str:
         """Return the form that it is written in where this one is asked for: not every operation has each."""
@@ -117,7 +134,11 @@ class StructuredOperation:
 
     def flops(self, sizes: Mapping[str, Any]) -> Any:
         """Return the number of arithmetic operations."""
-        return self.body.flops * math.prod(self.extents(sizes))
+        return self._flops * math.prod(self.extents(sizes))
+
+    @cached_property
+    def _flops(self) -> int:
+        return self.body.flops
 
     def innermost_step(self, sizes: Mapping[str, Any]) -> Any:
         """Return how many elements the innermost reduction goes on in memory, in the operand where it goes farthest.
@@ -330,5 +351,9 @@ def unnamed(line: str, body: str, accumulate: str | None = None, loops: str = ""
 
 def versions_of(operations: Iterable[StructuredOperation], asked: str, dtype: str) -> Versions:
     """Return the MLIR that parses programs of some operations with results of a type where a form is asked for."""
-    each = (operation.versions_of(operation.form(asked), dtype) for operation in operations)
-    return reduce(Versions.both, each, Versions(0))
+    return reduce(Versions.both, {_versions_of(operation, asked, dtype) for operation in operations}, Versions(0))
+
+
+@lru_cache(maxsize=4096)
+def _versions_of(operation: StructuredOperation, asked: str, dtype: str) -> Versions:
+    return operation.versions_of(operation.form(asked), dtype)

@@ -24,6 +24,7 @@ from mlir_datagen.dataset.writer import Checksums, SplitWriter, Storage
 from mlir_datagen.errors import UserError
 from mlir_datagen.networks.model_spec import require_trusted
 from mlir_datagen.networks.worker import PRELOADED
+from mlir_datagen.pipeline.collecting import collecting_rarely
 from mlir_datagen.pipeline.exclusions import excluded_suites, keep_out_datasets, with_found_exclusions
 from mlir_datagen.pipeline.producing import Producer
 from mlir_datagen.programs.production import Production, last_rejected
@@ -115,6 +116,7 @@ def preview(config: RunConfig) -> Preview:
         return Preview(path, plan.quotas, list(config.models), _listed_splits(config), estimate, exists)
 
 
+@collecting_rarely()
 def generate(config: RunConfig, listener: Listener | None = None, executor: Executor | None = None) -> Outcome:
     """Make the dataset that a config describes, or find it finished.
 
@@ -153,6 +155,7 @@ def generate(config: RunConfig, listener: Listener | None = None, executor: Exec
     return Outcome(path, manifest, existed=False, rejected=production.rejected, remarks=production.remarks)
 
 
+@collecting_rarely()
 def generate_files(
     config: RunConfig, output_dir: Path, taken: Mapping[tuple[str, str], int]
 ) -> tuple[list[Path], Mapping[tuple[str, str], int]]:

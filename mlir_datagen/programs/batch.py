@@ -96,8 +96,8 @@ class ListedBlock:
         return [program.proof for program in self.programs]
 
     def select(self, rows: Sequence[int], proofs: Sequence[Proof]) -> ListedBlock:
-        pairs = zip(rows, proofs, strict=True)
-        programs = [dataclasses.replace(self.programs[row], proof=proof) for row, proof in pairs]
+        pairs = zip([self.programs[row] for row in rows], proofs, strict=True)
+        programs = [one if one.proof is proof else dataclasses.replace(one, proof=proof) for one, proof in pairs]
         return ListedBlock(programs, None if self.places is None else self.places[np.asarray(rows, np.int64)])
 
     def rejected(self, row: int, split: str, failure: Failure) -> Rejected:

@@ -76,13 +76,13 @@ def family_program(
     provenance: str | None = None,
 ) -> Program:
     """Return the program of a family's spec, in the form that is asked for; no parser has seen it."""
-    graph = family.graph(spec)
+    graph, said = family.graph(spec), spec_json(spec)
     return Program(
         name=name,
         source=source,
         family=family.name,
         kind=spec.kind,
-        spec=spec_json(spec),
+        spec=said,
         seed=seed,
         text=family.program(spec, form),
         arguments=signature("input", graph.arguments),
@@ -90,7 +90,7 @@ def family_program(
         outline=graph.outline(),
         proof=PARSED,
         provenance=provenance,
-        command=program_command(family.name, spec, form),
+        command=program_command(family.name, said, form),
         written=written(family, spec, form),
     )
 

@@ -43,5 +43,6 @@ def rejected_program(family: str, split: str, spec: AnySpec, failure: Failure, f
     """
     option = {"lowered": " --check lower", "executed": " --check execute", "matched": " --check execute"}
     option["measured"] = " --measure"
-    command = program_command(family, spec, form) + option.get(failure.stage, "")
-    return Rejected(family, split, spec_json(spec), failure.stage, failure.reason, command)
+    said = spec_json(spec)
+    command = program_command(family, said, form) + option.get(failure.stage, "")
+    return Rejected(family, split, said, failure.stage, failure.reason, command)

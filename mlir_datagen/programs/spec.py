@@ -21,10 +21,10 @@ def spec_json(spec: AnySpec) -> str:
     return orjson.dumps(spec.fields).decode()
 
 
-def program_command(family: str, spec: AnySpec, form: str = NAMED) -> str:
-    """Return the command that makes the program of a spec alone, in the form that is asked for."""
+def program_command(family: str, spec: str, form: str = NAMED) -> str:
+    """Return the command that makes the program of a spec, given as JSON, alone, in the form that is asked for."""
     in_form = "" if form == NAMED else f" --form {form}"
-    return f"python scripts/program.py {family} {shlex.quote(spec_json(spec))}{in_form}"
+    return f"python scripts/program.py {family} {shlex.quote(spec)}{in_form}"
 
 
 def no_such_op(name: str) -> str:

@@ -16,7 +16,7 @@ from helpers import config, golden_program, made_dataset, run_mlir_opt, run_scri
 
 from mlir_datagen.dataset.arrow import optional_number_array
 from mlir_datagen.dataset.card import dataset_card
-from mlir_datagen.dataset.columns import PLACE_COLUMNS, PROGRAM_COLUMNS
+from mlir_datagen.dataset.schema import PLACE_COLUMNS, PROGRAM_COLUMNS
 from mlir_datagen.dataset.writer import SplitWriter, Storage
 from mlir_datagen.mlir.outline import program_outline
 from mlir_datagen.mlir.parse import Contexts

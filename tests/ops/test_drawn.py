@@ -11,7 +11,7 @@ import numpy as np
 import orjson
 import pytest
 import torch
-from helpers import run_mlir_opt
+from helpers import emitted, run_mlir_opt
 from torch.nn import functional
 
 from mlir_datagen.errors import Rejection
@@ -59,6 +59,7 @@ def test_every_draw_is_a_valid_program_also_to_parsers_that_are_not_ours(name, f
     specs = drawn(name)
     assert len(specs) >= 38
     texts = [DRAWN_FAMILIES[name].program(spec, form) for spec in specs]
+    assert texts == [emitted(spec.graph, form) for spec in specs]
     verifier = Verifier()
     for text in texts:
         verifier.verify(text)

@@ -14,7 +14,7 @@ import torch
 from helpers import GOLDEN_SPECS, each_by_mlir_opt, golden_program
 from torch.nn import functional
 
-from mlir_datagen.mlir.builder import FunctionBuilder
+from mlir_datagen.mlir.builder import FunctionBuilder, module_text
 from mlir_datagen.mlir.element_types import ELEMENT_TYPES, fill_random
 from mlir_datagen.mlir.parse import Verifier
 from mlir_datagen.mlir.structural_hash import ProgramHasher
@@ -54,7 +54,8 @@ def program(variant, form):
     sizes = sizes_of(operation)
     types = map(tensor, operation.argument_shapes(sizes), variant.argument_dtypes)
     builder = FunctionBuilder("f", [(f"input{place}", type_) for place, type_ in enumerate(types)], form)
-    return builder.finish([operation.emit(builder, builder.arguments, sizes, dtype=variant.result_dtype)])
+    result = operation.emit(builder, builder.arguments, sizes, dtype=variant.result_dtype)
+    return module_text("f", builder.arguments, builder.lines, [result])
 
 
 def test_a_line_is_read():

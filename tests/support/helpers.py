@@ -16,8 +16,11 @@ from typing import Any
 import pytest
 
 from mlir_datagen.config import RunConfig, parse_config
+from mlir_datagen.mlir.builder import FunctionBuilder, module_text
+from mlir_datagen.mlir.types import tensor
 from mlir_datagen.ops import FAMILIES
 from mlir_datagen.ops.family import OpFamily, Variant
+from mlir_datagen.ops.graph import Graph
 from mlir_datagen.sources.random_ops import RandomOps
 
 SUPPORT = Path(__file__).resolve().parent
@@ -70,6 +73,17 @@ def golden_program(name: str) -> tuple[Any, Any, str]:
     )
     spec = family.spec_from_json(GOLDEN_SPECS[name])
     return family, spec, family.program(spec)
+
+
+def emitted(graph: Graph, form: str) -> str:
+    """Return the text of a graph, each of its nodes emitted one after the other."""
+    arguments = [(one.name, tensor(one.shape, one.dtype)) for one in graph.arguments]
+    builder = FunctionBuilder(graph.name, arguments, form)
+    values = list(builder.arguments)
+    for node in graph.nodes:
+        inputs = [values[number] for number in node.inputs]
+        values.append(node.operation.emit(builder, inputs, node.sizes, dtype=node.dtype))
+    return module_text(graph.name, builder.arguments, builder.lines, [values[number] for number in graph.returned])
 
 
 _WINDOW_GRID = {

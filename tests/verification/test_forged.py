@@ -14,7 +14,7 @@ from forging import columns, different, forge, forge_checksums, rows_changed, ta
 from helpers import made_dataset, run_script
 
 from mlir_datagen.config.compose import compose_config
-from mlir_datagen.dataset.columns import PLACE_COLUMNS, PROGRAM_COLUMNS
+from mlir_datagen.dataset.schema import PLACE_COLUMNS, PROGRAM_COLUMNS
 from mlir_datagen.errors import UserError
 from mlir_datagen.pipeline.run import generate
 from mlir_datagen.verification import UNVERIFIABLE_COLUMNS, verify_dataset

@@ -170,11 +170,12 @@ class Draft:
         self.dtype = dtype
         self.nodes: list[Node] = []
         self.arguments: list[Operand] = []
+        self._shapes: list[tuple[int, ...]] = []
         self.nonnegative: set[int] = set()
 
     def shape(self, value: int) -> tuple[int, ...]:
         """Return the shape of a value."""
-        return self.arguments[-1 - value].shape if value < 0 else self.nodes[value].result_shape
+        return self.arguments[-1 - value].shape if value < 0 else self._shapes[value]
 
     def argument(self, *shape: int) -> int:
         """Add an argument; return its number."""
@@ -222,9 +223,10 @@ class Draft:
 
     def apply(self, operation: StructuredOperation, values: Sequence[int], given: Mapping[str, Any]) -> int:
         """Add a node; return its number."""
-        operands = [Operand("", self.shape(value), self.dtype) for value in values]
-        node = fitted_node(operation, tuple(range(len(values))), operands, given, self.dtype)
-        self.nodes.append(node._replace(inputs=tuple(values)))
+        shapes = [self.shape(value) for value in values]
+        node = fitted_node(operation, tuple(values), shapes, given, self.dtype)
+        self.nodes.append(node)
+        self._shapes.append(node.result_shape)
         return len(self.nodes) - 1
 
     def finish(self, name: str, results: Sequence[int]) -> Graph:
@@ -248,7 +250,7 @@ class Draft:
         numbers = {value: number for number, value in enumerate([*arguments, *order])}
         given = [self.arguments[-1 - value]._replace(name=f"arg{place}") for place, value in enumerate(arguments)]
         nodes = [
-            self.nodes[value]._replace(inputs=tuple(numbers[one] for one in self.nodes[value].inputs))
-            for value in order
+            Node(node.operation, tuple([numbers[one] for one in node.inputs]), node.sizes, node.dtype)
+            for node in map(self.nodes.__getitem__, order)
         ]
         return made_graph(name, given, nodes, [numbers[value] for value in results])

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import orjson
@@ -26,7 +28,7 @@ from mlir_datagen.ops.elementwise import elementwise, with_number
 from mlir_datagen.ops.graph import Graph
 from mlir_datagen.ops.graph_json import NoGraph, checked_sizes, graph_fields, graph_from_fields
 from mlir_datagen.ops.program_family import AnyFamily, HeldAgainst
-from mlir_datagen.ops.structured_operation import NAMED, StructuredOperation, Versions, versions_of
+from mlir_datagen.ops.structured_operation import StructuredOperation, Versions, versions_of
 from mlir_datagen.ops.windows import CONVOLUTIONS, POOLINGS
 
 RANK_AXES = {2: ("rows", "columns"), 4: ("batch", "channels", "height", "width")}
@@ -42,7 +44,8 @@ _ROUNDINGS = 16
 """How often the rounding of PyTorch's own result may be exceeded: sums in another order round otherwise."""
 
 
-class GraphSpec(NamedTuple):
+@dataclass(frozen=True)
+class GraphSpec:
     """A program that was drawn."""
 
     graph: Graph
@@ -53,15 +56,15 @@ class GraphSpec(NamedTuple):
         """The element type of its first result."""
         return self.graph.results[0].dtype
 
-    @property
+    @cached_property
     def fields(self) -> dict[str, Any]:
         """What its JSON says."""
         return {"kind": self.kind, **graph_fields(self.graph)}
 
-    @property
+    @cached_property
     def content(self) -> str:
         """What it is, whatever family drew it: a text that equal graphs share."""
-        return orjson.dumps(graph_fields(self.graph)).decode()
+        return orjson.dumps({key: value for key, value in self.fields.items() if key != "kind"}).decode()
 
 
 DrawsGraph = Callable[[Drawing, Draw], tuple[Draft, list[int], str]]
@@ -139,10 +142,6 @@ class DrawnFamily(AnyFamily):
     def graph(self, spec: GraphSpec) -> Graph:
         """Return the program of a spec."""
         return spec.graph
-
-    def program(self, spec: GraphSpec, form: str = NAMED) -> str:
-        """Return the text of a whole module with one function, named after the family."""
-        return spec.graph.text(form)
 
     def versions_of_all(self, asked: str) -> Versions:
         """Return the MLIR that parses whatever it may draw where a form is asked for."""
