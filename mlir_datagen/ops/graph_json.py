@@ -91,13 +91,15 @@ def graph_from_fields(name: str, fields: Any) -> Graph:
 
 def made_graph(name: str, arguments: Iterable[Operand], nodes: Sequence[Node], results: Sequence[int]) -> Graph:
     """Return the graph of some nodes, the costliest of which is the main operation."""
-    costs = [(node.flops, node.points) for node in nodes]
+    flops = [node.flops for node in nodes]
+    most = max(flops)
+    costliest = [place for place, one in enumerate(flops) if one == most]
     return Graph(
         name,
         tuple(arguments),
         tuple(nodes),
         {number: f"result{place}" for place, number in enumerate(results)},
-        costs.index(max(costs)),
+        costliest[0] if len(costliest) == 1 else max(costliest, key=lambda place: (nodes[place].points, -place)),
     )
 
 
@@ -142,7 +144,7 @@ def fitted_node(
         sizes = operation.sizes_of(shapes, given)
     except ValueError as error:
         raise NoGraph(f"{operation.label} does not take operands of such ranks") from error
-    if operation.argument_shapes(sizes) != shapes or min(operation.extents(sizes)) < 1:
+    if not operation.always_fits and (operation.argument_shapes(sizes) != shapes or min(operation.extents(sizes)) < 1):
         raise NoGraph(f"the operands of {operation.label} do not fit together")
     return Node(operation, inputs, sizes, dtype)
 

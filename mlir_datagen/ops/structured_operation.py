@@ -172,6 +172,12 @@ class StructuredOperation:
             sizes.update(zip(names, shape, strict=True))
         return self.notation.add_positions(sizes)
 
+    @cached_property
+    def always_fits(self) -> bool:
+        """Whether it takes operands of any extents: no two of these must be equal, and all are its loops'."""
+        names = [name for names in self._argument_names for name in names]
+        return len(set(names)) == len(names) and not (self.notation.windows or self.notation.shifts)
+
     def indexing_maps(self, sizes: Mapping[str, int]) -> list[str]:
         """Return the affine maps of the operands, as MLIR's text."""
         return self._maps_without_windows or self._maps(sizes)
@@ -351,9 +357,10 @@ def unnamed(line: str, body: str, accumulate: str | None = None, loops: str = ""
 
 def versions_of(operations: Iterable[StructuredOperation], asked: str, dtype: str) -> Versions:
     """Return the MLIR that parses programs of some operations with results of a type where a form is asked for."""
-    return reduce(Versions.both, {_versions_of(operation, asked, dtype) for operation in operations}, Versions(0))
+    return _versions_of(frozenset(operations), asked, dtype)
 
 
 @lru_cache(maxsize=4096)
-def _versions_of(operation: StructuredOperation, asked: str, dtype: str) -> Versions:
-    return operation.versions_of(operation.form(asked), dtype)
+def _versions_of(operations: frozenset[StructuredOperation], asked: str, dtype: str) -> Versions:
+    each = (operation.versions_of(operation.form(asked), dtype) for operation in operations)
+    return reduce(Versions.both, each, Versions(0))

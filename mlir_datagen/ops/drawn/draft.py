@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -90,6 +91,8 @@ class Draw:
             CannotBeDrawn: when it has none.
         """
         values = self._axes[axis]
+        if least <= 1 and most is None:
+            return int(self.one_of(values))
         if isinstance(values, range):
             end = len(values) if most is None else bisect_right(values, most)
             return int(self.one_of(values[bisect_left(values, least) : end]))
@@ -201,24 +204,22 @@ class Draft:
 
     def elementwise(self, body: str, *values: int, number: float | None = None) -> int:
         """Add an operation on each element of values of one shape, and a number if its body reads one."""
-        line = " ".join(dimensions(len(self.shape(values[0]))))
-        return self.generic(f"{', '.join([line] * len(values))} -> {line}", body, *values, number=number)
+        whole, _, _ = _operands(len(self.shape(values[0])))
+        return self.generic(f"{', '.join([whole] * len(values))} -> {whole}", body, *values, number=number)
 
     def along_last(self, body: str, accumulate: str, value: int) -> int:
         """Add a reduction along the last dimension."""
-        *kept, last = dimensions(len(self.shape(value)))
-        return self.generic(f"{' '.join(kept)} {last} -> {' '.join(kept)}", body, value, accumulate=accumulate)
+        whole, kept, _ = _operands(len(self.shape(value)))
+        return self.generic(f"{whole} -> {kept}", body, value, accumulate=accumulate)
 
     def with_rows(self, body: str, value: int, rows: int) -> int:
         """Add an operation on each element `a` and the number `b` that its row along the last dimension has."""
-        *kept, last = dimensions(len(self.shape(value)))
-        whole = " ".join([*kept, last])
-        return self.generic(f"{whole}, {' '.join(kept)} -> {whole}", body, value, rows)
+        whole, kept, _ = _operands(len(self.shape(value)))
+        return self.generic(f"{whole}, {kept} -> {whole}", body, value, rows)
 
     def with_columns(self, body: str, value: int, *columns: int) -> int:
         """Add an operation on each element `a` and the numbers `b`, … that its place in the last dimension has."""
-        whole = " ".join(dimensions(len(self.shape(value))))
-        last = whole.split()[-1]
+        whole, _, last = _operands(len(self.shape(value)))
         return self.generic(f"{', '.join([whole, *[last] * len(columns)])} -> {whole}", body, value, *columns)
 
     def apply(self, operation: StructuredOperation, values: Sequence[int], given: Mapping[str, Any]) -> int:
@@ -254,3 +255,10 @@ class Draft:
             for node in map(self.nodes.__getitem__, order)
         ]
         return made_graph(name, given, nodes, [numbers[value] for value in results])
+
+
+@lru_cache
+def _operands(rank: int) -> tuple[str, str, str]:
+    """Return what a line calls a value, the same without its last dimension, and that one."""
+    *kept, last = dimensions(rank)
+    return " ".join([*kept, last]), " ".join(kept), last

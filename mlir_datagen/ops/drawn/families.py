@@ -277,7 +277,7 @@ def _applied(draft: Draft, drawing: Drawing, draw: Draw, value: int, others: Cal
         try:
             return RULES[name].apply(draft, draw, value, others)
         except CannotBeDrawn:
-            names = [one for one in names if one != name]
+            names = tuple(one for one in names if one != name)
     raise CannotBeDrawn
 
 

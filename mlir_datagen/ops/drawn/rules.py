@@ -7,8 +7,9 @@ of what is never negative.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mlir_datagen.ops.drawn.draft import CannotBeDrawn, Draft, Draw
 
@@ -183,6 +184,7 @@ RULES: dict[str, Rule] = {
 """The operations that sequences and graphs may have, by name."""
 
 
-def applicable(vocabulary: Sequence[str], rank: int) -> list[str]:
+@lru_cache
+def applicable(vocabulary: tuple[str, ...], rank: int) -> tuple[str, ...]:
     """Return the operations of a vocabulary that take values of a rank."""
-    return [name for name in vocabulary if rank in RULES[name].ranks]
+    return tuple(name for name in vocabulary if rank in RULES[name].ranks)
