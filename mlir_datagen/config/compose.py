@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -99,7 +100,9 @@ def command_line(arguments: Sequence[str], scratch: Path) -> list[str]:
         )
     if named.config_dir is not None:
         saved = load_saved_config(Path(named.config_dir) / f"{named.config_name.removesuffix('.yaml')}.yaml")
-        (scratch / "saved.yaml").write_text(yaml.safe_dump(saved.to_saved(), sort_keys=False))
+        # A dataset does not say what made it, and this run may.
+        settings_of_run = {**saved.to_saved(), "executor": dataclasses.asdict(saved.executor)}
+        (scratch / "saved.yaml").write_text(yaml.safe_dump(settings_of_run, sort_keys=False))
         rest = ["--config-dir", str(scratch), "--config-name", "saved", *rest]
     # Hydra wants all settings in one row, and an option like --info takes the word behind it for its own.
     first = next((place for place, word in enumerate(rest) if FIRST.match(word)), None)

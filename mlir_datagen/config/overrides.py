@@ -24,6 +24,7 @@ GROUPS = (
     "form",
     "strata",
     "export",
+    "executor",
     "experiment",
 )
 LISTS = ("ops", "models", "suites")

@@ -16,6 +16,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from mlir_datagen.config.executor import ExecutorSettings, parse_executor
 from mlir_datagen.config.export import DEFAULT_MIN_NS, ExportSettings, parse_export
 from mlir_datagen.config.form import parse_form, saved_form
 from mlir_datagen.config.models import parse_converter, parse_models, parse_trust
@@ -77,7 +78,7 @@ _REQUIRED = (
     "extract",
     "exclude",
 )
-_OPTIONAL = ("num_samples", "splits", "split_ratios", "ops", "models", "suites", "form", "strata")
+_OPTIONAL = ("num_samples", "splits", "split_ratios", "ops", "models", "suites", "form", "strata", "executor")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _SPLIT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
@@ -112,6 +113,7 @@ class RunConfig:
     dry_run: bool
     trust: tuple[str, ...]
     export: ExportSettings | None
+    executor: ExecutorSettings
 
     @property
     def needs_workers(self) -> bool:
@@ -270,6 +272,7 @@ def parse_config(raw: Mapping[str, Any]) -> RunConfig:
         dry_run=choice(raw["dry_run"], "dry_run", (True, False)),
         trust=parse_trust(raw["trust"]),
         export=export,
+        executor=parse_executor(mapping(raw.get("executor") or {}, "executor")),
     )
 
 

@@ -53,6 +53,8 @@ def program_tables(batch: Batch) -> Iterator[tuple[Any, list[str] | None]]:
 
 
 def _listed_table(split: str, programs: Sequence[Program]) -> Any:
+    if not programs:
+        return _PROGRAM_SCHEMA.empty_table()
     rows = zip(*(_row(split, program) for program in programs), strict=True)
     arrays = [array_of(column, field.type) for column, field in zip(rows, _PROGRAM_SCHEMA, strict=True)]
     return pa.Table.from_arrays(arrays, schema=_PROGRAM_SCHEMA)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Executor
+from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -15,6 +15,7 @@ from mlir_datagen.programs.batch import Batch
 from mlir_datagen.programs.production import Production, last_rejected
 from mlir_datagen.programs.proof import PARSED, Failure, Proof
 from mlir_datagen.proving.batch import BatchProver, Progress
+from mlir_datagen.proving.pool import JobEnded
 from mlir_datagen.sources.decontamination import Decontamination
 from mlir_datagen.sources.sameness import Sameness
 from mlir_datagen.sources.source import Plan, Source, Task
@@ -124,17 +125,26 @@ def _made(source: Source[Task], tasks: Sequence[Task], executor: Executor | None
     """Yield what each task makes, in the order of the tasks.
 
     Raises:
-        UserError: when the executor breaks, as one of processes does when one of them is killed.
+        UserError: when the executor breaks, as one of processes may when one of them is killed.
     """
     if executor is None:
         yield from map(source.produce, tasks)
         return
     waiting = iter(tasks)
+    given: deque[tuple[Task, Future[Batch]]] = deque()
+
+    def give(number: int) -> None:
+        given.extend((task, executor.submit(source.produce, task)) for task in islice(waiting, number))
+
     try:
-        given = deque(executor.submit(source.produce, task) for task in islice(waiting, _AHEAD))
+        give(_AHEAD)
         while given:
-            yield given.popleft().result()
-            given.extend(executor.submit(source.produce, task) for task in islice(waiting, 1))
+            task, future = given.popleft()
+            try:
+                yield future.result()
+            except JobEnded as reason:
+                yield from _made_by_parts(source, task, executor, str(reason))
+            give(1)
     except BrokenExecutor as error:
         raise UserError(
             "A process of the executor has ended in the middle of its work, so that the run was stopped, and nothing "
@@ -142,3 +152,15 @@ def _made(source: Source[Task], tasks: Sequence[Task], executor: Executor | None
             'the program that starts it has no `if __name__ == "__main__":`. The same call with a new executor starts '
             f"again. ({error})"
         ) from error
+
+
+def _made_by_parts(source: Source[Task], task: Task, executor: Executor, reason: str) -> Iterator[Batch]:
+    """Yield what a task makes that ended its processes: all but the program that did so."""
+    parts = source.parts(task)
+    if not parts:
+        yield source.ended(task, reason)
+    for part in parts:
+        try:
+            yield executor.submit(source.produce, part).result()
+        except JobEnded as again:
+            yield from _made_by_parts(source, part, executor, str(again))

@@ -27,6 +27,7 @@ from mlir_datagen.networks.worker import PRELOADED
 from mlir_datagen.pipeline.collecting import collecting_rarely
 from mlir_datagen.pipeline.exclusions import excluded_suites, keep_out_datasets, with_found_exclusions
 from mlir_datagen.pipeline.producing import Producer
+from mlir_datagen.pipeline.workers import FEWEST_PROGRAMS, prepare_workers, workers_if_any
 from mlir_datagen.programs.production import Production, last_rejected
 from mlir_datagen.programs.program import EXTRACTED
 from mlir_datagen.programs.rejected import Rejected
@@ -124,8 +125,7 @@ def generate(config: RunConfig, listener: Listener | None = None, executor: Exec
         config: the config.
         listener: told of the progress.
         executor: does the sources' tasks, in any order, on threads or in processes, here or elsewhere: the dataset does
-            not depend on it. Left out, they are done one after the other. Networks are converted in processes of
-            their own anyway.
+            not depend on it. Left out, it is the config's. Networks are converted in processes of their own anyway.
 
     Raises:
         UserError: when the config cannot be fulfilled, its folder cannot be written, or the executor breaks.
@@ -142,9 +142,13 @@ def generate(config: RunConfig, listener: Listener | None = None, executor: Exec
         from mlir_datagen.proving.prover import prepare
 
         prepare(config.check, PRELOADED if config.models else ())
+    processes = _processes(config) if executor is None else 0
+    if processes:
+        prepare_workers()
     source, plan = _planned(config)
     needed = _estimate(config, source, plan)
-    with Staging(path, listener.on_wait) as staging:
+    with Staging(path, listener.on_wait) as staging, workers_if_any(processes) as workers:
+        executor = executor or workers
         if (finished := find_finished(path, config.fingerprint)) is not None:
             return Outcome(path, finished, existed=True)
         check_room(staging.path, needed)
@@ -206,6 +210,12 @@ def _require_trusted(config: RunConfig) -> None:
     """
     for spec in config.models.values():
         require_trusted(spec, config.trust)
+
+
+def _processes(config: RunConfig) -> int:
+    """Return how many worker processes make programs: none for few, nor where others prove them, which takes longer."""
+    is_worth_it = sum(config.splits.values()) >= FEWEST_PROGRAMS and not config.needs_workers
+    return config.executor.processes if is_worth_it else 0
 
 
 def _planned(config: RunConfig) -> tuple[RandomOps | None, Plan[RandomTask]]:

@@ -39,6 +39,10 @@ class _Reason:
     text: str
 
 
+class JobEnded(Exception):
+    """A job has ended its processes, by what it did; its text says how."""
+
+
 class Pool:
     """Worker processes that do jobs, each within limits. Use it as a context.
 
@@ -79,6 +83,25 @@ class Pool:
         self._stopped = threading.Event()
         self._all: set[WorkerProcess] = set()
         self._free: list[WorkerProcess] = []
+
+    def submit(self, function: Callable[[_Job], _Outcome], job: _Job) -> Future[_Outcome]:
+        """Have a job done, when a worker is free.
+
+        Args:
+            function: does it, in a worker. It is found there by its name.
+            job: the job.
+
+        Returns:
+            Its outcome. What it raises is what the job raised, or a `JobEnded` when it ended its processes, or a
+            `UserError` when processes with it are killed again and again, and not by the job.
+        """
+        return self._threads.submit(self._done, function, job)
+
+    def _done(self, function: Callable[[_Job], _Outcome], job: _Job) -> _Outcome:
+        outcome = self._do(function, job)
+        if isinstance(outcome, _Reason):
+            raise JobEnded(outcome.text)
+        return outcome
 
     def run(
         self,

@@ -17,7 +17,7 @@ from mlir_datagen.programs.program import EXTRACTED, Program
 from mlir_datagen.programs.proof import PARSED
 from mlir_datagen.programs.rejected import Rejected
 from mlir_datagen.sources.settings import ExtractSettings
-from mlir_datagen.sources.source import Plan, Taken
+from mlir_datagen.sources.source import ListedSource, Plan, Taken
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class ExtractionTask:
     settings: ExtractSettings
 
 
-class Extraction:
+class Extraction(ListedSource):
     """The source of what is taken out of the networks of a run, in one task.
 
     Args:

@@ -25,12 +25,12 @@ from mlir_datagen.proving.fork_server import SERVER
 from mlir_datagen.proving.pool import Pool
 from mlir_datagen.proving.settings import Cores, SandboxLimits
 from mlir_datagen.sources.settings import NetworkSettings, SuiteSpec
-from mlir_datagen.sources.source import Plan, Taken
+from mlir_datagen.sources.source import ListedSource, Plan, Taken
 
 _IDLE_SECONDS = 300
 
 
-class Networks:
+class Networks(ListedSource):
     """The source of networks: a task is one, and is done once, however often it is asked for. Close it after use.
 
     Args:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from mlir_datagen.ops.program_family import AnyFamily, AnySpec
 from mlir_datagen.programs.batch import Batch, Block
 from mlir_datagen.programs.content import Splitter
 from mlir_datagen.programs.proof import PARSED, Failure, Proof
+from mlir_datagen.programs.rejected import rejected_program
 from mlir_datagen.sources.draws import DrawnWalk
 from mlir_datagen.sources.mix import FamilyWalk, allot, check_admissible
 from mlir_datagen.sources.quotas import Quota
@@ -25,7 +26,7 @@ from mlir_datagen.sources.strata import Strata
 from mlir_datagen.sources.streams import SOURCE, DrawnStream, GridStream
 from mlir_datagen.sources.walk import Limits, VariantWalk
 
-PROGRAMS_PER_TASK = 8192
+PROGRAMS_PER_TASK = 2048
 PROGRAMS_PER_SLOW_TASK = 256
 """When each program is lowered, run or measured, which takes a thousand times longer."""
 
@@ -42,6 +43,14 @@ class RandomTask:
     def first(self, programs: int) -> RandomTask:
         """Return a task with the first programs of this one only."""
         return dataclasses.replace(self, variants=self.variants[:programs], points=self.points[:programs])
+
+    def halves(self) -> Sequence[RandomTask]:
+        """Return two tasks with half of the programs each; none where there is one."""
+        count = len(self.points)
+        if count < 2:
+            return ()
+        cuts = (slice(0, count // 2), slice(count // 2, count))
+        return [dataclasses.replace(self, variants=self.variants[cut], points=self.points[cut]) for cut in cuts]
 
     def specs(self) -> list[tuple[AnyFamily, AnySpec]]:
         """Return the family and the spec of each program, in order, without making them."""
@@ -110,6 +119,17 @@ class RandomOps:
         # One stage after the other for a whole block: emitting and parsing in turn drive each other out of the
         # processor's caches.
         return Batch(task.split, task.blocks()).sift(lambda block: [_verified(text, verifier) for text in block.texts])
+
+    def parts(self, task: RandomTask) -> Sequence[RandomTask]:
+        """Return tasks with half of the programs each."""
+        return task.halves()
+
+    def ended(self, task: RandomTask, reason: str) -> Batch:
+        """Reject the only program of a task, which ends the processes that it is made in."""
+        ((family, spec),) = task.specs()
+        form = task.settings.forms.of(task.settings.seed, family, spec)
+        failure = Failure("verified", reason)
+        return Batch.listed(task.split, [rejected_program(family.name, task.split, spec, failure, form)])
 
 
 def _walk(

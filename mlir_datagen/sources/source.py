@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
+from mlir_datagen.errors import UserError
 from mlir_datagen.programs.batch import Batch
 from mlir_datagen.sources.quotas import Quota
 
@@ -66,3 +67,28 @@ class Source(Protocol[Task]):
         Raises:
             UserError: when there is nothing to be had from the source, whatever else is made.
         """
+
+    def parts(self, task: Task) -> Sequence[Task]:
+        """Return smaller tasks that together make a task's programs, in order; none where it has one alone."""
+
+    def ended(self, task: Task, reason: str) -> Batch:
+        """Return what becomes of a task without parts that ends the processes which it is done in.
+
+        Raises:
+            UserError: when that is a reason to stop.
+        """
+
+
+class ListedSource:
+    """What sources that list their programs have in common: a task is done as a whole."""
+
+    def parts(self, task: Any) -> Sequence[Any]:
+        """Return none."""
+        return ()
+
+    def ended(self, task: Any, reason: str) -> Batch:
+        """Stop the run."""
+        raise UserError(
+            f"A worker process that made listed programs was ended by what it did, twice: {reason}. Nothing was left "
+            "behind. With executor=serial, they are made in the process of the run, which shows what happens."
+        )

@@ -18,7 +18,7 @@ from mlir_datagen.programs.rejected import Rejected
 from mlir_datagen.programs.spec import spec_of_fields
 from mlir_datagen.sources.extraction import extracted_programs
 from mlir_datagen.sources.settings import SuiteSpec
-from mlir_datagen.sources.source import Plan, Taken
+from mlir_datagen.sources.source import ListedSource, Plan, Taken
 
 if TYPE_CHECKING:
     from mlir_datagen.sources.networks import Networks
@@ -34,7 +34,7 @@ class SuiteTask:
     networks: Sequence[Program | Rejected]
 
 
-class Suites:
+class Suites(ListedSource):
     """The source of suites.
 
     Args:

@@ -1,0 +1,59 @@
+"""Worker processes that make programs, as an executor."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from contextlib import contextmanager
+from typing import Any
+
+from mlir_datagen.proving.fork_server import SERVER
+from mlir_datagen.proving.pool import Pool
+from mlir_datagen.proving.settings import SandboxLimits
+from mlir_datagen.sources import random_ops
+
+FEWEST_PROGRAMS = 4096
+"""Fewer are made before worker processes have started."""
+
+_LIMITS = SandboxLimits(seconds=24 * 3600, memory_bytes=1 << 42)
+"""None that a task meets: programs are small, and only parsed."""
+_IDLE_SECONDS = 600
+
+
+class Workers(Executor):
+    """Worker processes that make programs.
+
+    One that is killed from outside costs its task once more, and nothing else. A task that ends two of them raises a
+    `JobEnded`. They end with this process, however that ends.
+
+    Args:
+        workers: how many.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self._pool = Pool(workers, _LIMITS, None, _IDLE_SECONDS, gc.set_threshold, gc.get_threshold())
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any, **_: Any) -> Future[Any]:
+        """Have a function of one argument called, which is found in the worker by its name."""
+        (argument,) = arguments
+        return self._pool.submit(function, argument)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End the workers, whatever they are at."""
+        self._pool.__exit__(None, None, None)
+
+
+def prepare_workers() -> None:
+    """Begin to start what they need, while this process goes on."""
+    SERVER.load([random_ops.__name__])
+
+
+@contextmanager
+def workers_if_any(processes: int) -> Iterator[Executor | None]:
+    """Have so many of them; None for 0."""
+    if not processes:
+        yield None
+        return
+    with Workers(processes) as workers:
+        yield workers
