@@ -29,12 +29,17 @@ from mlir_datagen.config.compose import compose_config
 from mlir_datagen.mlir.parse import PROGRAMS_PER_CONTEXT
 from mlir_datagen.pipeline.run import generate
 
-STORAGES = ("parquet", "both")
+CASES = {
+    "parquet, one process": ("storage=parquet", "executor=serial"),
+    "parquet": ("storage=parquet",),
+    "both": ("storage=both",),
+}
+"""What is measured, and its settings; without another, there is a worker process for each core."""
 
 
-def seconds_end_to_end(programs: int, storage: str, folder: Path, settings: Sequence[str] = ()) -> tuple[float, Path]:
+def seconds_end_to_end(programs: int, case: str, folder: Path, settings: Sequence[str] = ()) -> tuple[float, Path]:
     """Make a dataset; return the seconds from its config to its publication, and its folder."""
-    own = [f"num_samples={programs}", f"storage={storage}", f"output_dir={folder}", "name=throughput"]
+    own = [f"num_samples={programs}", *CASES[case], f"output_dir={folder}", "name=throughput"]
     config = compose_config(["dims=large", *own, *settings])
     started = time.perf_counter()
     path = generate(config).path
@@ -59,21 +64,21 @@ def stored_texts(dataset: Path) -> list[str]:
 
 def throughput(programs: int, rounds: int, root: Path, settings: Sequence[str]) -> None:
     """Print the rates, and their ratio to the parser's right after, side by side."""
-    seconds: dict[str, list[float]] = {storage: [] for storage in STORAGES}
-    parser: dict[str, list[float]] = {storage: [] for storage in STORAGES}
+    seconds: dict[str, list[float]] = {case: [] for case in CASES}
+    parser: dict[str, list[float]] = {case: [] for case in CASES}
     for turn in range(rounds):
-        for storage in STORAGES:
-            taken, dataset = seconds_end_to_end(programs, storage, root / f"{turn}_{storage}", settings)
-            seconds[storage].append(taken)
-            parser[storage].append(seconds_of_parser(stored_texts(dataset)))
-    print(f"{programs} programs, {' '.join(['dims=large', *settings])}, one process, medians of {rounds} rounds")
+        for place, case in enumerate(CASES):
+            taken, dataset = seconds_end_to_end(programs, case, root / f"{turn}_{place}", settings)
+            seconds[case].append(taken)
+            parser[case].append(seconds_of_parser(stored_texts(dataset)))
+    print(f"{programs} programs, {' '.join(['dims=large', *settings])}, medians of {rounds} rounds")
     alone = statistics.median(value for values in parser.values() for value in values)
-    print(f"MLIR parser alone  {programs / alone:8.0f} programs/s")
-    for storage in STORAGES:
-        ratios = [beside / taken for beside, taken in zip(parser[storage], seconds[storage], strict=True)]
+    print(f"MLIR parser alone    {programs / alone:8.0f} programs/s")
+    for case in CASES:
+        ratios = [beside / taken for beside, taken in zip(parser[case], seconds[case], strict=True)]
         each = " ".join(f"{ratio:.2f}" for ratio in ratios)
-        rate = programs / statistics.median(seconds[storage])
-        print(f"storage={storage:10} {rate:8.0f} programs/s  {statistics.median(ratios):.2f} of the parser's ({each})")
+        rate = programs / statistics.median(seconds[case])
+        print(f"{case:20} {rate:8.0f} programs/s  {statistics.median(ratios):.2f} of the parser's ({each})")
 
 
 def peak_memory(programs: int, root: Path) -> None:

@@ -145,17 +145,18 @@ def generate(config: RunConfig, listener: Listener | None = None, executor: Exec
     processes = _processes(config) if executor is None else 0
     if processes:
         prepare_workers()
-    source, plan = _planned(config)
-    needed = _estimate(config, source, plan)
-    with Staging(path, listener.on_wait) as staging, workers_if_any(processes) as workers:
+    with workers_if_any(processes) as workers:
         executor = executor or workers
-        if (finished := find_finished(path, config.fingerprint)) is not None:
-            return Outcome(path, finished, existed=True)
-        check_room(staging.path, needed)
-        listener.on_start(plan.total + len(config.models))
-        with writable(path):
-            manifest, production = _write_dataset(staging.path, config, source, plan, listener.on_written, executor)
-        staging.publish()
+        source, plan = _planned(config, executor)
+        needed = _estimate(config, source, plan)
+        with Staging(path, listener.on_wait) as staging:
+            if (finished := find_finished(path, config.fingerprint)) is not None:
+                return Outcome(path, finished, existed=True)
+            check_room(staging.path, needed)
+            listener.on_start(plan.total + len(config.models))
+            with writable(path):
+                manifest, production = _write_dataset(staging.path, config, source, plan, listener.on_written, executor)
+            staging.publish()
     return Outcome(path, manifest, existed=False, rejected=production.rejected, remarks=production.remarks)
 
 
@@ -218,11 +219,11 @@ def _processes(config: RunConfig) -> int:
     return config.executor.processes if is_worth_it else 0
 
 
-def _planned(config: RunConfig) -> tuple[RandomOps | None, Plan[RandomTask]]:
+def _planned(config: RunConfig, executor: Executor | None = None) -> tuple[RandomOps | None, Plan[RandomTask]]:
     """Return the source of random programs, if any are asked for, and its plan."""
     if not config.ops:
         return None, Plan([])
-    source = RandomOps(config.random_settings)
+    source = RandomOps(config.random_settings, executor)
     return source, source.plan(config.splits)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,18 +78,23 @@ class RandomTask:
 
 
 class RandomOps:
-    """The source of random programs: it fills splits."""
+    """The source of random programs: it fills splits.
+
+    Args:
+        settings: what they are drawn from, and how.
+        executor: draws graphs while a plan is made; left out, this process does.
+    """
 
     name = SOURCE
 
-    def __init__(self, settings: RandomSettings) -> None:
+    def __init__(self, settings: RandomSettings, executor: Executor | None = None) -> None:
         self._settings = settings
         splitter = Splitter(settings.split_ratios)
         limits, strata = settings.limits, settings.strata
         self._families: dict[str, FamilyWalk] = {}
         first_index = 0
         for name, op in settings.ops.items():
-            walks = [_walk(stream, limits, splitter, settings.seed, strata) for stream in op.streams]
+            walks = [_walk(stream, limits, splitter, settings.seed, strata, executor) for stream in op.streams]
             self._families[name] = FamilyWalk(op, walks, first_index, strata)
             first_index += len(walks)
         check_admissible(self._families, limits, strata, len(settings.split_ratios))
@@ -133,10 +139,15 @@ class RandomOps:
 
 
 def _walk(
-    stream: GridStream | DrawnStream, limits: Limits, splitter: Splitter, seed: int, strata: Strata
+    stream: GridStream | DrawnStream,
+    limits: Limits,
+    splitter: Splitter,
+    seed: int,
+    strata: Strata,
+    executor: Executor | None,
 ) -> VariantWalk | DrawnWalk:
     if isinstance(stream, DrawnStream):
-        return DrawnWalk(stream, limits, splitter, seed, strata)
+        return DrawnWalk(stream, limits, splitter, seed, strata, executor)
     return VariantWalk(stream.family, stream.variant, stream.grid, limits, splitter, seed, strata)
 
 
