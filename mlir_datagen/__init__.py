@@ -13,7 +13,7 @@ from mlir_datagen.version import PACKAGE_VERSION
 
 if TYPE_CHECKING:
     from mlir_datagen.converter import NeuralNetworkToMLIR
-    from mlir_datagen.generator import RandomMLIRGenerator
+    from mlir_datagen.generator import RandomMLIRGenerator, program_at
     from mlir_datagen.networks.manual import register_layer, register_operator
 
 __version__ = PACKAGE_VERSION
@@ -23,6 +23,7 @@ __all__ = [
     "RandomMLIRGenerator",
     "UserError",
     "__version__",
+    "program_at",
     "register_layer",
     "register_operator",
 ]
@@ -31,6 +32,7 @@ __all__ = [
 _HOMES = {
     "NeuralNetworkToMLIR": "mlir_datagen.converter",
     "RandomMLIRGenerator": "mlir_datagen.generator",
+    "program_at": "mlir_datagen.generator",
     "register_layer": "mlir_datagen.networks.manual",
     "register_operator": "mlir_datagen.networks.manual",
 }

@@ -1,16 +1,20 @@
-"""The Python call of the original README."""
+"""The Python call of the original README, and the programs of a config one by one."""
 
 from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import SupportsIndex
 
 from mlir_datagen.config.compose import compose_config
+from mlir_datagen.config.saved import load_saved_config
 from mlir_datagen.errors import UserError
 from mlir_datagen.pipeline.run import generate_files
+from mlir_datagen.pipeline.virtual import VirtualDataset
+from mlir_datagen.programs.program import Program
 
 _SPLIT = "programs"
 
@@ -64,6 +68,44 @@ class RandomMLIRGenerator:
         config = compose_config(overrides)
         files, self._taken = generate_files(config, Path(output_dir), self._taken)
         return files
+
+
+def program_at(config: Sequence[str] | str | Path, split: str, index: SupportsIndex) -> Program:
+    """Return a program of a config without making its dataset: the same bytes, at any number in any order.
+
+        program_at(["ops=[matmul,conv2d]", "dims=large", "num_samples=1000000"], "train", 123456).text
+
+    The first call plans as far as that program; later ones, up to twice as far, take some 0.1 ms.
+
+    Args:
+        config: settings as on the command line, or the path of a dataset's `config.yaml`. Its ops are single
+            operations, and its programs only parsed.
+        split: the split.
+        index: the program's number in it.
+
+    Returns:
+        The program: its `name`, `text`, `spec`, and all else that the dataset would say of it.
+
+    Raises:
+        UserError: for a config that is not known to have this program before its dataset is made, a split or number
+            that it does not have, or settings that are not allowed.
+    """
+    if isinstance(config, (str, Path)):
+        path = Path(config)
+        # A file that has changed is another config.
+        changed = path.stat().st_mtime_ns if path.exists() else 0
+        return _saved_dataset(path, changed).program(split, _whole(index, "index"))
+    return _dataset(tuple(config)).program(split, _whole(index, "index"))
+
+
+@lru_cache(maxsize=8)
+def _dataset(settings: tuple[str, ...]) -> VirtualDataset:
+    return VirtualDataset(compose_config(settings))
+
+
+@lru_cache(maxsize=8)
+def _saved_dataset(path: Path, changed: int) -> VirtualDataset:
+    return VirtualDataset(load_saved_config(path))
 
 
 def _whole(value: SupportsIndex, name: str) -> int:

@@ -16,3 +16,8 @@ def program_file(split: str, name: str) -> str:
 def index_name(split: str) -> str:
     """Return the path of a split's index."""
     return f"{split_folder(split)}.parquet"
+
+
+def number_width(programs: int) -> int:
+    """Return how many digits the numbers in the names of a split with so many programs have."""
+    return max(4, len(str(programs - 1)))

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from mlir_datagen import foreign
 from mlir_datagen.dataset.arrow import number_array, open_parquet, string_array
-from mlir_datagen.dataset.paths import index_name
+from mlir_datagen.dataset.paths import index_name, number_width
 from mlir_datagen.dataset.schema import index_schema
 
 CHECKSUMS = "SHA256SUMS"
@@ -133,7 +133,7 @@ class SplitWriter:
         self._size = size
         self._storage = storage
         self._checksums = checksums
-        self._width = max(4, len(str(size - 1)))
+        self._width = number_width(size)
         self._directory: int | None = None
         if storage.folder is not None:
             (root / storage.folder).mkdir(exist_ok=True, parents=True)
