@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+_DIGITS = 4
+"""Of the numbers of programs in one folder."""
+
 
 def split_folder(split: str) -> str:
     """Return the folder of a split's `.mlir` files: a point goes down, to `suites/gemm` for `suites.gemm`."""
@@ -10,7 +13,17 @@ def split_folder(split: str) -> str:
 
 def program_file(split: str, name: str) -> str:
     """Return the path of a program's `.mlir` file."""
-    return f"{split_folder(split)}/{name}.mlir"
+    return f"{split_folder(split)}/{file_in_split(name)}"
+
+
+def file_in_split(name: str) -> str:
+    """Return the path of a program's `.mlir` file within its split's folder.
+
+    Where there are more than 10 000, they are in numbered folders of so many: `3/matmul_31234.mlir`.
+    """
+    number = name.rpartition("_")[2]
+    folder = f"{number[:-_DIGITS]}/" if number.isdecimal() and len(number) > _DIGITS else ""
+    return f"{folder}{name}.mlir"
 
 
 def index_name(split: str) -> str:
@@ -20,4 +33,4 @@ def index_name(split: str) -> str:
 
 def number_width(programs: int) -> int:
     """Return how many digits the numbers in the names of a split with so many programs have."""
-    return max(4, len(str(programs - 1)))
+    return max(_DIGITS, len(str(programs - 1)))

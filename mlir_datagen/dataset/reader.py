@@ -216,8 +216,7 @@ def miscounted_splits(path: Path, found: Mapping[str, Any]) -> list[str]:
     problems = []
     for split, counts in found["counts"].items():
         expected = sum(counts.values())
-        folder = path / split_folder(split)
-        present = len(os.listdir(folder)) if folder.is_dir() else 0
+        present = sum(len(files) for _, _, files in os.walk(path / split_folder(split)))
         if present != expected:
             problems.append(f"{split}/ has {present} files instead of {expected}")
     return problems

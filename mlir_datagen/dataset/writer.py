@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from mlir_datagen import foreign
 from mlir_datagen.dataset.arrow import number_array, open_parquet, string_array
-from mlir_datagen.dataset.paths import index_name, number_width
+from mlir_datagen.dataset.paths import file_in_split, index_name, number_width
 from mlir_datagen.dataset.schema import index_schema
 
 CHECKSUMS = "SHA256SUMS"
@@ -135,6 +135,7 @@ class SplitWriter:
         self._checksums = checksums
         self._width = number_width(size)
         self._directory: int | None = None
+        self._folders = {""}
         if storage.folder is not None:
             (root / storage.folder).mkdir(exist_ok=True, parents=True)
             self._directory = os.open(root / storage.folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -158,8 +159,9 @@ class SplitWriter:
         names = names or [f"{family}_{index:0{self._width}d}" for index, family in enumerate(families, start)]
         files = None
         if self._directory is not None:
-            files = [os.path.join(self._storage.folder or "", f"{name}.mlir") for name in names]
-            self._write_files(self._directory, names, table)
+            placed = [file_in_split(name) if self._storage.folder else f"{name}.mlir" for name in names]
+            files = [os.path.join(self._storage.folder or "", file) for file in placed]
+            self._write_files(self._directory, placed, table)
         if self._checksums is not None and files is not None:
             for digest, file in zip(table.column("sha256").to_pylist(), files, strict=True):
                 self._checksums.add(digest, file)
@@ -175,11 +177,13 @@ class SplitWriter:
         if self._directory is not None:
             os.close(self._directory)
 
-    @staticmethod
-    def _write_files(directory: int, names: list[str], table: Any) -> None:
-        for name, text in zip(names, table.column("mlir").to_pylist(), strict=True):
+    def _write_files(self, directory: int, files: list[str], table: Any) -> None:
+        for folder in {file.rpartition("/")[0] for file in files} - self._folders:
+            os.mkdir(folder, dir_fd=directory)
+            self._folders.add(folder)
+        for path, text in zip(files, table.column("mlir").to_pylist(), strict=True):
             # Relative to the open folder: cheaper than a path that is looked up for every file.
-            file = os.open(f"{name}.mlir", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644, dir_fd=directory)
+            file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644, dir_fd=directory)
             try:
                 data = text.encode()
                 # The system may write less at once, on a disk that is nearly full.

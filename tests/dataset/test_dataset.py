@@ -203,15 +203,6 @@ def test_the_hash_seed_does_not_matter(tiny, tmp_path):
             assert (made / name).read_bytes() == (tiny / name).read_bytes()
 
 
-def test_names_are_wide_enough_for_a_large_split(tmp_path):
-    done = run_script(
-        "generate", "dims=large", "ops=[elementwise]", "splits={train: 10001}", "storage=parquet", cwd=tmp_path
-    )
-    rows = index_of(made_dataset(done, tmp_path))
-    assert (rows[0]["name"], rows[-1]["name"]) == ("elementwise_00000", "elementwise_10000")
-    assert len({row["sha256"] for row in rows}) == 10001
-
-
 @pytest.mark.parametrize(("size", "first"), [(10_000, "matmul_0000"), (10_001, "matmul_00000")])
 def test_numbers_are_as_wide_as_the_last_one(size, first, tiny, tmp_path):
     rows = pq.read_table(tiny / "train.parquet")
