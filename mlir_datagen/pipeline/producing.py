@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
@@ -22,8 +23,8 @@ from mlir_datagen.sources.source import Plan, Source, Task
 
 _MOST_FRUITLESS = 256
 _COMPUTES = "what computes the same was"
-_AHEAD = 16
-"""How many tasks an executor has been given whose programs are not written yet, at most."""
+_AHEAD = 2 * (os.cpu_count() or 1) + 2
+"""How many tasks an executor has been given whose programs are not written yet, at most: all of these are in memory."""
 
 
 @dataclass
