@@ -11,6 +11,7 @@ an emitter, the limits on a grid and the columns of the index use are one piece 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -19,13 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlir_datagen.errors import listed, shown
-from mlir_datagen.mlir.element_types import as_tensor, is_float
+from mlir_datagen.mlir.element_types import ELEMENT_TYPES, as_held, as_tensor, is_float
 from mlir_datagen.mlir.signature import Operand
 from mlir_datagen.ops.body import NUMBER
 from mlir_datagen.ops.dtypes import DEFAULT, DEFAULT_INTEGER, of_operands, of_result, words_of
 from mlir_datagen.ops.graph import Graph, GraphText, Node
 from mlir_datagen.ops.node_text import differences
-from mlir_datagen.ops.program_family import AnyFamily
+from mlir_datagen.ops.program_family import LARGEST_TOLERANCE, AnyFamily, HeldAgainst, largest
 from mlir_datagen.ops.structured_operation import NAMED, StructuredOperation, Versions, versions_of
 
 LARGE = float(1 << 20)
@@ -294,6 +295,28 @@ class OpFamily(AnyFamily):
         tensors = [as_tensor(one, operand.dtype).double() for one, operand in zip(arguments, operands, strict=True)]
         result: NDArray[np.float64] = self.pytorch(spec)(*tensors).numpy()
         return result
+
+    def tolerance(self, spec: Spec) -> float:
+        """Return the largest error that rounding explains, relative to what is added up for an element.
+
+        Adding K products one after the other has a rounding error that grows like the square root of K for values of
+        both signs (Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 2.8); eight times that is
+        allowed, and never so much that zeros would pass. Integers, and elements that are only moved, have to be equal.
+        """
+        graph = self.graph(spec)
+        if graph.flops == 0:
+            return 0.0
+        reduced = graph.nodes[graph.main].reduced
+        return min(8 * ELEMENT_TYPES[spec.variant.result_dtype].unit * (1 + math.sqrt(reduced)), LARGEST_TOLERANCE)
+
+    def held_against(self, spec: Spec, arguments: Sequence[NDArray[Any]]) -> list[HeldAgainst]:
+        """Return what the result is compared with."""
+
+        def added_up() -> float:
+            return largest(self.reference_result(spec, [np.abs(argument) for argument in arguments]))
+
+        reference = as_held(self.reference_result(spec, arguments), spec.variant.result_dtype)
+        return [HeldAgainst(reference, self.tolerance(spec), added_up)]
 
     def baseline_seconds(self, spec: Spec) -> Any:
         """Estimate how long one call of the program takes as plain loops."""

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import orjson
 from numpy.typing import NDArray
 
 from mlir_datagen.ops.graph import Graph
 from mlir_datagen.ops.structured_operation import NAMED, StructuredOperation, Versions
+
+LARGEST_TOLERANCE = 0.5
+"""Of the largest value. Rounding takes long sums of narrow types as far, and nothing is proven of them then."""
 
 
 class HeldAgainst(NamedTuple):
@@ -17,11 +21,19 @@ class HeldAgainst(NamedTuple):
 
     Attributes:
         reference: what PyTorch computes, in double precision.
-        allowed: the largest error that rounding explains.
+        allowed: the largest error that rounding explains; relative to the largest value where `added_up` is given.
+        added_up: returns the largest sum of absolute values that an element is added up from: where its terms cancel,
+            rounding is relative to that. It takes as long as the reference.
     """
 
     reference: NDArray[Any]
     allowed: float
+    added_up: Callable[[], float] | None = None
+
+
+def largest(values: NDArray[np.float64]) -> float:
+    """Return the largest absolute value, without a copy of them all; NaN if there is one."""
+    return max(float(values.max()), -float(values.min()))
 
 
 class AnySpec(Protocol):
@@ -91,6 +103,21 @@ class AnyFamily(Protocol):
         What the graph alone says is the same; tests hold the one against the other.
         """
         return self.graph(spec).evaluation()
+
+    def held_against(self, spec: Any, arguments: Sequence[NDArray[Any]]) -> Sequence[HeldAgainst]:
+        """Return what each result is compared with.
+
+        Args:
+            spec: the program.
+            arguments: what it was called on.
+        """
+
+    def hidden(self, spec: Any, arguments: Sequence[NDArray[Any]], held: Sequence[HeldAgainst]) -> frozenset[int]:
+        """Return the places of arguments that show in no result: with others the results are the same.
+
+        None, unless a family says otherwise: whatever a single operation reads shows on random arguments.
+        """
+        return frozenset()
 
     def input_ranges(self, spec: Any) -> Sequence[tuple[float, float]]:
         """Return for each argument the range of random numbers in which a wrong program shows."""

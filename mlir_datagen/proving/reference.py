@@ -10,15 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlir_datagen.errors import Rejection
-from mlir_datagen.mlir.element_types import ELEMENT_TYPES, as_held, fill_random, is_float, unwritten, widened
-from mlir_datagen.ops import FAMILIES, PROGRAM_FAMILIES
-from mlir_datagen.ops.drawn.families import DrawnFamily
-from mlir_datagen.ops.family import OpFamily, Spec
+from mlir_datagen.mlir.element_types import ELEMENT_TYPES, fill_random, is_float, unwritten, widened
+from mlir_datagen.ops import PROGRAM_FAMILIES
+from mlir_datagen.ops.program_family import LARGEST_TOLERANCE, HeldAgainst, largest
 from mlir_datagen.proving.job import Job
 
 _PAGE = 4096
-_LARGEST_TOLERANCE = 0.5
-"""Of the largest value. Rounding takes long sums of narrow types as far, and nothing is proven of them then."""
 _LEAST_COMPARED = 64
 """How many elements of a result are compared, over several draws of arguments where it has fewer.
 
@@ -98,20 +95,6 @@ def empty_results(job: Job) -> list[NDArray[Any]]:
     return results
 
 
-def tolerance(family: OpFamily, spec: Spec) -> float:
-    """Return the largest error that rounding explains, relative to what is added up for an element.
-
-    Adding K products one after the other has a rounding error that grows like the square root of K for values of both
-    signs (Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 2.8); eight times that is allowed, and
-    never so much that zeros would pass. Integers, and elements that are only moved, have to be equal.
-    """
-    graph = family.graph(spec)
-    if graph.flops == 0:
-        return 0.0
-    reduced = graph.nodes[graph.main].reduced
-    return min(8 * ELEMENT_TYPES[spec.variant.result_dtype].unit * (1 + math.sqrt(reduced)), _LARGEST_TOLERANCE)
-
-
 def difference(result: NDArray[Any], reference: NDArray[Any]) -> Errors:
     """Return the largest difference of a result from its reference.
 
@@ -124,16 +107,11 @@ def difference(result: NDArray[Any], reference: NDArray[Any]) -> Errors:
     if result.size == 0:
         return Errors(0.0, 0.0)
     precise = reference.astype(np.float64, copy=False)
-    largest = _largest(widened(result) - precise)
-    if not math.isfinite(largest):
+    error = largest(widened(result) - precise)
+    if not math.isfinite(error):
         raise Rejection("matched", "the result holds NaN or inf")
-    scale = max(_largest(precise), float(np.finfo(np.float32).tiny))
-    return Errors(float(f"{largest:.2e}"), float(f"{largest / scale:.2e}"))
-
-
-def _largest(values: NDArray[np.float64]) -> float:
-    """Return the largest absolute value, without a copy of them all; NaN if there is one."""
-    return max(float(values.max()), -float(values.min()))
+    scale = max(largest(precise), float(np.finfo(np.float32).tiny))
+    return Errors(float(f"{error:.2e}"), float(f"{error / scale:.2e}"))
 
 
 def compare(job: Job, arguments: list[NDArray[Any]], results: list[NDArray[Any]], is_only: bool = True) -> Errors:
@@ -149,31 +127,24 @@ def compare(job: Job, arguments: list[NDArray[Any]], results: list[NDArray[Any]]
         Rejection: at stage `matched`, when it is more than rounding explains.
     """
     assert job.family is not None
-    if isinstance(drawn := PROGRAM_FAMILIES[job.family], DrawnFamily):
-        return _compare_graph(drawn, job, arguments, results)
-    family = FAMILIES[job.family]
+    family = PROGRAM_FAMILIES[job.family]
     spec = family.spec_of_json(job.spec)
-    reference = as_held(family.reference_result(spec, arguments), spec.variant.result_dtype)
-    errors = difference(results[0], reference)
-    allowed = tolerance(family, spec)
-    if not errors.relative <= allowed:
+    held = family.held_against(spec, arguments)
+    found = [_errors(result, one, is_only) for result, one in zip(results, held, strict=True)]
+    return worst(found)._replace(hidden=family.hidden(spec, arguments, held))
+
+
+def _errors(result: NDArray[Any], held: HeldAgainst, is_only: bool) -> Errors:
+    errors = difference(result, held.reference)
+    if held.added_up is None:
+        require(errors.absolute, min(held.allowed, LARGEST_TOLERANCE * largest(held.reference)))
+    elif not errors.relative <= held.allowed:
         # Where terms cancel, rounding is relative to what is added up, which is more than the result.
-        added = family.reference_result(spec, [np.abs(argument) for argument in arguments])
-        bound, telling = allowed * _largest(added), _LARGEST_TOLERANCE * _largest(reference)
+        bound, telling = held.allowed * held.added_up(), LARGEST_TOLERANCE * largest(held.reference)
         # A sum of few numbers may cancel altogether; others do not.
         require(errors.absolute, min(bound, telling) if is_only else bound)
         errors = errors._replace(proves=bound <= telling)
     return errors
-
-
-def _compare_graph(family: DrawnFamily, job: Job, arguments: list[NDArray[Any]], results: list[NDArray[Any]]) -> Errors:
-    found = []
-    spec = family.spec_of_json(job.spec)
-    held = family.held_against(spec, arguments)
-    for result, (reference, allowed) in zip(results, held, strict=True):
-        found.append(difference(result, reference))
-        require(found[-1].absolute, min(allowed, _LARGEST_TOLERANCE * _largest(reference)))
-    return worst(found)._replace(hidden=family.hidden(spec, arguments, held))
 
 
 def worst(found: Sequence[Errors]) -> Errors:

@@ -135,7 +135,7 @@ class DrawnWalk:
         """Say why there is no program, if that is known."""
         if any(self._stream.draw(number, self._seed) is not None for number in range(FRUITLESS_LIMIT)):
             return None
-        return "what its vocabulary can do to values of its grid never leads to a program of its length"
+        return "what its vocabulary can do to values of its grid never leads to a program"
 
     def _cell(self, split: int, stratum: int) -> int:
         return split * len(self._strata) + stratum

@@ -126,7 +126,8 @@ def check_admissible(families: Mapping[str, FamilyWalk], limits: Limits, strata:
         obstacles = [walk.obstacle() for walk in family.walks]
         if None not in obstacles:
             raise UserError(
-                f"No program of {name} exists: {obstacles[0]}. Change ops.{name}.grid, or leave {name} out of ops."
+                f"No program of {name} exists: {obstacles[0]}. Change {family.op.bounded_by}, or leave {name} out of "
+                "ops."
             )
     if not any(family.capacity(split) for family in families.values() for split in range(splits)):
         raise UserError(_nothing_left(families, limits, strata))

@@ -8,6 +8,7 @@ from fractions import Fraction
 from functools import cached_property, reduce
 from typing import Any
 
+from mlir_datagen.errors import listed
 from mlir_datagen.networks.model_spec import ConverterSettings, ModelSpec
 from mlir_datagen.ops.drawn.draft import Drawing
 from mlir_datagen.ops.drawn.families import DrawnFamily
@@ -54,6 +55,11 @@ class OpSettings:
         return reduce(Versions.both, (variant.versions(asked) for variant in self.family.variants))
 
     @property
+    def bounded_by(self) -> str:
+        """The settings on which it depends whether there is a program."""
+        return f"ops.{self.family.name}.grid"
+
+    @property
     def streams(self) -> tuple[GridStream, ...]:
         """What its programs are numbered by: its variants, in order, with their grids."""
         return tuple(GridStream(self.family, variant, self.variant_grid(variant)) for variant in self.variants)
@@ -87,6 +93,11 @@ class DrawnSettings:
     def least_operations(self) -> int:
         """How few operations its graphs may have; of blocks, that is not known."""
         return self.drawing.length[0]
+
+    @property
+    def bounded_by(self) -> str:
+        """The settings on which it depends whether there is a program."""
+        return listed(f"ops.{self.family.name}.{key}" for key in (*self.family.settings, "grid"))
 
     @cached_property
     def streams(self) -> tuple[DrawnStream, ...]:

@@ -40,7 +40,7 @@ from mlir_datagen.mlir.types import tensor
 from mlir_datagen.ops import FAMILIES
 from mlir_datagen.ops.network_builder import NetworkBuilder
 from mlir_datagen.proving.job import job_of, job_without_reference
-from mlir_datagen.proving.reference import compare, empty_results, random_arguments, tolerance
+from mlir_datagen.proving.reference import compare, empty_results, random_arguments
 
 CONTEXT = ir.Context()
 HOME = REPOSITORY / "mlir_datagen" / "mlir" / "element_types.py"
@@ -274,7 +274,7 @@ def test_zeros_and_what_is_not_written_never_pass(dtype):
         if dtype not in spec.variant.words:
             continue
         spec = spec._replace(variant=spec.variant.of(dtype))
-        assert (0 < tolerance(family, spec) <= 0.5) if computes else tolerance(family, spec) == 0
+        assert (0 < family.tolerance(spec) <= 0.5) if computes else family.tolerance(spec) == 0
         job = job_of(family, spec, text, "execute", measure=False)
         arguments, results = random_arguments(job), empty_results(job)
         with pytest.raises(Rejection, match="NaN"):

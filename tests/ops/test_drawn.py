@@ -269,7 +269,7 @@ FAULTS = [
 @pytest.mark.parametrize("name", [name for name in DRAWN_FAMILIES if name != "generic"])
 def test_right_programs_match_and_wrong_ones_are_caught(name):
     planted = 0
-    for number, spec in enumerate(drawn(name, count=24)):
+    for number, spec in enumerate(drawn(name, count=12)):
         text = DRAWN_FAMILIES[name].program(spec)
         assert proven(name, spec).relative < 1e-5
         faults = [fault for fault in FAULTS if fault[0] in text]
@@ -279,7 +279,7 @@ def test_right_programs_match_and_wrong_ones_are_caught(name):
         with pytest.raises(Rejection, match="the result"):
             proven(name, spec, lambda text, at=at, wrong=wrong: text[:at] + wrong[1] + text[at + len(wrong[0]) :])
         planted += 1
-    assert planted >= 22
+    assert planted >= 11
 
 
 @pytest.mark.parametrize("name", DRAWN_FAMILIES)

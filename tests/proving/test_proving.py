@@ -37,7 +37,7 @@ from mlir_datagen.programs.proof import Failure, Proof
 from mlir_datagen.programs.spec import spec_json
 from mlir_datagen.proving.job import job_of, job_of_program
 from mlir_datagen.proving.prover import Prover
-from mlir_datagen.proving.reference import compare, difference, tolerance
+from mlir_datagen.proving.reference import compare, difference
 from mlir_datagen.proving.settings import CheckSettings
 
 
@@ -203,7 +203,7 @@ def test_every_variant_matches_its_reference():
     *proofs, from_zero = execute(jobs)
     for name, proof in zip(programs, proofs, strict=True):
         assert isinstance(proof, Proof), (name, proof)
-        assert proof.error <= tolerance(*programs[name][:2]), name
+        assert proof.error <= programs[name][0].tolerance(programs[name][1]), name
     assert programs["pooling_avg"][1].fields["dilation_width"] == 2
     assert isinstance(from_zero, Failure)
     assert from_zero.stage == "matched"
@@ -219,10 +219,10 @@ def test_the_tolerance_is_no_more_than_rounding_explains():
     for k in range(depth):
         total += lhs[:, k : k + 1] * rhs[k]
     errors = difference(total, lhs.astype(np.float64) @ rhs)
-    assert errors.relative < tolerance(family, spec) < 50 * errors.relative
+    assert errors.relative < family.tolerance(spec) < 50 * errors.relative
     # It follows the square root of the number of products.
     wide = spec._replace(dimensions=(m, n, 100 * depth))
-    assert 8 < tolerance(family, wide) / tolerance(family, spec) < 10
+    assert 8 < family.tolerance(wide) / family.tolerance(spec) < 10
 
 
 def test_where_terms_cancel_rounding_is_relative_to_what_is_added_up():
@@ -231,7 +231,7 @@ def test_where_terms_cancel_rounding_is_relative_to_what_is_added_up():
     job = job_of(family, spec, family.program(spec), "execute", measure=False)
     arguments = [np.array([[1000.0, 1.0, -1000.0]], np.float32), np.array([[1.0], [1e-3], [1.0]], np.float32)]
     right = np.array([[1e-3]], np.float32)
-    assert compare(job, arguments, [right + np.float32(6e-5)]).relative > 10 * tolerance(family, spec)
+    assert compare(job, arguments, [right + np.float32(6e-5)]).relative > 10 * family.tolerance(spec)
     with pytest.raises(Rejection, match=r"differs from the reference by 1\.0e-02; rounding explains"):
         compare(job, arguments, [right + np.float32(1e-2)])
 
@@ -281,7 +281,7 @@ def test_where_a_maximum_starts_shows_on_negative_images_alone():
     def passes(program, argument):
         result = np.full(family.graph(spec).results[0].shape, np.nan, np.float32)
         CompiledProgram(lower(program, Contexts().next()), 2).bind([argument, result]).run()
-        return difference(result, family.reference_result(spec, [argument])).relative <= tolerance(family, spec)
+        return difference(result, family.reference_result(spec, [argument])).relative <= family.tolerance(spec)
 
     from_zero = text.replace("0xFF800000", "0.0")
     assert passes(text, image)

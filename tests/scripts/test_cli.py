@@ -48,7 +48,7 @@ def wait_until(condition, process):
     pytest.fail("it did not come to that")
 
 
-BIG = ("dims=large", "num_samples=60000", "storage=both")
+BIG = ("dims=large", "num_samples=12000", "storage=both")
 
 
 def test_the_defaults(tmp_path):
@@ -216,7 +216,7 @@ def test_a_killed_run_leaves_no_dataset_and_the_next_run_clears_up(tmp_path):
     assert not (left / "manifest.json").exists()
     made = made_dataset(run_script("generate", *BIG, cwd=tmp_path), tmp_path)
     assert [path.name for path in (tmp_path / "outputs").iterdir()] == [made.name]
-    assert sum(counts_of(made)["train"].values()) == 50_000
+    assert sum(counts_of(made)["train"].values()) == 10_000
     assert subprocess.run(["sha256sum", "-c", "--quiet", "SHA256SUMS"], cwd=made).returncode == 0
 
 
@@ -250,7 +250,7 @@ def test_a_progress_bar_on_a_terminal_only(tmp_path):
     main_end, terminal = pty.openpty()
     termios.tcsetwinsize(terminal, (24, 80))
     run = subprocess.Popen(
-        [sys.executable, str(SCRIPTS / "generate.py"), "dims=large", "num_samples=20000", "storage=parquet"],
+        [sys.executable, str(SCRIPTS / "generate.py"), "dims=large", "num_samples=5000", "storage=parquet"],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=terminal,
     )  # fmt: skip
     os.close(terminal)
@@ -262,7 +262,7 @@ def test_a_progress_bar_on_a_terminal_only(tmp_path):
         pass  # The terminal's other end was closed.
     run.communicate()
     assert run.returncode == 0
-    assert b"/20000" in shown.replace(b" ", b"")
+    assert b"/5000" in shown.replace(b" ", b"")
 
 
 def test_the_cold_path_imports_nothing_heavy(tmp_path):

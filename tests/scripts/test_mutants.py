@@ -22,21 +22,22 @@ def figures(printed, row):
 
 def test_wrong_programs_of_all_families_are_caught_and_right_ones_kept():
     libraries()
-    done = mutants("--networks", "--count", "72", "--right", "48", "--seed", "1")
+    done = mutants("--networks", "--count", "48", "--right", "24", "--seed", "1")
     assert done.returncode == 0, done.stdout + done.stderr
     planted, differ, caught, missed, _, not_run = figures(done.stdout, "all")
-    assert (planted, missed, not_run) == (72, 0, 0)
-    assert caught == differ > 50
+    assert (planted, missed, not_run) == (48, 0, 0)
+    assert caught == differ > 33
     for kind in ("initial value", "stride", "off by one", "another operation", "maximum for minimum"):
         assert figures(done.stdout, kind)[2] > 0, kind
-    assert "0 of 48 right programs rejected" in done.stdout
+    assert "0 of 24 right programs rejected" in done.stdout
 
 
 def test_wrong_networks_are_caught_and_right_ones_kept():
-    done = mutants("--families", "--networks", "vgg", "recurrent", "gpt2", "--faults", "3", "--weights", "drawn")
+    """Of one network; the benchmark has the others, and the tests of the oracle plant faults of their own."""
+    done = mutants("--families", "--networks", "vgg", "--faults", "2", "--weights", "drawn")
     assert done.returncode == 0, done.stdout + done.stderr
     planted, differ, caught, missed, not_claimed, not_run = figures(done.stdout, "all")
-    assert planted == 18
-    assert caught == differ > 9
+    assert planted == 4
+    assert caught == differ > 2
     assert (missed, not_claimed, not_run) == (0, 0, 0)
-    assert "0 of 6 right programs rejected" in done.stdout
+    assert "0 of 2 right programs rejected" in done.stdout

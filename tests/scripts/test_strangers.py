@@ -303,7 +303,7 @@ def test_brackets_in_the_path_of_a_dataset(tiny, tmp_path):
 
 
 def test_a_short_fuzz(tmp_path):
-    command = [sys.executable, "benchmarks/fuzz.py", "--settings", "20", "--real", "1", "--files", "12", "--seed", "3"]
+    command = [sys.executable, "benchmarks/fuzz.py", "--settings", "12", "--real", "1", "--files", "8", "--seed", "3"]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "in another way" in done.stdout

@@ -9,6 +9,8 @@ import shutil
 import pyarrow.parquet as pq
 import pytest
 from helpers import REPOSITORY, made_dataset, run_mlir_opt, run_script
+from networks import SMALL, TRUSTED, planted
+from networks import generate as generate_networks
 
 from mlir_datagen.config.compose import compose_config
 from mlir_datagen.config.run import CONSUMERS
@@ -20,16 +22,6 @@ from mlir_datagen.programs.proof import PARSED
 from mlir_datagen.sources.decontamination import Decontamination
 
 SUITES = sorted(path.stem for path in (REPOSITORY / "conf/suites").glob("*.yaml"))
-SMALL_NETWORKS = [
-    "models=[resnet18,bert_base]",
-    "models.resnet18.sizes.resolution=32",
-    "models.bert_base.sizes.sequence_length=8",
-    "++models.bert_base.arguments.num_hidden_layers=1",
-    "++models.bert_base.arguments.hidden_size=16",
-    "++models.bert_base.arguments.num_attention_heads=2",
-    "++models.bert_base.arguments.intermediate_size=32",
-    "++models.bert_base.arguments.vocab_size=50",
-]
 
 
 def rows_of(dataset, split):
@@ -124,9 +116,12 @@ def test_an_excluded_dataset_is_known_by_its_content(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module", params=["ops", "blocks"])
 def extracted(request, tmp_path_factory):
+    """What is taken out of small networks; of others, the tests in `mlir/` hold the costs."""
     folder = tmp_path_factory.mktemp(request.param)
-    settings = [*SMALL_NETWORKS, "ops=[]", f"extract={request.param}", "check=execute", "measure=baseline"]
-    return made_dataset(run_script("generate", *settings, cwd=folder), folder)
+    # Of the second, no five operations are connected.
+    networks = [SMALL, *([planted("returns")] if request.param == "ops" else [])]
+    settings = [TRUSTED, "ops=[]", f"extract={request.param}", "check=execute", "measure=baseline"]
+    return made_dataset(generate_networks(folder, *networks, *settings), folder)
 
 
 def test_what_is_extracted_runs_and_costs_what_its_networks_cost(extracted):
