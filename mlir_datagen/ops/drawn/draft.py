@@ -40,6 +40,7 @@ class Drawing:
         depth: how many operations are on the longest way through a graph at most; None for no limit.
         loops: the least and the largest number of loops of an operation.
         operations: the least and the largest number of scalar operations of a body.
+        dtype: the element type of the graphs.
     """
 
     axes: Mapping[str, Sequence[int]]
@@ -49,6 +50,7 @@ class Drawing:
     depth: int | None = None
     loops: tuple[int, int] = (1, 1)
     operations: tuple[int, int] = (1, 1)
+    dtype: str = DEFAULT
 
 
 class Draw:
