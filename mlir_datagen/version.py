@@ -8,7 +8,7 @@ from mlir_datagen.errors import UserError, shown
 
 PACKAGE_VERSION = "0.7.0"
 
-GENERATOR_VERSION = 7
+GENERATOR_VERSION = 8
 """Goes up whenever the same config would give other bytes; it is part of every dataset's fingerprint."""
 
 SCHEMA_VERSION = 2

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import string
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -44,6 +45,15 @@ class Node(NamedTuple):
     def result_shape(self) -> tuple[Any, ...]:
         """The shape of what it computes."""
         return self.operation.result_shape(self.sizes)
+
+    def input_of(self, letter: str) -> int:
+        """Return the number of the value that its body has a letter for."""
+        return self.inputs[string.ascii_lowercase.index(letter)]
+
+    @property
+    def mapped_inputs(self) -> tuple[int, ...]:
+        """The numbers of the values that it reads, but for those of which an element is looked up."""
+        return tuple(number for number, is_not in zip(self.inputs, self.operation.looked_up, strict=True) if not is_not)
 
     @property
     def flops(self) -> Any:
@@ -126,10 +136,10 @@ class Graph(NamedTuple):
 
     @property
     def node_bytes(self) -> list[Any]:
-        """The size of what each node reads, and of its result, in bytes."""
+        """The size of what each node reads, and of its result, in bytes; not of what is looked up, if only in part."""
         sizes = [_bytes([value]) for value in self.values]
         computed = enumerate(self.nodes, len(self.arguments))
-        return [sizes[place] + sum(sizes[number] for number in node.inputs) for place, node in computed]
+        return [sizes[place] + sum(sizes[number] for number in node.mapped_inputs) for place, node in computed]
 
     @property
     def bytes_moved(self) -> Any:

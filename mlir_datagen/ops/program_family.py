@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from mlir_datagen.ops.graph import Graph
 from mlir_datagen.ops.structured_operation import NAMED, StructuredOperation, Versions
 
+Bounds = tuple[float, float] | range
+"""Of random numbers: the ends of their range, or a range of whole numbers, none of which is outside."""
+
 
 class HeldAgainst(NamedTuple):
     """What a result of a program is compared with.
@@ -86,5 +89,5 @@ class AnyFamily(Protocol):
         """
         return self.graph(spec).evaluation()
 
-    def input_ranges(self, spec: Any) -> Sequence[tuple[float, float]]:
+    def input_ranges(self, spec: Any) -> Sequence[Bounds]:
         """Return for each argument the range of random numbers in which a wrong program shows."""

@@ -178,9 +178,9 @@ class Draft:
         """Return the shape of a value."""
         return self.arguments[-1 - value].shape if value < 0 else self.nodes[value].result_shape
 
-    def argument(self, *shape: int) -> int:
-        """Add an argument; return its number."""
-        self.arguments.append(Operand("", shape, self.dtype))
+    def argument(self, *shape: int, dtype: str | None = None) -> int:
+        """Add an argument, of an element type of its own if one is said; return its number."""
+        self.arguments.append(Operand("", shape, dtype or self.dtype))
         return -len(self.arguments)
 
     def named(self, name: str, *values: int, **given: float) -> int:
@@ -190,11 +190,17 @@ class Draft:
         return self.apply(operation, values, given)
 
     def generic(
-        self, line: str, body: str, *values: int, accumulate: str | None = None, number: float | None = None
+        self,
+        line: str,
+        body: str,
+        *values: int,
+        accumulate: str | None = None,
+        number: float | None = None,
+        dtype: str | None = None,
     ) -> int:
         """Add an operation that its line and body say, and the number if the body reads one."""
         given = {} if number is None else {NUMBER: number}
-        return self.apply(unnamed(line, body, accumulate), values, given)
+        return self.apply(unnamed(line, body, accumulate), values, given, dtype)
 
     def windowed(self, line: str, body: str, value: int, **given: float) -> int:
         """Add what sums up elements under a window, of given sizes, and the number if the body reads one."""
@@ -222,10 +228,16 @@ class Draft:
         last = whole.split()[-1]
         return self.generic(f"{', '.join([whole, *[last] * len(columns)])} -> {whole}", body, value, *columns)
 
-    def apply(self, operation: StructuredOperation, values: Sequence[int], given: Mapping[str, Any]) -> int:
-        """Add a node; return its number."""
+    def apply(
+        self,
+        operation: StructuredOperation,
+        values: Sequence[int],
+        given: Mapping[str, Any],
+        dtype: str | None = None,
+    ) -> int:
+        """Add a node, whose result is of an element type of its own if one is said; return its number."""
         operands = [Operand("", self.shape(value), self.dtype) for value in values]
-        node = fitted_node(operation, tuple(range(len(values))), operands, given, self.dtype)
+        node = fitted_node(operation, tuple(range(len(values))), operands, given, dtype or self.dtype)
         self.nodes.append(node._replace(inputs=tuple(values)))
         return len(self.nodes) - 1
 

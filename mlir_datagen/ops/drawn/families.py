@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ import orjson
 from numpy.typing import NDArray
 
 from mlir_datagen.errors import listed
-from mlir_datagen.mlir.element_types import ELEMENT_TYPES, as_tensor, torch_dtype
+from mlir_datagen.mlir.element_types import ELEMENT_TYPES, as_tensor, is_float, torch_dtype
 from mlir_datagen.ops.contractions import CONTRACTIONS
 from mlir_datagen.ops.drawn.blocks import BLOCKS
 from mlir_datagen.ops.drawn.draft import CannotBeDrawn, Draft, Draw, Drawing, GivenSizes
@@ -25,7 +26,7 @@ from mlir_datagen.ops.dtypes import DEFAULT
 from mlir_datagen.ops.elementwise import elementwise, with_number
 from mlir_datagen.ops.graph import Graph
 from mlir_datagen.ops.graph_json import NoGraph, checked_sizes, graph_fields, graph_from_fields
-from mlir_datagen.ops.program_family import AnyFamily, HeldAgainst
+from mlir_datagen.ops.program_family import AnyFamily, Bounds, HeldAgainst
 from mlir_datagen.ops.structured_operation import NAMED, StructuredOperation, Versions, versions_of
 from mlir_datagen.ops.windows import CONVOLUTIONS, POOLINGS
 
@@ -164,21 +165,30 @@ class DrawnFamily(AnyFamily):
 
     def versions(self, spec: GraphSpec, asked: str) -> Versions:
         """Return the MLIR that parses a program where a form is asked for."""
-        return versions_of((node.operation for node in spec.graph.nodes), asked, spec.dtype)
+        each = (versions_of([node.operation], asked, node.dtype) for node in spec.graph.nodes)
+        return reduce(Versions.both, each, Versions(0))
 
     def baseline_seconds(self, spec: GraphSpec) -> float:
         """Estimate how long one call takes as plain loops: its operations one after the other."""
         graph = spec.graph
         return float(sum(graph.node_seconds(place, moved) for place, moved in enumerate(graph.node_bytes)))
 
-    def input_ranges(self, spec: GraphSpec) -> list[tuple[float, float]]:
+    def input_ranges(self, spec: GraphSpec) -> list[Bounds]:
         """Return for each argument the range of random numbers in which a wrong program shows.
 
         Weights are as small as keeps sums of products in the range of what they are products with: sigmoids of large
-        numbers would be all the same.
+        numbers would be all the same. What is looked up by are numbers of elements that there are, and of what is
+        compared some are equal: which of them is taken would not show otherwise.
         """
-        ranges = [(-1.0, 1.0)] * len(spec.graph.arguments)
+        ranges: list[Bounds] = [(-1.0, 1.0)] * len(spec.graph.arguments)
         for node in spec.graph.nodes:
+            for letter, names in node.operation.looked_up_by.items():
+                if (number := node.input_of(letter)) < len(ranges):
+                    ranges[number] = range(min(node.sizes[name] for name in names))
+            for letter in node.operation.body.compared:
+                if (number := node.input_of(letter)) < len(ranges):
+                    some = 1 + node.reduced // 4
+                    ranges[number] = range(-some, some + 1)
             is_product = (node.operation.body.text, node.operation.body.accumulate) == ("mul(a, b)", "add")
             if is_product and node.inputs[1] < len(ranges):
                 largest = math.sqrt(3 / node.reduced)
@@ -190,14 +200,15 @@ class DrawnFamily(AnyFamily):
 
         Allowed is some times what PyTorch's own result in the element type is off, and the rounding of the longest sum.
         """
-        exact, rounded = self._results(spec, arguments, "f64"), self._results(spec, arguments, spec.dtype)
+        exact, rounded = self._results(spec, arguments, "f64"), self._results(spec, arguments, _precision(spec.graph))
         longest = 1 + math.sqrt(max(node.reduced for node in spec.graph.nodes))
-        unit = ELEMENT_TYPES[spec.dtype].unit
-        often = _NARROW_ROUNDINGS if unit > ELEMENT_TYPES[DEFAULT].unit else _ROUNDINGS
-        return [
-            HeldAgainst(one, often * max(float(np.abs(one - other).max()), unit * longest * float(np.abs(one).max())))
-            for one, other in zip(exact, rounded, strict=True)
-        ]
+        found = []
+        for one, other, result in zip(exact, rounded, spec.graph.results, strict=True):
+            unit = ELEMENT_TYPES[result.dtype].unit
+            often = _NARROW_ROUNDINGS if unit > ELEMENT_TYPES[DEFAULT].unit else _ROUNDINGS
+            off = max(float(np.abs(one - other).max()), unit * longest * float(np.abs(one).max()))
+            found.append(HeldAgainst(one, often * off))
+        return found
 
     def hidden(self, spec: GraphSpec, arguments: Sequence[NDArray[Any]], held: Sequence[HeldAgainst]) -> frozenset[int]:
         """Return the places of arguments that show in no result: with others the results are the same.
@@ -218,10 +229,19 @@ class DrawnFamily(AnyFamily):
         return frozenset(found)
 
     def _results(self, spec: GraphSpec, arguments: Sequence[NDArray[Any]], dtype: str) -> list[NDArray[np.float64]]:
-        operands = zip(arguments, spec.graph.arguments, strict=True)
-        tensors = [as_tensor(one, operand.dtype).to(torch_dtype(dtype)) for one, operand in operands]
+        """Return what PyTorch computes in an element type; integers beside numbers of such types stay as they are."""
+        tensors = []
+        for one, operand in zip(arguments, spec.graph.arguments, strict=True):
+            has_numbers = is_float(operand.dtype) or not is_float(dtype)
+            tensors.append(as_tensor(one, operand.dtype).to(torch_dtype(dtype if has_numbers else "f64")))
         found = spec.graph.evaluation()(*tensors)
         return [one.double().numpy() for one in (found if isinstance(found, tuple) else (found,))]
+
+
+def _precision(graph: Graph) -> str:
+    """Return the least precise floating-point type that it computes in; of integers alone, that of its result."""
+    dtypes = [graph.results[0].dtype, *(value.dtype for value in graph.values)]
+    return max(dtypes, key=lambda dtype: ELEMENT_TYPES[dtype].unit)
 
 
 def _begin(drawing: Drawing, draw: Draw, draft: Draft) -> tuple[int, str]:
