@@ -13,7 +13,7 @@ import numpy as np
 from mlir_datagen.mlir.element_types import ELEMENT_TYPES, is_float
 from mlir_datagen.ops.body import NUMBER, Call, Expression
 from mlir_datagen.ops.lookup import aligned, looked_up_tensors, loops_of
-from mlir_datagen.ops.notation import Access
+from mlir_datagen.ops.notation import Access, Window, dilated
 from mlir_datagen.ops.scalars import SCALARS
 from mlir_datagen.ops.structured_operation import StructuredOperation
 
@@ -111,7 +111,8 @@ def _accumulated(operation: StructuredOperation, dtype: str, total: Any, found: 
 
 def _places(operation: StructuredOperation, sizes: Mapping[str, int]) -> Iterator[dict[str, int]]:
     """Yield the elements of the window: where each of its loops stands."""
-    loops = [window.offset for _, window in operation.notation.windows]
+    notation = operation.notation
+    loops = [window.offset for _, window in notation.windows if window.offset not in notation.written_windows]
     for place in itertools.product(*(range(sizes[loop]) for loop in loops)):
         yield dict(zip(loops, place, strict=True))
 
@@ -122,12 +123,12 @@ def _at_rest(operation: StructuredOperation, sizes: Mapping[str, int], dtype: st
 
     notation, body = operation.notation, operation.body
     contents = [access for access in notation.inputs if access.has_contents]
-    still = {window.offset for _, window in notation.windows}
+    still = {window.offset for _, window in notation.windows} - notation.written_windows
     read = [[loop for loop in loops_of(notation, access) if loop not in still] for access in contents]
     result, reduced = list(notation.result.names), [loop for loop in notation.reductions if loop not in still]
     letters = dict(zip(notation.loops, string.ascii_letters, strict=False))
     subscripts = ["".join(letters[loop] for loop in loops) for loops in (*read, result)]
-    is_mapped = not any(operation.looked_up)
+    is_mapped = not operation.looks_up
     if is_mapped and (body.text, body.accumulate) in _PRODUCTS:
         return partial(torch.einsum, f"{','.join(subscripts[:-1])}->{subscripts[-1]}")
     terms = _terms(body.expression) if body.accumulate == "add" and is_mapped else None
@@ -191,13 +192,21 @@ def _reduced(kind: str | None, values: Any) -> Any:
 
 def _view(access: Access, tensor: Any, sizes: Mapping[str, int], place: Mapping[str, int]) -> Any:
     indices: list[int | slice] = []
+    whole: list[tuple[int, Window]] = []
     for dimension in access.dimensions:
         window, shift = dimension.window, dimension.shift
         if shift is not None:
             indices.append(slice(shift.distance, shift.distance + sizes[shift.position]))
         elif window is None:
             indices.append(place.get(dimension.name, slice(None)))
+        elif window.offset not in place:
+            whole.append((sum(isinstance(index, slice) for index in indices), window))
+            indices.append(slice(None))
         else:
             first, step = place[window.offset] * window.dilation_of(sizes), window.stride_of(sizes)
             indices.append(slice(first, first + (sizes[window.position] - 1) * step + 1, step))
-    return tensor[tuple(indices)]
+    view = tensor[tuple(indices)]
+    for axis, window in whole:
+        span = dilated(sizes[window.offset], window.dilation_of(sizes))
+        view = view.unfold(axis, span, window.stride_of(sizes))[..., :: window.dilation_of(sizes)]
+    return view

@@ -53,7 +53,10 @@ class Node(NamedTuple):
     @property
     def mapped_inputs(self) -> tuple[int, ...]:
         """The numbers of the values that it reads, but for those of which an element is looked up."""
-        return tuple(number for number, is_not in zip(self.inputs, self.operation.looked_up, strict=True) if not is_not)
+        if not self.operation.looks_up:
+            return self.inputs
+        read = (access for access in self.operation.notation.inputs if access.has_contents)
+        return tuple(number for number, access in zip(self.inputs, read, strict=True) if not access.is_looked_up)
 
     @property
     def flops(self) -> Any:

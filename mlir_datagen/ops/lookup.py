@@ -62,9 +62,14 @@ def _looked_up(
 
 
 def loops_of(notation: Notation, access: Access) -> list[str]:
-    """Return the loops that an operand is read along: where it is looked up, also those of what that is done by."""
+    """Return the loops that an operand is read along: where it is looked up, also those of what that is done by.
+
+    Those inside of windows that are written come last.
+    """
     if not access.is_looked_up:
-        return [dimension.position for dimension in access.dimensions]
+        written = notation.written_windows
+        offsets = [each.window.offset for each in access.dimensions if each.window is not None]
+        return [*(each.position for each in access.dimensions), *(offset for offset in offsets if offset in written)]
     contents = [one for one in notation.inputs if one.has_contents]
     found: dict[str, None] = {}
     for dimension in access.dimensions:

@@ -8,7 +8,8 @@ It is einsum's, with spaces, and with windows:
 
 A word is a dimension of an operand. A name alone is a loop, and the dimension has its extent. `h=oh*sh+kh*dh` is a
 dimension h of which the element at oh times the stride sh plus kh times the dilation dh is read, and `h=oh+kh` one
-without either; how many positions oh has follows from the extent of h. `h=i+1` is a dimension h of which the element
+without either; how many positions oh has follows from the extent of h. In `m=mo*mi+mi` the window is a tile: its extent
+is its stride. A window that the result has is written, and not summed up. `h=i+1` is a dimension h of which the element
 after i is read: i has as many positions as are inside, of all operands. `v@b` is a dimension v that is looked up: the
 element is read whose number the second operand has at the point. An operand in brackets has a shape that counts, and no
 contents. A loop that the result does not have is a reduction. `+n` in the result is a loop that nothing is read
@@ -116,6 +117,11 @@ class Notation(NamedTuple):
         return tuple(loop for loop in self.loops if loop not in self.result.names)
 
     @property
+    def written_windows(self) -> frozenset[str]:
+        """The loops inside of windows that the result has."""
+        return frozenset(window.offset for _, window in self.windows if window.offset in self.result.names)
+
+    @property
     def free(self) -> tuple[str, ...]:
         """The names whose sizes say everything: extents, as the operands name them, then strides, then dilations."""
         positions = [
@@ -125,7 +131,8 @@ class Notation(NamedTuple):
         named = dict.fromkeys(name for operand in (*self.inputs, self.result) for name in operand.names)
         extents = [name for name in named if name not in positions]
         strides = [window.stride for _, window in self.windows if window.stride is not None]
-        return (*extents, *strides, *(window.dilation for _, window in self.windows if window.dilation is not None))
+        dilations = [window.dilation for _, window in self.windows if window.dilation is not None]
+        return tuple(dict.fromkeys([*extents, *strides, *dilations]))
 
     def add_positions(self, sizes: dict[str, Any]) -> dict[str, Any]:
         """Add those of the positions of windows and shifts to sizes, numbers or columns of them alike; return them."""

@@ -69,7 +69,7 @@ class StructuredOperation:
         """Its name, or where it has none what it computes: `max_number`, `sub_exp`, `reduce_add`."""
         if self.name is not None:
             return self.name
-        if any(self.looked_up):
+        if self.looks_up:
             return "_".join(["gather", *self.body.steps])
         reduces = ["reduce"] if self.body.accumulate is not None else []
         return "_".join([*reduces, *self.body.steps, *([NUMBER] if self.has_number else [])]) or "move"
@@ -87,9 +87,9 @@ class StructuredOperation:
         return (*(name for name in self.notation.free if name not in said), *number)
 
     @cached_property
-    def looked_up(self) -> tuple[bool, ...]:
-        """For each input with contents whether what is read of it follows from the contents of others."""
-        return tuple(operand.is_looked_up for operand in self.notation.inputs if operand.has_contents)
+    def looks_up(self) -> bool:
+        """Whether what is read of an input follows from the contents of others."""
+        return any(operand.is_looked_up for operand in self.notation.inputs)
 
     @cached_property
     def looked_up_by(self) -> dict[str, set[str]]:

@@ -165,7 +165,8 @@ class DrawnFamily(AnyFamily):
 
     def versions(self, spec: GraphSpec, asked: str) -> Versions:
         """Return the MLIR that parses a program where a form is asked for."""
-        each = (versions_of([node.operation], asked, node.dtype) for node in spec.graph.nodes)
+        nodes = ((node.operation, node.dtype) for node in spec.graph.nodes)
+        each = (operation.versions_of(operation.form(asked), dtype) for operation, dtype in nodes)
         return reduce(Versions.both, each, Versions(0))
 
     def baseline_seconds(self, spec: GraphSpec) -> float:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from mlir_datagen.ops.drawn import rules
 from mlir_datagen.ops.drawn.draft import Draft, Draw
 from mlir_datagen.ops.drawn.polybench import POLYBENCH
+from mlir_datagen.ops.structured_operation import unnamed
 
 Kernel = Callable[[Draft, Draw], int | tuple[int, ...]]
 _Complex = tuple[int, int]
@@ -21,6 +22,7 @@ _Complex = tuple[int, int]
 _COLORS = 3
 _ARRAY_AXES = ("depth", "batch", "rows", "columns")
 """Of arrays of up to four dimensions, the last ones."""
+_TILES = (2, 4, 8, 16, 32)
 _PLACES = "i64"
 """The element type of numbers of elements, as PyTorch has them."""
 
@@ -152,6 +154,15 @@ def _reduction(accumulate: str, is_mean: bool = False) -> Kernel:
     return kernel
 
 
+def pack(draft: Draft, draw: Draw) -> int:
+    """Emit a matrix as rows of tiles, in one of the orders of products of such: `linalg.pack` without padding."""
+    value = _rows(draft, draw)
+    tiles = [draw.one_of([tile for tile in _TILES if extent % tile == 0]) for extent in draft.shape(value)]
+    result = draw.one_of(["i j ii jj", "j i ii jj", "j i jj ii"])
+    line = f"m=i*ii+ii n=j*jj+jj -> {result}"
+    return draft.apply(unnamed(line, "a"), [value], dict(zip(("ii", "jj"), tiles, strict=True)))
+
+
 def argmax(draft: Draft, draw: Draw) -> int:
     """Emit where along one axis of an array of two to four dimensions the first of the largest elements is."""
     value, names, axis = _array(draft, draw, [2, 3, 4])
@@ -189,6 +200,7 @@ KERNELS: dict[str, Kernel] = {
     "reduce_max": _reduction("max"),
     "argmax": argmax,
     "gather": gather,
+    "pack": pack,
     **{
         kernel.__name__: kernel
         for kernel in (
