@@ -17,7 +17,8 @@ _LACKING = {
     r"fill": "an initial value: it is part of other programs, and reads no tensor",
     r"fill_rng_2d": "reads no tensor, and computes with the indices of its loops, which no line says",
     r"softmax": "four operations in a row, which MLIR takes apart in another way from version to version",
-    r"pack|unpack": "`tensor.pack` and `tensor.unpack` in MLIR 19: no text is for both",
+    r"pack": "`tensor.pack` in MLIR 19, so that no text is for both; as `linalg.generic`, which is, a kind of `kernel`",
+    r"unpack": "`tensor.unpack` in MLIR 19; as a generic it writes a dimension along two loops, which no line says",
     r"conv_2d_nhwgc_gfhwc": "not in MLIR 19",
 }
 """Why there is no family, by a regular expression for the whole name."""
