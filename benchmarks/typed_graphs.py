@@ -19,6 +19,7 @@ from typed_programs import OTHER_SCALARS, SCALAR
 
 from mlir_datagen.config.compose import compose_config
 from mlir_datagen.errors import Rejection
+from mlir_datagen.mlir.element_types import ELEMENT_TYPES
 from mlir_datagen.mlir.jit import CompiledProgram
 from mlir_datagen.mlir.lower import lower
 from mlir_datagen.mlir.parse import Contexts
@@ -31,7 +32,8 @@ from mlir_datagen.proving.reference import empty_results, random_arguments
 from mlir_datagen.sources.random_ops import RandomOps
 
 _SMALL = ("dims=small", "splits=null", "limits.max_flops=200000")
-_ROUNDING = 1e-9
+_LEAST_UNITS = 8
+"""Of rounding: what a fault must change in double precision to be one in the element type, of the largest result."""
 _NUMBER = re.compile(r"arith\.constant (-?\d+(?:\.\S*)?)(?= :)")
 _MAP = re.compile(r"-> \(([^()]+)\)>(?=, affine_map)")
 _LOOP = re.compile(r"\bd\d+\b")
@@ -66,7 +68,8 @@ def cases(family: DrawnFamily, dtype: str, count: int) -> Iterator[Case]:
         yield Case(family, spec, None, job_of(family, spec, right, "execute", measure=False))
         wide = in_double_precision(family, spec)
         for defect, change in changes(right, generator):
-            if differs(family, wide, change, contexts):
+            least = _LEAST_UNITS * ELEMENT_TYPES[dtype].unit
+            if differs(family, wide, change, contexts, least):
                 yield Case(family, spec, defect, job_of(family, spec, change(right), "execute", measure=False))
                 break
 
@@ -102,8 +105,8 @@ def at(pattern: re.Pattern[str], place: int, other: Callable[[Any], str]) -> Cha
     return change
 
 
-def differs(family: DrawnFamily, spec: GraphSpec, change: Change, contexts: Contexts) -> bool:
-    """Tell whether a changed program is one, and computes anything else in double precision."""
+def differs(family: DrawnFamily, spec: GraphSpec, change: Change, contexts: Contexts, least: float) -> bool:
+    """Tell whether a changed program is one, and computes something else by more than a part of the largest result."""
     text = family.program(spec, GENERIC)
     job = job_of(family, spec, text, "execute", measure=False)
     arguments, results = random_arguments(job), []
@@ -114,8 +117,7 @@ def differs(family: DrawnFamily, spec: GraphSpec, change: Change, contexts: Cont
     except Rejection:
         return False
     return any(
-        not np.abs(wrong - right).max() <= _ROUNDING * np.abs(right).max()
-        for right, wrong in zip(*results, strict=True)
+        not np.abs(wrong - right).max() <= least * np.abs(right).max() for right, wrong in zip(*results, strict=True)
     )
 
 

@@ -201,7 +201,9 @@ class DrawnFamily(AnyFamily):
         Allowed is some times what PyTorch's own result in the element type is off, and the rounding of the longest sum.
         """
         exact, rounded = self._results(spec, arguments, "f64"), self._results(spec, arguments, _precision(spec.graph))
-        longest = 1 + math.sqrt(max(node.reduced for node in spec.graph.nodes))
+        # The largest of some numbers is one of them, and rounds nothing.
+        rounded_sums = [node.reduced for node in spec.graph.nodes if node.operation.body.accumulate in ("add", "mul")]
+        longest = 1 + math.sqrt(max(rounded_sums, default=1))
         found = []
         for one, other, result in zip(exact, rounded, spec.graph.results, strict=True):
             unit = ELEMENT_TYPES[result.dtype].unit
