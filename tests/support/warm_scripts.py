@@ -6,6 +6,7 @@ process begins (its imports, signals, a terminal), tests start a fresh one with 
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import runpy
@@ -38,8 +39,10 @@ def run_warm(name: str, *arguments: str, cwd: Path | str) -> subprocess.Complete
 
 @cache
 def _server() -> subprocess.Popen[str]:
-    """Start the process that scripts are forked from; it ends when this one does, as its input ends."""
-    return subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    """Start the process that scripts are forked from; it ends with its input, when this one does."""
+    server = subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    atexit.register(server.communicate)
+    return server
 
 
 def _serve() -> tuple[str, list[str]] | None:
