@@ -69,5 +69,5 @@ def test_every_config_makes_a_valid_dataset_or_says_what_is_wrong():
         ends[check(chosen)] += 1
 
     each()
-    # Each of the three comes up, so that none of them is held of nothing.
-    assert min(ends[end] for end in ("made", "refused", "too few programs")) >= 3, ends
+    # Both come up, so that neither is held of nothing.
+    assert min(ends["made"], ends["refused"]) >= 3, ends

@@ -11,7 +11,8 @@ import sys
 import pytest
 import yaml
 from forging import columns, forge
-from helpers import SCRIPTS, run_script
+from helpers import SCRIPTS
+from warm_scripts import run_warm
 
 
 def refused(done, *parts):
@@ -140,16 +141,16 @@ def refused(done, *parts):
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
 def test_a_bad_setting(arguments, parts, tmp_path):
-    refused(run_script("generate", *arguments, cwd=tmp_path), *parts)
+    refused(run_warm("generate", *arguments, cwd=tmp_path), *parts)
     # A sweep stops at its first bad job, after those before it.
     assert "-m" in arguments or not list(tmp_path.iterdir())
 
 
 def test_an_output_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
-    done = run_script("generate", "experiment=tiny", "output_dir=file/outputs", cwd=tmp_path)
+    done = run_warm("generate", "experiment=tiny", "output_dir=file/outputs", cwd=tmp_path)
     refused(done, "file/outputs", "cannot be used", "output_dir=")
-    refused(run_script("generate", "experiment=tiny", "output_dir=/proc/outputs", cwd=tmp_path), "cannot be used")
+    refused(run_warm("generate", "experiment=tiny", "output_dir=/proc/outputs", cwd=tmp_path), "cannot be used")
 
 
 # A dry run only reads, which a folder of mode 555 allows.
@@ -174,7 +175,7 @@ def test_an_output_folder_that_holds_something_else(tiny, tmp_path):
     place = tmp_path / "outputs" / tiny.name
     place.mkdir(parents=True)
     (place / "thesis.tex").write_text("precious")
-    refused(run_script("generate", "experiment=tiny", cwd=tmp_path), "is in the way", "not a finished dataset")
+    refused(run_warm("generate", "experiment=tiny", cwd=tmp_path), "is in the way", "not a finished dataset")
     assert [path.name for path in place.iterdir()] == ["thesis.tex"]
     assert [path.name for path in (tmp_path / "outputs").iterdir()] == [tiny.name]
 
@@ -184,14 +185,14 @@ def test_another_dataset_under_the_name(tiny, tmp_path):
     shutil.copytree(tiny, place)
     manifest = json.loads((place / "manifest.json").read_text())
     (place / "manifest.json").write_text(json.dumps({**manifest, "fingerprint": "0" * 12}))
-    refused(run_script("generate", "experiment=tiny", cwd=tmp_path), "is in the way", "'000000000000'")
+    refused(run_warm("generate", "experiment=tiny", cwd=tmp_path), "is in the way", "'000000000000'")
 
 
 def test_a_damaged_dataset_is_not_taken_for_finished(tiny, tmp_path):
     place = tmp_path / "outputs" / tiny.name
     shutil.copytree(tiny, place)
     (place / "train" / "matmul_0000.mlir").unlink()
-    refused(run_script("generate", "experiment=tiny", cwd=tmp_path), "damaged", "train/ has 19 files instead of 20")
+    refused(run_warm("generate", "experiment=tiny", cwd=tmp_path), "damaged", "train/ has 19 files instead of 20")
 
 
 def saved_copy(tiny, folder, **changes):
@@ -202,7 +203,7 @@ def saved_copy(tiny, folder, **changes):
 
 
 def rerun(folder, cwd, *arguments):
-    return run_script("generate", "--config-dir", str(folder), "--config-name", "config", *arguments, cwd=cwd)
+    return run_warm("generate", "--config-dir", str(folder), "--config-name", "config", *arguments, cwd=cwd)
 
 
 def test_a_saved_config_of_an_unknown_schema_version(tiny, tmp_path):
@@ -250,7 +251,7 @@ def test_a_saved_config_of_a_stranger_runs_nothing(tiny, tmp_path, addition, mes
     kept = [line for line in (tiny / "config.yaml").read_text().splitlines() if not line.startswith(addition[:5])]
     (folder / "config.yaml").write_text("\n".join([*kept, addition, ""]))
     refused(rerun(folder, folder), message)
-    refused(run_script("reproduce", str(folder), cwd=folder), message)
+    refused(run_warm("reproduce", str(folder), cwd=folder), message)
     assert not list(tmp_path.rglob("PWNED"))
     assert not list(tmp_path.rglob("outputs"))
 
@@ -263,7 +264,7 @@ def test_what_lies_beside_a_saved_config_does_not_reach_hydra(tiny, tmp_path):
         (folder / place).parent.mkdir(parents=True, exist_ok=True)
         (folder / place).write_text(evil)
     (folder / "config.yaml").write_text("# @package hydra\n" + (tiny / "config.yaml").read_text())
-    made = run_script("generate", "--config-dir", ".", "--config-name", "config", cwd=folder)
+    made = run_warm("generate", "--config-dir", ".", "--config-name", "config", cwd=folder)
     assert made.returncode == 0, made.stderr
     for choice in ("+experiment=foo", "+hydra/callbacks=evil"):
         refused(rerun(folder, folder, choice))
@@ -275,7 +276,7 @@ def test_verify_names_a_changed_byte(tiny, tmp_path):
     shutil.copytree(tiny, folder)
     victim = folder / "train" / "conv2d_0001.mlir"
     victim.write_bytes(victim.read_bytes().replace(b"conv2d", b"conv2e"))
-    refused(run_script("verify", str(folder), cwd=tmp_path), "train/conv2d_0001.mlir was changed")
+    refused(run_warm("verify", str(folder), cwd=tmp_path), "train/conv2d_0001.mlir was changed")
 
 
 @pytest.mark.parametrize("name", ["train.parquet", "config.yaml", "README.md", "SHA256SUMS"])
@@ -285,14 +286,14 @@ def test_verify_names_a_changed_file(tiny, tmp_path, name):
     data = bytearray((folder / name).read_bytes())
     data[len(data) // 2] ^= 1
     (folder / name).write_bytes(data)
-    refused(run_script("verify", str(folder), cwd=tmp_path), f"{name} was changed")
+    refused(run_warm("verify", str(folder), cwd=tmp_path), f"{name} was changed")
 
 
 def test_verify_names_missing_and_added_files(tiny, tmp_path):
     folder = tmp_path / "copy"
     shutil.copytree(tiny, folder)
     (folder / "test" / "matmul_0000.mlir").rename(folder / "test" / "matmul_9999.mlir")
-    done = run_script("verify", str(folder), cwd=tmp_path)
+    done = run_warm("verify", str(folder), cwd=tmp_path)
     refused(done, "test/matmul_0000.mlir is missing", "test/matmul_9999.mlir does not belong to it")
 
 
@@ -321,9 +322,9 @@ def test_a_damaged_manifest(damage, tiny, tmp_path):
     manifest = json.loads((place / "manifest.json").read_text())
     (place / "manifest.json").write_text(json.dumps(damage(manifest)))
     for done in (
-        run_script("verify", str(place), cwd=tmp_path),
-        run_script("reproduce", str(place), cwd=tmp_path),
-        run_script("generate", "experiment=tiny", cwd=tmp_path),
+        run_warm("verify", str(place), cwd=tmp_path),
+        run_warm("reproduce", str(place), cwd=tmp_path),
+        run_warm("generate", "experiment=tiny", cwd=tmp_path),
     ):
         refused(done, "is damaged")
 
@@ -347,12 +348,12 @@ def test_verify_does_not_trust_checksums_alone(name, change, message, tiny, tmp_
     folder = tmp_path / "copy"
     shutil.copytree(tiny, folder)
     forge(folder, name, change)
-    refused(run_script("verify", str(folder), cwd=tmp_path), message)
+    refused(run_warm("verify", str(folder), cwd=tmp_path), message)
 
 
 @pytest.mark.parametrize("script", ["verify", "reproduce"])
 def test_a_folder_that_is_no_dataset(script, tmp_path):
-    refused(run_script(script, "nowhere", cwd=tmp_path), "nowhere is not a dataset", "manifest.json")
+    refused(run_warm(script, "nowhere", cwd=tmp_path), "nowhere is not a dataset", "manifest.json")
 
 
 def test_reproduce_refuses_another_generator_version(tiny, tmp_path):
@@ -360,7 +361,7 @@ def test_reproduce_refuses_another_generator_version(tiny, tmp_path):
     shutil.copytree(tiny, folder)
     manifest = json.loads((folder / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps({**manifest, "generator_version": 999}))
-    refused(run_script("reproduce", str(folder), cwd=tmp_path), "generator version 999", "Check out")
+    refused(run_warm("reproduce", str(folder), cwd=tmp_path), "generator version 999", "Check out")
 
 
 def test_reproduce_names_what_differs(tiny, tmp_path):
@@ -368,11 +369,11 @@ def test_reproduce_names_what_differs(tiny, tmp_path):
     shutil.copytree(tiny, folder)
     victim = folder / "train" / "matmul_0000.mlir"
     victim.write_text(victim.read_text().replace("0.0", "1.0"))
-    refused(run_script("reproduce", str(folder), cwd=tmp_path), "train/matmul_0000.mlir differs")
+    refused(run_warm("reproduce", str(folder), cwd=tmp_path), "train/matmul_0000.mlir differs")
 
 
 def test_reproduce_into_a_folder_that_is_none(tiny, tmp_path):
-    refused(run_script("reproduce", str(tiny), "--work-dir", "nowhere", cwd=tmp_path), "nowhere is not a folder")
+    refused(run_warm("reproduce", str(tiny), "--work-dir", "nowhere", cwd=tmp_path), "nowhere is not a folder")
 
 
 @pytest.mark.parametrize(
@@ -380,7 +381,7 @@ def test_reproduce_into_a_folder_that_is_none(tiny, tmp_path):
     ["{", '{"m": 1}', '{"m": 1, "n": 2, "q": 3}', "[1]", '["m", "n", "k"]', '"mnk"', "5", "null"],
 )
 def test_a_spec_that_is_none(spec, tmp_path):
-    refused(run_script("program", "matmul", spec, cwd=tmp_path), "is not a spec of matmul")
+    refused(run_warm("program", "matmul", spec, cwd=tmp_path), "is not a spec of matmul")
 
 
 @pytest.mark.parametrize(
@@ -397,4 +398,4 @@ def test_a_spec_that_is_none(spec, tmp_path):
     ],
 )
 def test_a_spec_of_no_program(family, spec, message, tmp_path):
-    refused(run_script("program", family, json.dumps(spec), cwd=tmp_path), message)
+    refused(run_warm("program", family, json.dumps(spec), cwd=tmp_path), message)

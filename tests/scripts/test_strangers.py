@@ -13,7 +13,8 @@ import sys
 import datasets
 import pytest
 from forging import forge, rows_changed
-from helpers import GOLDEN_SPECS, REPOSITORY, golden_program, run_script
+from helpers import GOLDEN_SPECS, REPOSITORY, golden_program
+from warm_scripts import run_warm
 
 from mlir_datagen import foreign
 from mlir_datagen.config.compose import compose_config
@@ -129,7 +130,7 @@ def test_a_manifest_that_is_no_file(script, kind, tiny, tmp_path):
     else:
         manifest.mkdir()
     arguments = {"export": ["mlir_rl", str(folder)], "generate": ["experiment=tiny"]}.get(script, [str(folder)])
-    done = run_script(script, *arguments, cwd=tmp_path)
+    done = run_warm(script, *arguments, cwd=tmp_path)
     assert done.returncode == 2, done.stderr
     message = " ".join(done.stderr.split())
     assert message.startswith("Error: ")
@@ -147,7 +148,7 @@ def test_other_files_that_are_pipes(file, tiny, tmp_path):
         verify_dataset(folder)
     if file.endswith("mlir"):
         return
-    done = run_script("export", "mlir_rl", "--no-measure", str(folder), cwd=tmp_path)
+    done = run_warm("export", "mlir_rl", "--no-measure", str(folder), cwd=tmp_path)
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
 
@@ -260,11 +261,11 @@ def test_deep_text_in_an_index(name, script, tiny, tmp_path):
     (folder / "train/matmul_0000.mlir").write_text(text)
     forge(folder, "train.parquet", rows_changed(change))
     arguments = ["mlir_rl", str(folder)] if script == "export" else [str(folder)]
-    done = run_script(script, *arguments, cwd=tmp_path)
+    done = run_warm(script, *arguments, cwd=tmp_path)
     assert done.returncode == 2, done.stderr
     assert "is not given to MLIR's parser" in " ".join(done.stderr.split())
     if script == "export":
-        done = run_script("generate", "experiment=tiny", "seed=7", f'exclude=["{folder}"]', cwd=tmp_path)
+        done = run_warm("generate", "experiment=tiny", "seed=7", f'exclude=["{folder}"]', cwd=tmp_path)
         assert done.returncode == 2, done.stderr
         assert "is not given to MLIR's parser" in " ".join(done.stderr.split())
 
@@ -274,7 +275,7 @@ def test_the_checker_of_mlir_rl_says_what_it_does_not_parse(tmp_path):
     (tmp_path / "train" / "deep.mlir").write_text(NESTED["modules"])
     os.mkfifo(tmp_path / "train" / "pipe.mlir")
     os.mkfifo(tmp_path / "baselines.json")
-    done = run_script("check_mlir_rl", str(tmp_path), cwd=tmp_path)
+    done = run_warm("check_mlir_rl", str(tmp_path), cwd=tmp_path)
     assert done.returncode == 1, done.stderr
     assert "train/deep.mlir: it crashes MLIR" in done.stdout
     assert "train/pipe.mlir: it cannot be read: it is not a regular file" in done.stdout

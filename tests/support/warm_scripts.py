@@ -1,0 +1,81 @@
+"""Running scripts in processes that are forked from one which has imported all that they import.
+
+Importing takes four times as long as refusing a setting. What a script does is the same; where it depends on how a
+process begins (its imports, signals, a terminal), tests start a fresh one with `helpers.run_script`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import runpy
+import signal
+import subprocess
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+
+_SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+_SECONDS = 900
+"""After so long, a script is ended by a signal."""
+
+
+def run_warm(name: str, *arguments: str, cwd: Path | str) -> subprocess.CompletedProcess[str]:
+    """Run one of the scripts; return what it printed, and its exit code."""
+    server = _server()
+    assert server.stdin is not None
+    assert server.stdout is not None
+    with tempfile.TemporaryDirectory() as folder:
+        printed = [str(Path(folder) / stream) for stream in ("stdout", "stderr")]
+        server.stdin.write(json.dumps([str(_SCRIPTS / f"{name}.py"), arguments, str(cwd), dict(os.environ), printed]))
+        server.stdin.write("\n")
+        server.stdin.flush()
+        code = int(server.stdout.readline())
+        output, errors = (Path(path).read_text(encoding="utf-8", errors="replace") for path in printed)
+    return subprocess.CompletedProcess([name, *arguments], code, output, errors)
+
+
+@cache
+def _server() -> subprocess.Popen[str]:
+    """Start the process that scripts are forked from; it ends with its input, when this one does."""
+    server = subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    atexit.register(server.communicate)
+    return server
+
+
+def _serve() -> tuple[str, list[str]] | None:
+    """Fork a process for each line of the input, and print its exit code; return in those processes what to run."""
+    import hydra.main
+    import pyarrow.parquet
+    import tabulate
+    import tqdm
+
+    import mlir_datagen.export
+    import mlir_datagen.mlir.parse
+    import mlir_datagen.pipeline.run
+    import mlir_datagen.verification  # noqa: F401
+
+    assert hydra, (pyarrow, tabulate, tqdm)
+    for line in sys.stdin:
+        script, arguments, cwd, environment, printed = json.loads(line)
+        if not (pid := os.fork()):
+            os.chdir(cwd)
+            os.environ.clear()
+            os.environ.update(environment)
+            signal.alarm(_SECONDS)
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            for descriptor, path in enumerate(printed, 1):
+                os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), descriptor)
+            return script, arguments
+        _, status = os.waitpid(pid, 0)
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        sys.stdout.flush()
+    return None
+
+
+if __name__ == "__main__" and (asked := _serve()) is not None:
+    sys.argv = [asked[0], *asked[1]]
+    sys.path[0] = str(_SCRIPTS)
+    runpy.run_path(asked[0], run_name="__main__")
