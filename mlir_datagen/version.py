@@ -6,7 +6,7 @@ from typing import Any
 
 from mlir_datagen.errors import UserError, shown
 
-PACKAGE_VERSION = "0.7.0"
+PACKAGE_VERSION = "0.8.0"
 
 GENERATOR_VERSION = 8
 """Goes up whenever the same config would give other bytes; it is part of every dataset's fingerprint."""
