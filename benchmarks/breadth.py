@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from mlir_datagen.config.compose import compose_config
 from mlir_datagen.ops import FAMILIES
+from mlir_datagen.ops.drawn.families import DRAWN_FAMILIES
 from mlir_datagen.pipeline.run import generate
 
 _TEXTS_AT_ONCE = 500
@@ -26,7 +27,9 @@ _TEXTS_AT_ONCE = 500
 
 def settings(programs: int, folder: Path, more: Sequence[str]) -> list[str]:
     """Return the settings of a run with every op in all its element types."""
-    typed = [f"++ops.{name}.dtypes=[{','.join(family.dtypes)}]" for name, family in FAMILIES.items()]
+    types = {name: family.dtypes for name, family in FAMILIES.items()}
+    types |= {name: family.dtypes for name, family in DRAWN_FAMILIES.items()}
+    typed = [f"++ops.{name}.dtypes=[{','.join(words)}]" for name, words in types.items()]
     own = [f"num_samples={programs}", f"output_dir={folder}", "storage=parquet", "dims=small", "check=execute"]
     return ["ops=[all]", *own, *typed, *more]
 

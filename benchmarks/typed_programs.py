@@ -20,7 +20,7 @@ from mlir_datagen.proving.job import Job, job_of
 from mlir_datagen.proving.prover import Prover
 
 _ONE, _TWO = ("stride", "dilation"), ("kernel", "multiplier", "groups")
-_OTHER_SCALARS = {
+OTHER_SCALARS = {
     "addf": "arith.subf", "addi": "arith.subi", "subf": "arith.addf", "subi": "arith.addi", "mulf": "arith.addf",
     "muli": "arith.addi", "divf": "arith.mulf", "divsi": "arith.muli", "divui": "arith.divsi",
     "maximumf": "arith.minimumf", "minimumf": "arith.maximumf", "maxsi": "arith.minsi", "minsi": "arith.maxsi",
@@ -29,7 +29,7 @@ _OTHER_SCALARS = {
     "sqrt": "math.rsqrt", "rsqrt": "math.sqrt", "tanh": "math.erf", "erf": "math.tanh", "sin": "math.cos",
     "cos": "math.sin", "log1p": "math.exp",
 }  # fmt: skip
-_SCALAR = re.compile(rf"(?:arith|math)\.({'|'.join(_OTHER_SCALARS)}) ")
+SCALAR = re.compile(rf"(?:arith|math)\.({'|'.join(OTHER_SCALARS)}) ")
 
 
 class Case(NamedTuple):
@@ -69,7 +69,7 @@ def cases(family: OpFamily, word: str, place: int = 0) -> Iterator[Case]:
 
 def wrong_ones(text: str) -> dict[str, str]:
     """Return what makes wrong programs of a generic one, by what is wrong: whatever of it the program has."""
-    other = _SCALAR.sub(lambda found: f"{_OTHER_SCALARS[found[1]]} ", text, count=1)
+    other = SCALAR.sub(lambda found: f"{OTHER_SCALARS[found[1]]} ", text, count=1)
     swapped = text.replace("arith.select %in, %in_0, %in_1", "arith.select %in, %in_1, %in_0")
     found = {"other scalar": other, "swapped": swapped, "one element": _with_one_element(text)}
     return {defect: wrong for defect, wrong in found.items() if wrong != text}

@@ -9,6 +9,7 @@ from mlir_datagen.config.axes import checked_grid, parse_axis, parse_weight
 from mlir_datagen.errors import UserError, shown
 from mlir_datagen.ops.drawn.draft import Drawing
 from mlir_datagen.ops.drawn.families import DrawnFamily
+from mlir_datagen.ops.dtypes import DEFAULT
 from mlir_datagen.sources.grid import SameAs
 from mlir_datagen.sources.settings import DrawnSettings
 from mlir_datagen.values import some_of, whole_number
@@ -26,7 +27,7 @@ def parse_drawn(family: DrawnFamily, raw: Mapping[str, Any]) -> DrawnSettings:
     """
     key = f"ops.{family.name}"
     allowed = ("weight", *family.settings, "grid")
-    grid = checked_grid(raw, key, allowed, (), family.axes, like=family.name)
+    grid = checked_grid(raw, key, allowed, ("dtypes",), family.axes, like=family.name)
     drawing = Drawing(
         axes={axis: _values(grid[axis], f"{key}.grid.{axis}") for axis in family.axes},
         vocabulary=some_of(raw["vocabulary"], f"{key}.vocabulary", family.vocabulary),
@@ -36,7 +37,8 @@ def parse_drawn(family: DrawnFamily, raw: Mapping[str, Any]) -> DrawnSettings:
         loops=_span(raw.get("loops", 1), f"{key}.loops", _MOST_LOOPS),
         operations=_span(raw.get("operations", 1), f"{key}.operations", _MOST_OPERATIONS),
     )
-    return DrawnSettings(family, parse_weight(raw["weight"], f"{key}.weight"), drawing)
+    dtypes = some_of(raw.get("dtypes", [DEFAULT]), f"{key}.dtypes", family.dtypes)
+    return DrawnSettings(family, parse_weight(raw["weight"], f"{key}.weight"), drawing, dtypes)
 
 
 def _values(value: Any, key: str) -> Sequence[int]:

@@ -3,8 +3,10 @@
     mul(a, b)                  the product of the elements of two operands
     max(a, number)             the larger of an element and a number that the program has
     div(1, add(1, exp(neg(a))))
+    select(equal(a, b), index(k), number)    the place along the loop k where two elements are equal
 
-The inputs with contents are `a`, `b`, `c` and so on, in their order; the functions are those of `scalars`.
+The inputs with contents are `a`, `b`, `c` and so on, in their order; the functions are those of `scalars`. What is
+selected by is an input of truth values, or whether two inputs are equal, which may be of another type than the result.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from typing import Any, NamedTuple, Union
 from mlir_datagen.errors import shown
 from mlir_datagen.ops.scalars import SCALARS, conversion
 
+_INDEX = "index"
 NUMBER = "number"
 """What stands in an expression for the number that a program has."""
 
@@ -29,8 +32,14 @@ class Call(NamedTuple):
     operands: tuple[Expression, ...]
 
 
-Expression = Union[str, float, "Call"]
-"""The name of an input, or of the program's number; a number; or an operation on such."""
+class Index(NamedTuple):
+    """Where a loop stands."""
+
+    loop: str
+
+
+Expression = Union[str, float, "Call", "Index"]
+"""The name of an input, or of the program's number; a number; where a loop stands; or an operation on such."""
 
 
 @lru_cache(maxsize=1024)
@@ -41,10 +50,35 @@ def read_expression(text: str) -> Expression:
         ValueError: when it is none; it says what is wrong.
     """
     try:
-        return _read(ast.parse(text.strip(), mode="eval").body, text)
+        expression = _read(ast.parse(text.strip(), mode="eval").body, text)
     except (SyntaxError, RecursionError, MemoryError) as error:
         # The last two are of what is nested too deeply.
         raise ValueError(f"{shown(text)} is no expression: it has the form mul(a, b)") from error
+    _check_conditions(Call("", (expression,)), text)
+    return expression
+
+
+def _check_conditions(call: Call, text: str) -> None:
+    """Check that truth values are selected by, and that nothing else is done with them.
+
+    Raises:
+        ValueError: when it is not so.
+    """
+    for place, operand in enumerate(call.operands):
+        is_equality = isinstance(operand, Call) and operand.scalar == "equal"
+        if call.scalar == "select" and place == 0:
+            if not is_equality and not _is_input(operand):
+                raise ValueError(f"{text!r} selects by what is no truth value: by an input, or by equal(a, b)")
+        elif is_equality:
+            raise ValueError(f"{text!r} has a truth value where a number stands: equal(a, b) is what select chooses by")
+        if call.scalar == "equal" and not _is_input(operand):
+            raise ValueError(f"{text!r} compares what is no input: equal takes inputs, as in equal(a, b)")
+        if isinstance(operand, Call):
+            _check_conditions(operand, text)
+
+
+def _is_input(expression: Expression) -> bool:
+    return isinstance(expression, str) and expression != NUMBER
 
 
 def _read(node: ast.expr, text: str) -> Expression:
@@ -57,6 +91,10 @@ def _read(node: ast.expr, text: str) -> Expression:
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant):
         return -_read(node.operand, text)  # type: ignore[operator]
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.keywords:
+        if node.func.id == _INDEX:
+            if len(node.args) != 1 or not isinstance(node.args[0], ast.Name):
+                raise ValueError(f"{text!r} has an index of no loop: it has the form index(k)")
+            return Index(node.args[0].id)
         scalar = SCALARS.get(node.func.id)
         if scalar is None:
             raise ValueError(f"{text!r} has {node.func.id!r}, which is no scalar operation")
@@ -113,6 +151,21 @@ class Body(NamedTuple):
         """The inputs that something is selected by: they are truth values."""
         return _conditions(self.text)
 
+    @property
+    def compared(self) -> frozenset[str]:
+        """The inputs that are compared with others: of any type, which need not be the result's."""
+        return _compared(self.text)
+
+    @property
+    def converted(self) -> frozenset[str]:
+        """The inputs that are read as numbers of the result's type."""
+        return _converted(self.text)
+
+    @property
+    def indices(self) -> frozenset[str]:
+        """The loops whose places it reads."""
+        return _indices(self.text)
+
     def start(self, dtype: str) -> float:
         """Return what a result starts from that is accumulated."""
         assert self.accumulate is not None
@@ -124,6 +177,7 @@ class Body(NamedTuple):
         numbers: Sequence[str],
         result: tuple[str, str],
         fresh: Callable[[], str],
+        loops: Sequence[str] = (),
     ) -> tuple[list[str], str]:
         """Return its lines of text, and the name of what they compute.
 
@@ -134,53 +188,68 @@ class Body(NamedTuple):
             numbers: the names of the constants that `numbers` lists.
             result: the name and type of the result's element so far.
             fresh: gives the next name.
+            loops: the names of the iteration space's dimensions, in order.
         """
         lines: list[str] = []
         total, dtype = result
         names: dict[float | str, str] = dict(zip(self.numbers, numbers, strict=True))
-        kept = self.conditions
-        for letter, (name, given) in zip(string.ascii_lowercase, inputs, strict=False):
+        given = dict(zip(string.ascii_lowercase, inputs, strict=False))
+        for letter, (name, type_) in given.items():
             names[letter] = name
-            if given != dtype and letter not in kept:
+            if type_ != dtype and letter in self.converted:
                 names[letter] = fresh()
-                lines.append(f"{names[letter]} = {conversion(given, dtype)} {name} : {given} to {dtype}")
+                lines.append(f"{names[letter]} = {conversion(type_, dtype)} {name} : {type_} to {dtype}")
 
-        def computed(kind: str, operands: Sequence[str]) -> str:
+        def computed(kind: str, operands: Sequence[str], type_: str = dtype) -> str:
             name = fresh()
-            lines.append(f"{name} = {SCALARS[kind].spelled(dtype)} {', '.join(operands)} : {dtype}")
+            lines.append(f"{name} = {SCALARS[kind].spelled(type_)} {', '.join(operands)} : {type_}")
             return name
 
         def value(expression: Expression) -> str:
+            if isinstance(expression, Index):
+                place, name = fresh(), fresh()
+                lines.append(f"{place} = linalg.index {loops.index(expression.loop)} : index")
+                lines.append(f"{name} = arith.index_cast {place} : index to {dtype}")
+                return name
             if not isinstance(expression, Call):
                 return names[expression]
-            return computed(expression.scalar, [value(operand) for operand in expression.operands])
+            type_ = given[str(expression.operands[0])][1] if expression.scalar == "equal" else dtype
+            return computed(expression.scalar, [value(operand) for operand in expression.operands], type_)
 
         found = value(self.expression)
         return lines, found if self.accumulate is None else computed(self.accumulate, [total, found])
 
-    def evaluate(self, inputs: Sequence[Any], number: Any, apply: Callable[..., Any]) -> Any:
+    def evaluate(
+        self,
+        inputs: Sequence[Any],
+        number: Any,
+        apply: Callable[..., Any],
+        indices: Mapping[str, Any] | None = None,
+    ) -> Any:
         """Return the expression's value.
 
         Args:
             inputs: what is read.
             number: the program's.
             apply: returns the value of a scalar operation, given its name and operands.
+            indices: where the loops stand that it reads.
         """
-        known = {**dict(zip(string.ascii_lowercase, inputs, strict=False)), NUMBER: number}
+        known: dict[Any, Any] = {**dict(zip(string.ascii_lowercase, inputs, strict=False)), NUMBER: number}
+        known.update((Index(loop), place) for loop, place in (indices or {}).items())
         return evaluated(self.expression, known, apply)
 
 
-def evaluated(expression: Expression, known: Mapping[str, Any], apply: Callable[..., Any]) -> Any:
+def evaluated(expression: Expression, known: Mapping[Any, Any], apply: Callable[..., Any]) -> Any:
     """Return an expression's value.
 
     Args:
         expression: the expression.
-        known: what its names stand for.
+        known: what its names, and its indices, stand for.
         apply: returns the value of a scalar operation, given its name and operands.
     """
     if isinstance(expression, Call):
         return apply(expression.scalar, *(evaluated(operand, known, apply) for operand in expression.operands))
-    return known[expression] if isinstance(expression, str) else expression
+    return expression if isinstance(expression, float) else known[expression]
 
 
 def _calls(expression: Expression) -> Iterator[Call]:
@@ -191,7 +260,7 @@ def _calls(expression: Expression) -> Iterator[Call]:
         yield expression
 
 
-def _leaves(expression: Expression) -> list[str | float]:
+def _leaves(expression: Expression) -> list[str | float | Index]:
     if isinstance(expression, Call):
         return [leaf for operand in expression.operands for leaf in _leaves(operand)]
     return [expression]
@@ -204,8 +273,8 @@ def _scalars(text: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1024)
 def _numbers(text: str) -> tuple[float | str, ...]:
-    leaves = _leaves(read_expression(text))
-    return tuple(dict.fromkeys(leaf for leaf in leaves if leaf == NUMBER or isinstance(leaf, float)))
+    leaves, letters = _leaves(read_expression(text)), _letters(text)
+    return tuple(dict.fromkeys(leaf for leaf in leaves if isinstance(leaf, (float, str)) and leaf not in letters))
 
 
 @lru_cache(maxsize=1024)
@@ -217,3 +286,26 @@ def _letters(text: str) -> frozenset[str]:
 def _conditions(text: str) -> frozenset[str]:
     chosen = (call.operands[0] for call in _calls(read_expression(text)) if call.scalar == "select")
     return frozenset(letter for letter in chosen if isinstance(letter, str))
+
+
+@lru_cache(maxsize=1024)
+def _compared(text: str) -> frozenset[str]:
+    equalities = (call for call in _calls(read_expression(text)) if call.scalar == "equal")
+    return frozenset(str(letter) for call in equalities for letter in call.operands)
+
+
+@lru_cache(maxsize=1024)
+def _converted(text: str) -> frozenset[str]:
+    def letters(expression: Expression, is_condition: bool = False) -> Iterator[str]:
+        if isinstance(expression, Call) and expression.scalar != "equal":
+            for place, operand in enumerate(expression.operands):
+                yield from letters(operand, expression.scalar == "select" and place == 0)
+        elif _is_input(expression) and not is_condition:
+            yield str(expression)
+
+    return frozenset(letters(read_expression(text)))
+
+
+@lru_cache(maxsize=1024)
+def _indices(text: str) -> frozenset[str]:
+    return frozenset(leaf.loop for leaf in _leaves(read_expression(text)) if isinstance(leaf, Index))

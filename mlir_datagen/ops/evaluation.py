@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import string
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,8 @@ import numpy as np
 
 from mlir_datagen.mlir.element_types import ELEMENT_TYPES, is_float
 from mlir_datagen.ops.body import NUMBER, Call, Expression
-from mlir_datagen.ops.notation import Access
+from mlir_datagen.ops.lookup import aligned, looked_up_tensors, loops_of
+from mlir_datagen.ops.notation import Access, Window, dilated
 from mlir_datagen.ops.scalars import SCALARS
 from mlir_datagen.ops.structured_operation import StructuredOperation
 
@@ -24,7 +25,9 @@ _PRODUCTS = (("mul(a, b)", "add"), ("a", "add"))
 
 
 def evaluation(operation: StructuredOperation, sizes: Mapping[str, int], dtype: str = "f32") -> Callable[..., Any]:
-    """Return a function of tensors of one floating-point type that gives the result of an operation.
+    """Return a function of tensors that gives the result of an operation.
+
+    Those with numbers are of one floating-point type; those that others are looked up by may be of any.
 
     Where a window moves, its elements are taken one after the other, each with a strided view of what it meets at all
     positions: that needs no copy of the input for each element.
@@ -108,7 +111,8 @@ def _accumulated(operation: StructuredOperation, dtype: str, total: Any, found: 
 
 def _places(operation: StructuredOperation, sizes: Mapping[str, int]) -> Iterator[dict[str, int]]:
     """Yield the elements of the window: where each of its loops stands."""
-    loops = [window.offset for _, window in operation.notation.windows]
+    notation = operation.notation
+    loops = [window.offset for _, window in notation.windows if window.offset not in notation.written_windows]
     for place in itertools.product(*(range(sizes[loop]) for loop in loops)):
         yield dict(zip(loops, place, strict=True))
 
@@ -119,27 +123,32 @@ def _at_rest(operation: StructuredOperation, sizes: Mapping[str, int], dtype: st
 
     notation, body = operation.notation, operation.body
     contents = [access for access in notation.inputs if access.has_contents]
-    still = {window.offset for _, window in notation.windows}
-    read = [_loops(access, still) for access in contents]
+    still = {window.offset for _, window in notation.windows} - notation.written_windows
+    read = [[loop for loop in loops_of(notation, access) if loop not in still] for access in contents]
     result, reduced = list(notation.result.names), [loop for loop in notation.reductions if loop not in still]
     letters = dict(zip(notation.loops, string.ascii_letters, strict=False))
     subscripts = ["".join(letters[loop] for loop in loops) for loops in (*read, result)]
-    if (body.text, body.accumulate) in _PRODUCTS:
+    is_mapped = not operation.looks_up
+    if is_mapped and (body.text, body.accumulate) in _PRODUCTS:
         return partial(torch.einsum, f"{','.join(subscripts[:-1])}->{subscripts[-1]}")
-    terms = _terms(body.expression) if body.accumulate == "add" else None
+    terms = _terms(body.expression) if body.accumulate == "add" and is_mapped else None
     if terms and all({*result, *reduced} <= {loop for place in places for loop in read[place]} for _, places in terms):
         return partial(_summed, terms, subscripts)
+    space = [*result, *reduced]
 
-    def value(*inputs: Any) -> Any:
-        aligned = [_aligned(*pair, [*result, *reduced]) for pair in zip(inputs, read, strict=True)]
-        example = inputs[0]
+    def value(*given: Any) -> Any:
+        inputs = looked_up_tensors(notation, given)
+        indices = {loop: aligned(torch.arange(sizes[loop]).double(), [loop], space) for loop in body.indices}
+        # Numbers are of the type that elements have, and not of what these are looked up by.
+        example = next((one for one in inputs if one.is_floating_point()), inputs[0])
 
         def apply(kind: str, *operands: Any) -> Any:
             tensors = [example.new_tensor(one) if isinstance(one, (int, float)) else one for one in operands]
             return scalar_function(kind, dtype)(*tensors)
 
-        found = body.evaluate(aligned, sizes.get(NUMBER), apply)
-        found = found.broadcast_to([sizes[loop] for loop in (*result, *reduced)])
+        elements = [aligned(*pair, space) for pair in zip(inputs, read, strict=True)]
+        found = body.evaluate(elements, sizes.get(NUMBER), apply, indices)
+        found = found.broadcast_to([sizes[loop] for loop in space])
         for _ in reduced:
             found = _reduced(body.accumulate, found)
         return found
@@ -175,34 +184,29 @@ def _summed(terms: Sequence[_Term], subscripts: Sequence[str], *inputs: Any) -> 
     return total
 
 
-def _aligned(tensor: Any, loops: list[str], space: list[str]) -> Any:
-    """Return a view of a tensor with the dimensions of an iteration space: 1 long where it has none of its own."""
-    order = [loops.index(loop) for loop in space if loop in loops]
-    moved = tensor.permute(order)
-    return moved[tuple(slice(None) if loop in loops else None for loop in space)]
-
-
 def _reduced(kind: str | None, values: Any) -> Any:
     """Return values reduced along their last dimension."""
     totals = partial(values.sum, dtype=values.dtype)
     return {"add": totals, "mul": values.prod, "max": values.amax, "min": values.amin}[str(kind)](-1)
 
 
-def _loops(access: Access, still: Collection[str]) -> list[str]:
-    """Return the loops that an operand is read along while those of the window stand still."""
-    loops = [dimension.position for dimension in access.dimensions]
-    return [loop for loop in loops if loop not in still]
-
-
 def _view(access: Access, tensor: Any, sizes: Mapping[str, int], place: Mapping[str, int]) -> Any:
     indices: list[int | slice] = []
+    whole: list[tuple[int, Window]] = []
     for dimension in access.dimensions:
         window, shift = dimension.window, dimension.shift
         if shift is not None:
             indices.append(slice(shift.distance, shift.distance + sizes[shift.position]))
         elif window is None:
             indices.append(place.get(dimension.name, slice(None)))
+        elif window.offset not in place:
+            whole.append((sum(isinstance(index, slice) for index in indices), window))
+            indices.append(slice(None))
         else:
             first, step = place[window.offset] * window.dilation_of(sizes), window.stride_of(sizes)
             indices.append(slice(first, first + (sizes[window.position] - 1) * step + 1, step))
-    return tensor[tuple(indices)]
+    view = tensor[tuple(indices)]
+    for axis, window in whole:
+        span = dilated(sizes[window.offset], window.dilation_of(sizes))
+        view = view.unfold(axis, span, window.stride_of(sizes))[..., :: window.dilation_of(sizes)]
+    return view

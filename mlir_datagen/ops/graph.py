@@ -7,6 +7,7 @@ of a few in a row; its sizes may be columns, and what follows then are columns a
 from __future__ import annotations
 
 import math
+import string
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -41,6 +42,18 @@ class Node(NamedTuple):
     def result_shape(self) -> tuple[Any, ...]:
         """The shape of what it computes."""
         return self.operation.result_shape(self.sizes)
+
+    def input_of(self, letter: str) -> int:
+        """Return the number of the value that its body has a letter for."""
+        return self.inputs[string.ascii_lowercase.index(letter)]
+
+    @property
+    def mapped_inputs(self) -> tuple[int, ...]:
+        """The numbers of the values that it reads, but for those of which an element is looked up."""
+        if not self.operation.looks_up:
+            return self.inputs
+        read = (access for access in self.operation.notation.inputs if access.has_contents)
+        return tuple(number for number, access in zip(self.inputs, read, strict=True) if not access.is_looked_up)
 
     @property
     def flops(self) -> Any:
@@ -132,10 +145,10 @@ class Graph:
 
     @property
     def node_bytes(self) -> list[Any]:
-        """The size of what each node reads, and of its result, in bytes."""
+        """The size of what each node reads, and of its result, in bytes; not of what is looked up, if only in part."""
         sizes = self._value_bytes
         computed = enumerate(self.nodes, len(self.arguments))
-        return [sizes[place] + sum([sizes[number] for number in node.inputs]) for place, node in computed]
+        return [sizes[place] + sum([sizes[number] for number in node.mapped_inputs]) for place, node in computed]
 
     @property
     def bytes_moved(self) -> Any:

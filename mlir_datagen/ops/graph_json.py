@@ -123,9 +123,26 @@ def _node(fields: Any, values: Sequence[Operand]) -> Node:
     if NUMBER in sizes and (not isinstance(sizes[NUMBER], (int, float)) or isinstance(sizes[NUMBER], bool)):
         raise NoGraph(f"the number of {operation.label} is {shown(sizes[NUMBER])}")
     dtype = _dtype(fields.get("dtype", values[inputs[0]].dtype))
-    if any(not SCALARS[step].has(dtype) for step in operation.body.steps):
-        raise NoGraph(f"{operation.label} has no element type {dtype}")
+    _check_types(operation, [values[number].dtype for number in inputs], dtype)
     return fitted_node(operation, inputs, [values[number].shape for number in inputs], sizes, dtype)
+
+
+def _check_types(operation: StructuredOperation, inputs: Sequence[str], dtype: str) -> None:
+    body, label = operation.body, operation.label
+    if any(not SCALARS[step].has(dtype) for step in body.steps):
+        raise NoGraph(f"{label} has no element type {dtype}")
+    if body.indices and not _counts(dtype):
+        raise NoGraph(f"{label} gives places in its loops, and {dtype} is no type of such: i32 or i64")
+    by_letter = dict(zip(string.ascii_lowercase, inputs, strict=False))
+    if wrong := [letter for letter in operation.looked_up_by if not _counts(by_letter.get(letter, ""))]:
+        raise NoGraph(f"{label} looks up by {wrong[0]!r}, which must be of i32 or i64")
+    compared = {by_letter.get(letter) for letter in body.compared}
+    if len(compared) > 1 or any(by_letter.get(letter) != dtype for letter in body.compared & body.converted):
+        raise NoGraph(f"{label} compares or mixes what is of different element types")
+
+
+def _counts(dtype: str) -> bool:
+    return dtype in ("i32", "i64")
 
 
 def fitted_node(
@@ -170,6 +187,8 @@ def _operation(fields: Mapping[str, Any], rank: int) -> StructuredOperation:
     contents = sum(access.has_contents for access in operation.notation.inputs)
     if not operation.body.letters <= set(string.ascii_lowercase[:contents]):
         raise NoGraph(f"{shown(body)} reads more than {shown(line)} does")
+    if not operation.body.indices <= (set() if operation.notation.windows else set(operation.notation.loops)):
+        raise NoGraph(f"{shown(body)} reads the index of what is no loop of {shown(line)}, or of one beside a window")
     if (accumulate is None) != (not operation.notation.reductions):
         raise NoGraph(f"{shown(line)} reduces and its body does not, or the other way round")
     return operation

@@ -8,9 +8,11 @@ It is einsum's, with spaces, and with windows:
 
 A word is a dimension of an operand. A name alone is a loop, and the dimension has its extent. `h=oh*sh+kh*dh` is a
 dimension h of which the element at oh times the stride sh plus kh times the dilation dh is read, and `h=oh+kh` one
-without either; how many positions oh has follows from the extent of h. `h=i+1` is a dimension h of which the element
-after i is read: i has as many positions as are inside, of all operands. An operand in brackets has a shape that counts,
-and no contents. A loop that the result does not have is a reduction. `+n` in the result is a loop that nothing is read
+without either; how many positions oh has follows from the extent of h. In `m=mo*mi+mi` the window is a tile: its extent
+is its stride. A window that the result has is written, and not summed up. `h=i+1` is a dimension h of which the element
+after i is read: i has as many positions as are inside, of all operands. `v@b` is a dimension v that is looked up: the
+element is read whose number the second operand has at the point. An operand in brackets has a shape that counts, and no
+contents. A loop that the result does not have is a reduction. `+n` in the result is a loop that nothing is read
 along: what is read is repeated.
 
 The iteration space has the loops of the result first, and then the reductions in the order in which the operands name
@@ -20,11 +22,12 @@ them, a window its own where it stands, as linalg's named operations have, but f
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-_DIMENSION = re.compile(r"(\w+)(?:=(\w+)(?:\*(\w+))?\+(\w+)(?:\*(\w+))?)?")
+_DIMENSION = re.compile(r"(\w+)(?:=(\w+)(?:\*(\w+))?\+(\w+)(?:\*(\w+))?|@([a-z]))?")
 
 
 class Window(NamedTuple):
@@ -55,11 +58,15 @@ class Shift(NamedTuple):
 
 
 class Dimension(NamedTuple):
-    """A dimension of an operand: its name, which a loop has too unless a window or a shift moves along it."""
+    """A dimension of an operand: its name, which a loop has too unless something moves along it, or it is looked up.
+
+    `looked_up_by` is the operand with the numbers of the elements: `a` is the first with contents.
+    """
 
     name: str
     window: Window | None
     shift: Shift | None = None
+    looked_up_by: str | None = None
 
     @property
     def position(self) -> str:
@@ -78,6 +85,11 @@ class Access(NamedTuple):
     def names(self) -> tuple[str, ...]:
         """The names of its dimensions."""
         return tuple(dimension.name for dimension in self.dimensions)
+
+    @property
+    def is_looked_up(self) -> bool:
+        """Whether what is read of it follows from the contents of others: no map says which element that is."""
+        return any(dimension.looked_up_by is not None for dimension in self.dimensions)
 
 
 class Notation(NamedTuple):
@@ -105,6 +117,11 @@ class Notation(NamedTuple):
         return tuple(loop for loop in self.loops if loop not in self.result.names)
 
     @property
+    def written_windows(self) -> frozenset[str]:
+        """The loops inside of windows that the result has."""
+        return frozenset(window.offset for _, window in self.windows if window.offset in self.result.names)
+
+    @property
     def free(self) -> tuple[str, ...]:
         """The names whose sizes say everything: extents, as the operands name them, then strides, then dilations."""
         positions = [
@@ -114,7 +131,8 @@ class Notation(NamedTuple):
         named = dict.fromkeys(name for operand in (*self.inputs, self.result) for name in operand.names)
         extents = [name for name in named if name not in positions]
         strides = [window.stride for _, window in self.windows if window.stride is not None]
-        return (*extents, *strides, *(window.dilation for _, window in self.windows if window.dilation is not None))
+        dilations = [window.dilation for _, window in self.windows if window.dilation is not None]
+        return tuple(dict.fromkeys([*extents, *strides, *dilations]))
 
     def add_positions(self, sizes: dict[str, Any]) -> dict[str, Any]:
         """Add those of the positions of windows and shifts to sizes, numbers or columns of them alike; return them."""
@@ -166,6 +184,7 @@ def read(line: str, loops: str = "") -> Notation:
         each.position if each.window is None else each.window.offset
         for operand in inputs
         for each in operand.dimensions
+        if each.looked_up_by is None
     ]
     known = {*read_along, *(window.position for _, window in windows), *repeated}
     if unknown := [name for name in result.names if name not in known]:
@@ -174,7 +193,34 @@ def read(line: str, loops: str = "") -> Notation:
     ordered = tuple(loops.split()) or followed
     if sorted(ordered) != sorted(followed):
         raise ValueError(f"the loops of {line!r} are {' '.join(followed)} in some order, and not {loops!r}")
-    return Notation(inputs, result, ordered, windows, shifts, line)
+    notation = Notation(inputs, result, ordered, windows, shifts, line)
+    _check_lookups(notation)
+    return notation
+
+
+def _check_lookups(notation: Notation) -> None:
+    """Check that what is looked up by is there, and that maps say the extents of all loops.
+
+    Raises:
+        ValueError: when it is not so; it quotes the line.
+    """
+    if not any(access.is_looked_up for access in (*notation.inputs, notation.result)):
+        return
+    line = notation.line
+    if notation.windows or notation.shifts or notation.result.is_looked_up:
+        raise ValueError(f"{line!r} looks something up where it writes, or beside a window or a shift")
+    contents = [access for access in notation.inputs if access.has_contents]
+    by_letter = dict(zip(string.ascii_lowercase, contents, strict=False))
+    for letter in {each.looked_up_by for access in notation.inputs for each in access.dimensions} - {None}:
+        if letter not in by_letter or by_letter[letter].is_looked_up:
+            raise ValueError(f"{line!r} looks up by {letter!r}, which is no operand that a map says the element of")
+    mapped = {
+        name for access in (*notation.inputs, notation.result) if not access.is_looked_up for name in access.names
+    }
+    if unsaid := [loop for loop in notation.loops if loop not in mapped]:
+        raise ValueError(
+            f"{line!r} has the loop {unsaid[0]!r} in what it looks up alone, so that no map says its extent"
+        )
 
 
 def _operand(text: str) -> Access:
@@ -186,11 +232,12 @@ def _dimension(word: str) -> Dimension:
     found = _DIMENSION.fullmatch(word)
     if found is None:
         raise ValueError(
-            f"{word!r} is no dimension: a name, as in m, or with a window or a shift, as in h=oh*sh+kh*dh or h=i+1"
+            f"{word!r} is no dimension: a name, as in m, or with a window or a shift, as in h=oh*sh+kh*dh or h=i+1, "
+            "or looked up, as in v@b"
         )
-    name, position, stride, offset, dilation = found.groups()
+    name, position, stride, offset, dilation, letter = found.groups()
     if position is None:
-        return Dimension(name, None)
+        return Dimension(name, None, None, letter)
     if not offset.isdecimal():
         return Dimension(name, Window(position, stride, offset, dilation))
     if stride is not None or dilation is not None or int(offset) < 1:

@@ -15,6 +15,9 @@ from mlir_datagen.ops.structured_operation import NAMED, StructuredOperation, Ve
 LARGEST_TOLERANCE = 0.5
 """Of the largest value. Rounding takes long sums of narrow types as far, and nothing is proven of them then."""
 
+Bounds = tuple[float, float] | range
+"""Of random numbers: the ends of their range, or a range of whole numbers, none of which is outside."""
+
 
 class HeldAgainst(NamedTuple):
     """What a result of a program is compared with.
@@ -119,5 +122,5 @@ class AnyFamily(Protocol):
         """
         return frozenset()
 
-    def input_ranges(self, spec: Any) -> Sequence[tuple[float, float]]:
+    def input_ranges(self, spec: Any) -> Sequence[Bounds]:
         """Return for each argument the range of random numbers in which a wrong program shows."""

@@ -82,6 +82,7 @@ SCALARS = {
     "cos": _unary("math.cos", "cos"),
     "log1p": _unary("math.log1p", "log1p"),
     "round": _unary("math.round", "round"),
+    "equal": Scalar("arith.cmpf oeq,", "arith.cmpi eq,", "arith.cmpi eq,", "eq"),
     "select": Scalar("arith.select", "arith.select", "arith.select", "where", arity=3, is_free=True),
 }
 """By the name that linalg's elementwise operations have, where there is one."""

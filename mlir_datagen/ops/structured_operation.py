@@ -14,6 +14,7 @@ import numpy as np
 from mlir_datagen.mlir.builder import FunctionBuilder, Value, integers
 from mlir_datagen.mlir.types import tensor
 from mlir_datagen.ops.body import NUMBER, Body
+from mlir_datagen.ops.lookup import read_elements
 from mlir_datagen.ops.notation import Access, Notation, read
 from mlir_datagen.ops.scalars import OLDEST_MLIR, SCALARS
 
@@ -80,6 +81,8 @@ class StructuredOperation:
         """Its name, or where it has none what it computes: `max_number`, `sub_exp`, `reduce_add`."""
         if self.name is not None:
             return self.name
+        if self.looks_up:
+            return "_".join(["gather", *self.body.steps])
         reduces = ["reduce"] if self.body.accumulate is not None else []
         return "_".join([*reduces, *self.body.steps, *([NUMBER] if self.has_number else [])]) or "move"
 
@@ -99,6 +102,20 @@ class StructuredOperation:
     def sizes(self) -> tuple[str, ...]:
         """The names of all its sizes, but for the number of its body."""
         return tuple(dict.fromkeys([*self.notation.free, *self.notation.loops]))
+
+    @cached_property
+    def looks_up(self) -> bool:
+        """Whether what is read of an input follows from the contents of others."""
+        return any(operand.is_looked_up for operand in self.notation.inputs)
+
+    @cached_property
+    def looked_up_by(self) -> dict[str, set[str]]:
+        """By the letters of inputs the dimensions whose elements they number."""
+        found: dict[str, set[str]] = {}
+        for dimension in (each for operand in self.notation.inputs for each in operand.dimensions):
+            if dimension.looked_up_by is not None:
+                found.setdefault(dimension.looked_up_by, set()).add(dimension.name)
+        return found
 
     def form(self, asked: str) -> str:
         """Return the form that it is written in where this one is asked for: not every operation has each."""
@@ -192,6 +209,7 @@ class StructuredOperation:
         return [
             f"affine_map<({space}) -> ({', '.join(_expressions(operand, places, sizes))})>"
             for operand in (*self.notation.inputs, self.notation.result)
+            if not operand.is_looked_up
         ]
 
     def init(self, builder: FunctionBuilder, dtype: str, sizes: Mapping[str, int]) -> Value:
@@ -260,12 +278,17 @@ class StructuredOperation:
         scalars: Sequence[str],
         sizes: Mapping[str, int],
     ) -> Value:
-        def body(elements: Sequence[str], result: str) -> tuple[list[str], str]:
-            pairs = zip(elements, operands, self.notation.inputs, strict=True)
-            read = [(element, operand.type.dtype) for element, operand, access in pairs if access.has_contents]
-            return self.body.emit(read, scalars, (result, init.type.dtype), builder.fresh)
+        pairs = list(zip(operands, self.notation.inputs, strict=True))
+        captured = [operand.name for operand, access in pairs if access.is_looked_up]
+        mapped = [operand for operand, access in pairs if not access.is_looked_up]
 
-        return builder.generic(self.indexing_maps(sizes), self.iterators, operands, init, body, scalars)
+        def body(elements: Sequence[str], result: str) -> tuple[list[str], str]:
+            lines, read = read_elements(self.notation, operands, elements, builder.fresh)
+            named = (result, init.type.dtype)
+            computing, computed = self.body.emit(read, scalars, named, builder.fresh, self.notation.loops)
+            return [*lines, *computing], computed
+
+        return builder.generic(self.indexing_maps(sizes), self.iterators, mapped, init, body, [*scalars, *captured])
 
     def _attributes(self, sizes: Mapping[str, int]) -> str:
         """Return the attributes of the named operation."""

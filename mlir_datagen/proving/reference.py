@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mlir_datagen.errors import Rejection
 from mlir_datagen.mlir.element_types import ELEMENT_TYPES, fill_random, is_float, unwritten, widened
 from mlir_datagen.ops import PROGRAM_FAMILIES
-from mlir_datagen.ops.program_family import LARGEST_TOLERANCE, HeldAgainst, largest
+from mlir_datagen.ops.program_family import LARGEST_TOLERANCE, Bounds, HeldAgainst, largest
 from mlir_datagen.proving.job import Job
 
 _PAGE = 4096
@@ -65,17 +65,19 @@ def random_arguments(job: Job, draw: int = 0) -> list[NDArray[Any]]:
     extent allows.
     """
     # Without a family nothing is compared: values that may be variances, whose roots torch-mlir's programs check.
-    ranges: Sequence[tuple[float, float]] = [(0.0, 1.0)] * job.arguments
+    ranges: Sequence[Bounds] = [(0.0, 1.0)] * job.arguments
     if job.family is not None:
         family = PROGRAM_FAMILIES[job.family]
         ranges = family.input_ranges(family.spec_of_json(job.spec))
     sequence = np.random.SeedSequence(list(job.text.encode()), spawn_key=(draw,) if draw else ())
     generator = np.random.Generator(np.random.PCG64(sequence))
     arguments = []
-    for shape, dtype, (low, high) in zip(job.shapes[: job.arguments], job.dtypes, ranges, strict=False):
+    for shape, dtype, bounds in zip(job.shapes[: job.arguments], job.dtypes, ranges, strict=False):
         argument = aligned_zeros(shape, dtype)
-        if job.family is not None or is_float(dtype):
-            fill_random(argument, dtype, generator, low, high)
+        if isinstance(bounds, range):
+            argument[...] = generator.integers(bounds.start, bounds.stop, shape)
+        elif job.family is not None or is_float(dtype):
+            fill_random(argument, dtype, generator, *bounds)
         arguments.append(argument)
     return arguments
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property, reduce
 from typing import Any
@@ -12,6 +12,7 @@ from mlir_datagen.errors import listed
 from mlir_datagen.networks.model_spec import ConverterSettings, ModelSpec
 from mlir_datagen.ops.drawn.draft import Drawing
 from mlir_datagen.ops.drawn.families import DrawnFamily
+from mlir_datagen.ops.dtypes import DEFAULT
 from mlir_datagen.ops.family import OpFamily, Variant
 from mlir_datagen.ops.structured_operation import Versions
 from mlir_datagen.programs.forms import Forms
@@ -79,11 +80,12 @@ class OpSettings:
 
 @dataclass(frozen=True)
 class DrawnSettings:
-    """The part of a family of drawn graphs: its weight in the mix, and what its graphs are drawn from."""
+    """The part of a family of drawn graphs: its weight in the mix, what its graphs are drawn from, and their types."""
 
     family: DrawnFamily
     weight: Fraction
     drawing: Drawing
+    dtypes: tuple[str, ...]
 
     def versions(self, asked: str) -> Versions:
         """Return the MLIR that parses all its programs where a form is asked for."""
@@ -101,8 +103,8 @@ class DrawnSettings:
 
     @cached_property
     def streams(self) -> tuple[DrawnStream, ...]:
-        """What its programs are numbered by: one."""
-        return (DrawnStream(self.family, self.drawing),)
+        """What its programs are numbered by: one for each element type, which take turns."""
+        return tuple(DrawnStream(self.family, replace(self.drawing, dtype=dtype)) for dtype in self.dtypes)
 
     def to_saved(self) -> dict[str, Any]:
         """Return the part as plain values, from which `parse_ops` makes it again."""
@@ -116,7 +118,10 @@ class DrawnSettings:
             "depth": drawing.depth,
         }
         axes = {axis: _saved_axis(values) for axis, values in drawing.axes.items()}  # type: ignore[arg-type]
-        return {**_saved_weight(self.weight), **{key: known[key] for key in self.family.settings}, "grid": axes}
+        own = {key: known[key] for key in self.family.settings}
+        # As of other ops, it came later.
+        dtypes = {"dtypes": list(self.dtypes)} if self.dtypes != (DEFAULT,) else {}
+        return {**_saved_weight(self.weight), **own, **dtypes, "grid": axes}
 
 
 def _saved_span(least: int, most: int) -> int | dict[str, int]:

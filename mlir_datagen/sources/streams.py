@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mlir_datagen.ops.drawn.draft import Drawing
 from mlir_datagen.ops.drawn.families import DrawnFamily, GraphSpec
+from mlir_datagen.ops.dtypes import DEFAULT
 from mlir_datagen.ops.family import OpFamily, Spec, Variant
 from mlir_datagen.programs.batch import ListedBlock, ProgramBlock
 from mlir_datagen.programs.content import stable_hash
@@ -57,7 +58,7 @@ class GridStream:
 
 @dataclass(frozen=True)
 class DrawnStream:
-    """A family's programs: number i is what is drawn from a generator that follows from the seed, the family and i."""
+    """A family's programs of one element type: number i follows from the seed, the family, the type and i."""
 
     family: DrawnFamily
     drawing: Drawing
@@ -68,7 +69,9 @@ class DrawnStream:
 
     def draw(self, number: int, seed: int) -> GraphSpec | None:
         """Return the spec of a program; None where its draw leads to none."""
-        key = (stable_hash(self.family.name), number)
+        # Programs of the type that all had before there was another are the same as then.
+        words = self.family.name if self.drawing.dtype == DEFAULT else f"{self.family.name} {self.drawing.dtype}"
+        key = (stable_hash(words), number)
         generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key)))
         return self.family.draw(self.drawing, generator)
 

@@ -67,7 +67,7 @@ def read(text: str) -> Structure:
     """Read the structure in what mlir-opt prints of a program without named operations."""
     found, numbers = Structure([], [], [], []), {}
     for line in text.splitlines():
-        assert "linalg." not in line or OPERATION.search(line) or "linalg.yield" in line, line
+        assert "linalg." not in line or OPERATION.search(line) or re.search(r"linalg\.(yield|index)", line), line
         if (match := OPERATION.search(line)) is None or FILL.search(line):
             continue
         names, result = match["inputs"].split(", "), tensor_of(match["result_type"])

@@ -273,13 +273,17 @@ def test_right_programs_match_and_wrong_ones_are_caught(name):
         text = DRAWN_FAMILIES[name].program(spec)
         assert proven(name, spec).relative < 1e-5
         faults = [fault for fault in FAULTS if fault[0] in text]
+        if not faults:
+            # Nothing is computed: only the places can be wrong.
+            assert spec.kind in ("gather", "transpose")
+            continue
         wrong = faults[number % len(faults)]
         # The last place: it is no more hidden than the first.
         at = text.rindex(wrong[0])
         with pytest.raises(Rejection, match="the result"):
             proven(name, spec, lambda text, at=at, wrong=wrong: text[:at] + wrong[1] + text[at + len(wrong[0]) :])
         planted += 1
-    assert planted >= 11
+    assert planted >= 9
 
 
 @pytest.mark.parametrize("name", DRAWN_FAMILIES)

@@ -7,14 +7,23 @@ import re
 import numpy as np
 import pytest
 import torch
+from helpers import each_by_mlir_opt
 from torch.nn import functional
+from torch_mlir import ir
+from torch_mlir.dialects.transform.interpreter import apply_named_sequence
 
-from mlir_datagen.mlir.parse import Verifier
+from mlir_datagen.config.compose import compose_config
+from mlir_datagen.mlir.jit import CompiledProgram
+from mlir_datagen.mlir.lower import lower
+from mlir_datagen.mlir.parse import Contexts, Verifier
 from mlir_datagen.ops.drawn.draft import Draft, Drawing
 from mlir_datagen.ops.drawn.families import DRAWN_FAMILIES
 from mlir_datagen.ops.drawn.kernels import KERNELS
 from mlir_datagen.ops.graph_json import NoGraph
 from mlir_datagen.ops.notation import read
+from mlir_datagen.ops.structured_operation import unnamed
+from mlir_datagen.proving.job import job_of
+from mlir_datagen.proving.prover import Prover
 
 KERNEL = DRAWN_FAMILIES["kernel"]
 AXES = {
@@ -123,8 +132,8 @@ def linked(first, second, fourth, third):
 
 
 def test_every_kernel_has_its_formula():
-    reductions = {"reduce_sum", "reduce_mean", "reduce_max"}
-    assert set(KERNELS) == set(FORMULAS) | reductions
+    along_axes = {"reduce_sum", "reduce_mean", "reduce_max", "argmax", "gather", "pack"}
+    assert set(KERNELS) == set(FORMULAS) | along_axes
 
 
 def computed(spec):
@@ -172,6 +181,87 @@ def test_shifts_stay_inside_of_all_operands():
     draft = Draft()
     with pytest.raises(NoGraph, match="the operands of add do not fit together"):
         draft.generic("x=i+1, i -> i", "add(a, b)", draft.argument(5), draft.argument(5))
+
+
+LOWERED_PACK = """module attributes {transform.with_named_sequence} {
+  transform.named_sequence @__transform_main(%module: !transform.any_op {transform.readonly}) {
+    %pack = transform.structured.match ops{["linalg.pack"]} in %module
+        : (!transform.any_op) -> !transform.op<"linalg.pack">
+    transform.structured.lower_pack %pack : (!transform.op<"linalg.pack">)
+        -> (!transform.op<"tensor.pad">, !transform.op<"tensor.expand_shape">, !transform.op<"linalg.transpose">)
+    transform.yield
+  }
+}"""
+
+
+def packs():
+    """Return packings in each order of the tiles and of what is inside, with these orders."""
+    axes = {"rows": [8, 12], "columns": [8, 20]}
+    drawn = [KERNEL.draw(Drawing(axes, ("pack",)), np.random.default_rng(seed)) for seed in range(30)]
+    orders = {"i j ii jj": ([0, 1], [0, 1]), "j i ii jj": ([1, 0], [0, 1]), "j i jj ii": ([1, 0], [1, 0])}
+    found = [(spec, *orders[" ".join(spec.graph.nodes[0].operation.notation.result.names)]) for spec in drawn]
+    assert {tuple(map(tuple, found[1:])) for found in found} == {tuple(map(tuple, one)) for one in orders.values()}
+    return found
+
+
+def test_packing_is_what_mlir_makes_of_its_own_operation_and_pytorch_of_a_view():
+    for spec, outer, inner in packs():
+        (matrix,), (packed,) = spec.graph.arguments, spec.graph.results
+        given = torch.rand(matrix.shape, dtype=torch.float32)
+        tiles = [packed.shape[2 + inner.index(place)] for place in range(2)]
+        rows, columns = (extent // tile for extent, tile in zip(matrix.shape, tiles, strict=True))
+        view = given.reshape(rows, tiles[0], columns, tiles[1])
+        expected = view.permute(*(2 * place for place in outer), *(2 * place + 1 for place in inner))
+        torch.testing.assert_close(spec.graph.evaluation()(given), expected, rtol=0, atol=0)
+        types = [f"tensor<{'x'.join(map(str, one.shape))}xf32>" for one in (matrix, packed)]
+        text = (
+            f"func.func @pack(%a: {types[0]}) -> {types[1]} {{\n%0 = tensor.empty() : {types[1]}\n"
+            f"%1 = linalg.pack %a outer_dims_perm = {outer} inner_dims_pos = {inner} "
+            f"inner_tiles = {[tiles[place] for place in inner]} into %0 : {types[0]} -> {types[1]}\n"
+            f"return %1 : {types[1]}\n}}"
+        )
+        context = Contexts().next()
+        module, script = (ir.Module.parse(one, context) for one in (text, LOWERED_PACK))
+        apply_named_sequence(module.operation, script.body.operations[0], script)
+        for one in (str(module), KERNEL.program(spec)):
+            result = np.zeros(packed.shape, np.float32)
+            CompiledProgram(lower(one, context), 2).bind([given.numpy(), result]).run()
+            np.testing.assert_array_equal(result, expected.numpy())
+
+
+def test_wrong_packings_are_caught():
+    planted = []
+    for spec, _, _ in packs():
+        text, (rows, columns, first, second) = KERNEL.program(spec), spec.graph.results[0].shape
+        if rows == columns > 1:
+            planted.append((spec, re.sub(r"\((d\d) (.*), (d\d) ", r"(\3 \2, \1 ", text, count=1)))
+        if first == second:
+            planted.append((spec, re.sub(r" \+ (d\d), (.*) \+ (d\d)\)>", r" + \3, \2 + \1)>", text, count=1)))
+    assert len(planted) > 5
+    run = compose_config(["check=execute"])
+    with Prover(run.check, run.measure, run.sandbox) as prover:
+        jobs = [job_of(KERNEL, spec, text, "execute", measure=False) for spec, text in planted]
+        stages = [getattr(outcome, "stage", None) for outcome in prover.prove(jobs)]
+    assert stages == ["matched"] * len(planted)
+
+
+def test_packings_parse_on_every_version():
+    for version in (16, 19, 22):
+        texts, _ = each_by_mlir_opt(version, [KERNEL.program(spec) for spec, _, _ in packs()])
+        assert all(texts)
+
+
+def test_a_window_that_is_written_is_not_summed_up():
+    """The columns of an image, which a product with filters makes a convolution of."""
+    draft = Draft()
+    image = draft.argument(2, 9, 7)
+    line = "c h=i*s+k*d w=j+l, [k l] -> i j c k l"
+    result = draft.apply(unnamed(line, "a"), [image], {"k": 3, "l": 2, "s": 2, "d": 2})
+    graph = draft.finish("graph", [result])
+    given = torch.rand(2, 9, 7, dtype=torch.float64)
+    columns = torch.stack([given[:, i : i + 5 : 2, j : j + 2] for i in (0, 2, 4) for j in range(6)])
+    torch.testing.assert_close(graph.evaluation()(given), columns.reshape(3, 6, 2, 3, 2), rtol=0, atol=0)
+    Verifier().verify(graph.text())
 
 
 @pytest.mark.parametrize("word", ["x=i+0", "x=i*s+1", "x=i+1*d"])

@@ -168,7 +168,7 @@ def points(operation, sizes):
         places = []
         for access in (*notation.inputs, notation.result):
             place = []
-            for name, window, shift in access.dimensions:
+            for name, window, shift, _ in access.dimensions:
                 assert shift is None
                 if window is None:
                     place.append(at[name])

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import pytest
+import typed_graphs
 from helpers import REPOSITORY, each_by_mlir_opt
 from typed_programs import cases, problems, small_spec
 
+from mlir_datagen.config.compose import compose_config
 from mlir_datagen.errors import Rejection
 from mlir_datagen.ops import FAMILIES, coverage
+from mlir_datagen.ops.drawn.families import DRAWN_FAMILIES
 from mlir_datagen.ops.structured_operation import FORMS
 from mlir_datagen.proving.job import job_of
+from mlir_datagen.proving.prover import Prover
 from mlir_datagen.proving.reference import compare, draws, empty_results, random_arguments
 
 PAIRS = [(family, word) for family in FAMILIES.values() for word in family.dtypes]
@@ -28,6 +32,21 @@ def test_a_program_of_each_op_matches_and_wrong_ones_are_found():
     chosen = [case for turn in turns for case in cases(*turn)]
     assert sum(case.defect is not None for case in chosen) > len(turns)
     assert problems(chosen) == []
+
+
+def test_drawn_graphs_of_each_type_match_and_wrong_ones_are_found():
+    """A few of each family; benchmarks/typed_graphs.py has more."""
+    run = compose_config(["check=execute"])
+    with Prover(run.check, run.measure, run.sandbox) as prover:
+        for family in DRAWN_FAMILIES.values():
+            for dtype in family.dtypes:
+                chosen = list(typed_graphs.cases(family, dtype, 5))
+                assert {case.spec.graph.arguments[0].dtype for case in chosen} == {dtype}
+                assert [case.defect is None for case in chosen].count(False) == 5
+                unexpected = [
+                    one for one in typed_graphs.outcomes(prover, chosen) if not typed_graphs.is_as_expected(*one)
+                ]
+                assert unexpected == []
 
 
 def compare_zeros(job):

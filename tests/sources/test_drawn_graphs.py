@@ -69,6 +69,23 @@ def test_a_smaller_dataset_is_the_beginning_of_a_larger_one_and_other_ops_change
     assert specs_of(run("sequence", seed=1))[0] != specs_of(run("sequence", seed=2))[0]
 
 
+def test_element_types_take_turns_and_change_nothing_of_each_other():
+    """Programs of f32 are those that there are without others."""
+    for name in OWN:
+        alone = [spec for _, _, spec in specs_of(run(name, num_samples=12))]
+        mixed = run(name, num_samples=24)
+        mixed["ops"][name]["dtypes"] = ["f64", "f32"]
+        both = [spec for _, _, spec in specs_of(mixed)]
+        by_type = {dtype: [one for one in both if one.dtype == dtype] for dtype in ("f32", "f64")}
+        assert [one.dtype for one in both[:4]] == ["f32", "f64", "f32", "f64"]
+        assert len(by_type["f32"]) == len(by_type["f64"]) == 12
+        assert {one.content for one in by_type["f32"]} == {one.content for one in alone}
+        as_f64 = {one.content.replace("f32", "f64") for one in alone}
+        assert as_f64 != {one.content for one in by_type["f64"]}, "each graph is there twice"
+        for one in by_type["f64"]:
+            assert {operand.dtype for operand in one.graph.values} == {"f64"}
+
+
 def test_the_split_follows_from_the_graph_alone():
     splitter = Splitter({"train": 5, "test": 1})
     for split, family, spec in specs_of(run("sequence", "dag", num_samples=60)):
@@ -125,6 +142,9 @@ def test_limits_and_strata_bound_graphs():
         ("sequence", {"length": 65}, "ops.sequence.length is 65, and must be at most 64"),
         ("sequence", {"vocabulary": []}, "ops.sequence.vocabulary is [], and must be a list of at least one of add"),
         ("sequence", {"vocabulary": ["matmull"]}, 'Did you mean "matmul"?'),
+        ("sequence", {"dtypes": ["f16"]}, "ops.sequence.dtypes is 'f16', and must be one of f32, f64"),
+        ("kernel", {"dtypes": ["i32"]}, "ops.kernel.dtypes is 'i32', and must be one of f32, f64, f16"),
+        ("block", {"dtypes": "f64"}, "ops.block.dtypes is 'f64', and must be a list of at least one of f32, f64"),
         ("sequence", {"fan_out": 2}, 'There is no key "fan_out" in ops.sequence'),
         ("dag", {"fan_out": 0}, "ops.dag.fan_out is 0, and must be a whole number of at least 1"),
         ("dag", {"depth": 0}, "ops.dag.depth is 0"),
@@ -183,6 +203,14 @@ def test_a_saved_config_is_the_same_config():
     settings = parse_config(run("sequence", "dag", "block", "generic", "kernel", "matmul"))
     assert parse_config(settings.to_saved()).fingerprint == settings.fingerprint
     assert config(["matmul"]).fingerprint != settings.fingerprint
+    typed = run("sequence", "dag", "block", "generic", "kernel", "matmul")
+    typed["ops"]["dag"]["dtypes"] = ["f32"]
+    assert parse_config(typed).fingerprint == settings.fingerprint
+    typed["ops"]["dag"]["dtypes"] = ["f64", "f32"]
+    other = parse_config(typed)
+    assert other.fingerprint != settings.fingerprint
+    assert other.to_saved()["ops"]["dag"]["dtypes"] == ["f32", "f64"]
+    assert parse_config(other.to_saved()).fingerprint == other.fingerprint
 
 
 def test_drawn_graphs_are_measured_and_exported_with_pytorchs_times(tmp_path):

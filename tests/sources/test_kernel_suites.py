@@ -127,6 +127,8 @@ def test_a_kind_and_its_sizes_are_a_spec():
     spec = DRAWN_FAMILIES["block"].spec_from_json({"kind": "mlp", "draw": {"rows": 3, "columns": 4, "features": 5}})
     assert [one.shape for one in spec.graph.arguments] == [(3, 4), (4, 5), (5,), (5, 4), (4,)]
     assert DRAWN_FAMILIES["block"].spec_from_json(spec.fields) == spec
+    typed = DRAWN_FAMILIES["kernel"].spec_from_json({"kind": "scale", "draw": {"length": 3}, "dtype": "f16"})
+    assert [one.dtype for one in typed.graph.values] == ["f16", "f16"]
 
 
 @pytest.mark.parametrize(
@@ -152,8 +154,16 @@ def test_a_kind_and_its_sizes_are_a_spec():
         ("{op: kernel, kind: softmax, draw: {rows: 8, columns: 1}}", "there is no softmax of such sizes"),
         ("{op: kernel, kind: jacobi, draw: {length: 9}}", "its kind must be one of relu, sigmoid"),
         ("{op: kernel, kind: reduce_sum, draw: {rows: 9}}", "its sizes do not say which of its forms it has"),
-        ("{op: kernel, kind: scale, draw: 7}", "beside draw, which has its sizes, it has a kind, and nothing else"),
-        ("{op: kernel, kind: scale, draw: {length: 9}, more: 1}", "it has a kind, and nothing else"),
+        (
+            "{op: kernel, kind: scale, draw: 7}",
+            "beside draw, which has its sizes, it has a kind and perhaps a dtype, and",
+        ),
+        (
+            "{op: kernel, kind: scale, draw: {length: 9}, more: 1}",
+            "it has a kind and perhaps a dtype, and nothing else",
+        ),
+        ("{op: kernel, kind: scale, draw: {length: 9}, dtype: bf16}", "its dtype must be one of f32, f64, f16"),
+        ("{op: kernel, kind: scale, draw: {length: 9}, dtype: [f32]}", "its dtype must be one of f32, f64, f16"),
         ("{op: generic, kind: add, draw: {extent: 9}}", "its sizes do not say which of its forms it has"),
         ("{op: kernel, kind: scale, arguments: [], nodes: [], results: []}", "its results are some of its nodes"),
     ],

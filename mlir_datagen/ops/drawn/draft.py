@@ -41,6 +41,7 @@ class Drawing:
         depth: how many operations are on the longest way through a graph at most; None for no limit.
         loops: the least and the largest number of loops of an operation.
         operations: the least and the largest number of scalar operations of a body.
+        dtype: the element type of the graphs.
     """
 
     axes: Mapping[str, Sequence[int]]
@@ -50,6 +51,7 @@ class Drawing:
     depth: int | None = None
     loops: tuple[int, int] = (1, 1)
     operations: tuple[int, int] = (1, 1)
+    dtype: str = DEFAULT
 
 
 class Draw:
@@ -180,9 +182,9 @@ class Draft:
         """Return the shape of a value."""
         return self.arguments[-1 - value].shape if value < 0 else self._shapes[value]
 
-    def argument(self, *shape: int) -> int:
-        """Add an argument; return its number."""
-        self.arguments.append(Operand("", shape, self.dtype))
+    def argument(self, *shape: int, dtype: str | None = None) -> int:
+        """Add an argument, of an element type of its own if one is said; return its number."""
+        self.arguments.append(Operand("", shape, dtype or self.dtype))
         return -len(self.arguments)
 
     def named(self, name: str, *values: int, **given: float) -> int:
@@ -192,11 +194,17 @@ class Draft:
         return self.apply(operation, values, given)
 
     def generic(
-        self, line: str, body: str, *values: int, accumulate: str | None = None, number: float | None = None
+        self,
+        line: str,
+        body: str,
+        *values: int,
+        accumulate: str | None = None,
+        number: float | None = None,
+        dtype: str | None = None,
     ) -> int:
         """Add an operation that its line and body say, and the number if the body reads one."""
         given = {} if number is None else {NUMBER: number}
-        return self.apply(unnamed(line, body, accumulate), values, given)
+        return self.apply(unnamed(line, body, accumulate), values, given, dtype)
 
     def windowed(self, line: str, body: str, value: int, **given: float) -> int:
         """Add what sums up elements under a window, of given sizes, and the number if the body reads one."""
@@ -222,10 +230,16 @@ class Draft:
         whole, _, last = _operands(len(self.shape(value)))
         return self.generic(f"{', '.join([whole, *[last] * len(columns)])} -> {whole}", body, value, *columns)
 
-    def apply(self, operation: StructuredOperation, values: Sequence[int], given: Mapping[str, Any]) -> int:
-        """Add a node; return its number."""
+    def apply(
+        self,
+        operation: StructuredOperation,
+        values: Sequence[int],
+        given: Mapping[str, Any],
+        dtype: str | None = None,
+    ) -> int:
+        """Add a node, whose result is of an element type of its own if one is said; return its number."""
         shapes = [self.shape(value) for value in values]
-        node = fitted_node(operation, tuple(values), shapes, given, self.dtype)
+        node = fitted_node(operation, tuple(values), shapes, given, dtype or self.dtype)
         self.nodes.append(node)
         self._shapes.append(node.result_shape)
         return len(self.nodes) - 1

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ import orjson
 from numpy.typing import NDArray
 
 from mlir_datagen.errors import listed
-from mlir_datagen.mlir.element_types import ELEMENT_TYPES, as_tensor, torch_dtype
+from mlir_datagen.mlir.element_types import ELEMENT_TYPES, as_tensor, is_float, torch_dtype
 from mlir_datagen.ops.contractions import CONTRACTIONS
 from mlir_datagen.ops.drawn.blocks import BLOCKS
 from mlir_datagen.ops.drawn.draft import CannotBeDrawn, Draft, Draw, Drawing, GivenSizes
@@ -27,7 +27,7 @@ from mlir_datagen.ops.dtypes import DEFAULT
 from mlir_datagen.ops.elementwise import elementwise, with_number
 from mlir_datagen.ops.graph import Graph
 from mlir_datagen.ops.graph_json import NoGraph, checked_sizes, graph_fields, graph_from_fields
-from mlir_datagen.ops.program_family import AnyFamily, HeldAgainst
+from mlir_datagen.ops.program_family import AnyFamily, Bounds, HeldAgainst
 from mlir_datagen.ops.structured_operation import StructuredOperation, Versions, versions_of
 from mlir_datagen.ops.windows import CONVOLUTIONS, POOLINGS
 
@@ -40,8 +40,11 @@ _OF_ANY_PROGRAM = (
     elementwise("max", 2),
     with_number("max", 2),
 )
+_DTYPES = (DEFAULT, "f64")
 _ROUNDINGS = 16
 """How often the rounding of PyTorch's own result may be exceeded: sums in another order round otherwise."""
+_NARROW_ROUNDINGS = 4
+"""The same of types narrower than f32, where so much more would hide what is wrong; 1.6 times was seen."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,8 @@ class DrawnFamily(AnyFamily):
         axes: the axes that its sizes are drawn from.
         vocabulary: what its drawing may name.
         settings: which settings of a `Drawing` it has, besides axes.
+        dtypes: the element types that its programs may have: of narrower ones, an argument hardly shows behind what
+            rounding allows in more than one program of a hundred.
     """
 
     def __init__(
@@ -89,9 +94,11 @@ class DrawnFamily(AnyFamily):
         axes: Sequence[str],
         vocabulary: Sequence[str],
         settings: Sequence[str],
+        dtypes: Sequence[str] = _DTYPES,
     ) -> None:
         self.name, self._draw = name, draw
         self.axes, self.vocabulary, self.settings = tuple(axes), tuple(vocabulary), tuple(settings)
+        self.dtypes = tuple(dtypes)
 
     def __reduce__(self) -> tuple[Callable[[str], DrawnFamily], tuple[str]]:
         return _family, (self.name,)
@@ -123,13 +130,16 @@ class DrawnFamily(AnyFamily):
 
     def _of_sizes(self, fields: Mapping[str, Any]) -> GraphSpec:
         kind, sizes = fields["kind"], fields["draw"]
-        if set(fields) != {"kind", "draw"} or not isinstance(sizes, Mapping):
-            raise TypeError("beside draw, which has its sizes, it has a kind, and nothing else")
+        if not {"kind", "draw"} <= set(fields) <= {"kind", "draw", "dtype"} or not isinstance(sizes, Mapping):
+            raise TypeError("beside draw, which has its sizes, it has a kind and perhaps a dtype, and nothing else")
         if kind not in self.vocabulary:
             raise NoGraph(f"its kind must be one of {listed(self.vocabulary)}")
+        dtype = fields.get("dtype", DEFAULT)
+        if dtype not in self.dtypes:
+            raise NoGraph(f"its dtype must be one of {listed(self.dtypes)}")
         draw = GivenSizes({axis: checked_sizes(given, axis) for axis, given in sizes.items()})
         try:
-            draft, results, _ = self._draw(Drawing({}, (kind,)), draw)
+            draft, results, _ = self._draw(Drawing({}, (kind,), dtype=dtype), draw)
             draw.require_all_drawn()
         except CannotBeDrawn as error:
             raise NoGraph(str(error) or f"there is no {kind} of such sizes") from error
@@ -153,21 +163,32 @@ class DrawnFamily(AnyFamily):
 
     def versions(self, spec: GraphSpec, asked: str) -> Versions:
         """Return the MLIR that parses a program where a form is asked for."""
-        return versions_of((node.operation for node in spec.graph.nodes), asked, spec.dtype)
+        nodes = spec.graph.nodes
+        dtypes = {node.dtype for node in nodes}
+        each = [versions_of([one.operation for one in nodes if one.dtype == dtype], asked, dtype) for dtype in dtypes]
+        return reduce(Versions.both, each)
 
     def baseline_seconds(self, spec: GraphSpec) -> float:
         """Estimate how long one call takes as plain loops: its operations one after the other."""
         graph = spec.graph
         return float(sum(graph.node_seconds(place, moved) for place, moved in enumerate(graph.node_bytes)))
 
-    def input_ranges(self, spec: GraphSpec) -> list[tuple[float, float]]:
+    def input_ranges(self, spec: GraphSpec) -> list[Bounds]:
         """Return for each argument the range of random numbers in which a wrong program shows.
 
         Weights are as small as keeps sums of products in the range of what they are products with: sigmoids of large
-        numbers would be all the same.
+        numbers would be all the same. What is looked up by are numbers of elements that there are, and of what is
+        compared some are equal: which of them is taken would not show otherwise.
         """
-        ranges = [(-1.0, 1.0)] * len(spec.graph.arguments)
+        ranges: list[Bounds] = [(-1.0, 1.0)] * len(spec.graph.arguments)
         for node in spec.graph.nodes:
+            for letter, names in node.operation.looked_up_by.items():
+                if (number := node.input_of(letter)) < len(ranges):
+                    ranges[number] = range(min(node.sizes[name] for name in names))
+            for letter in node.operation.body.compared:
+                if (number := node.input_of(letter)) < len(ranges):
+                    some = 1 + node.reduced // 4
+                    ranges[number] = range(-some, some + 1)
             is_product = (node.operation.body.text, node.operation.body.accumulate) == ("mul(a, b)", "add")
             if is_product and node.inputs[1] < len(ranges):
                 largest = math.sqrt(3 / node.reduced)
@@ -179,13 +200,17 @@ class DrawnFamily(AnyFamily):
 
         Allowed is some times what PyTorch's own result in the element type is off, and the rounding of the longest sum.
         """
-        exact, rounded = self._results(spec, arguments, "f64"), self._results(spec, arguments, spec.dtype)
-        longest = 1 + math.sqrt(max(node.reduced for node in spec.graph.nodes))
-        unit = _ROUNDINGS * ELEMENT_TYPES[spec.dtype].unit * longest
-        return [
-            HeldAgainst(one, max(_ROUNDINGS * float(np.abs(one - other).max()), unit * float(np.abs(one).max())))
-            for one, other in zip(exact, rounded, strict=True)
-        ]
+        exact, rounded = self._results(spec, arguments, "f64"), self._results(spec, arguments, _precision(spec.graph))
+        # The largest of some numbers is one of them, and rounds nothing.
+        rounded_sums = [node.reduced for node in spec.graph.nodes if node.operation.body.accumulate in ("add", "mul")]
+        longest = 1 + math.sqrt(max(rounded_sums, default=1))
+        found = []
+        for one, other, result in zip(exact, rounded, spec.graph.results, strict=True):
+            unit = ELEMENT_TYPES[result.dtype].unit
+            often = _NARROW_ROUNDINGS if unit > ELEMENT_TYPES[DEFAULT].unit else _ROUNDINGS
+            off = max(float(np.abs(one - other).max()), unit * longest * float(np.abs(one).max()))
+            found.append(HeldAgainst(one, often * off))
+        return found
 
     def hidden(self, spec: GraphSpec, arguments: Sequence[NDArray[Any]], held: Sequence[HeldAgainst]) -> frozenset[int]:
         """Return the places of arguments that show in no result: with others the results are the same.
@@ -206,10 +231,19 @@ class DrawnFamily(AnyFamily):
         return frozenset(found)
 
     def _results(self, spec: GraphSpec, arguments: Sequence[NDArray[Any]], dtype: str) -> list[NDArray[np.float64]]:
-        operands = zip(arguments, spec.graph.arguments, strict=True)
-        tensors = [as_tensor(one, operand.dtype).to(torch_dtype(dtype)) for one, operand in operands]
+        """Return what PyTorch computes in an element type; integers beside numbers of such types stay as they are."""
+        tensors = []
+        for one, operand in zip(arguments, spec.graph.arguments, strict=True):
+            has_numbers = is_float(operand.dtype) or not is_float(dtype)
+            tensors.append(as_tensor(one, operand.dtype).to(torch_dtype(dtype if has_numbers else "f64")))
         found = spec.graph.evaluation()(*tensors)
         return [one.double().numpy() for one in (found if isinstance(found, tuple) else (found,))]
+
+
+def _precision(graph: Graph) -> str:
+    """Return the least precise floating-point type that it computes in; of integers alone, that of its result."""
+    dtypes = [graph.results[0].dtype, *(value.dtype for value in graph.values)]
+    return max(dtypes, key=lambda dtype: ELEMENT_TYPES[dtype].unit)
 
 
 def _begin(drawing: Drawing, draw: Draw, draft: Draft) -> tuple[int, str]:
@@ -225,7 +259,7 @@ def _length(drawing: Drawing, draw: Draw) -> int:
 
 def draw_sequence(drawing: Drawing, draw: Draw) -> tuple[Draft, list[int], str]:
     """Draw a chain: each operation reads what the one before computed; other operands are arguments."""
-    draft = Draft()
+    draft = Draft(drawing.dtype)
     value, kind = _begin(drawing, draw, draft)
     for _ in range(_length(drawing, draw)):
         value = _applied(draft, drawing, draw, value, lambda shape: draft.argument(*shape))
@@ -234,7 +268,7 @@ def draw_sequence(drawing: Drawing, draw: Draw) -> tuple[Draft, list[int], str]:
 
 def draw_dag(drawing: Drawing, draw: Draw) -> tuple[Draft, list[int], str]:
     """Draw a graph: operations read any values, and results are what none reads."""
-    draft = Draft()
+    draft = Draft(drawing.dtype)
     first, kind = _begin(drawing, draw, draft)
     depths, reads = {first: 0}, Counter[int]()
 
@@ -286,7 +320,7 @@ def _draw_kind(kinds: Mapping[str, Callable[[Draft, Draw], int | tuple[int, ...]
 
     def draw_kind(drawing: Drawing, draw: Draw) -> tuple[Draft, list[int], str]:
         kind = draw.one_of(drawing.vocabulary)
-        draft = Draft()
+        draft = Draft(drawing.dtype)
         found = kinds[kind](draft, draw)
         return draft, list(found) if isinstance(found, tuple) else [found], kind
 
@@ -300,7 +334,7 @@ _FAMILIES = (
     DrawnFamily("dag", draw_dag, _AXES, tuple(RULES), ("vocabulary", "length", "fan_out", "depth")),
     DrawnFamily("generic", draw_generic, GENERIC_AXES, SCALAR_OPERATIONS, ("vocabulary", "loops", "operations")),
     DrawnFamily("block", _draw_kind(BLOCKS), (*_AXES, "heads", "features"), tuple(BLOCKS), ("vocabulary",)),
-    DrawnFamily("kernel", _draw_kind(KERNELS), _KERNEL_AXES, tuple(KERNELS), ("vocabulary",)),
+    DrawnFamily("kernel", _draw_kind(KERNELS), _KERNEL_AXES, tuple(KERNELS), ("vocabulary",), (*_DTYPES, "f16")),
 )
 DRAWN_FAMILIES: dict[str, DrawnFamily] = {family.name: family for family in _FAMILIES}
 

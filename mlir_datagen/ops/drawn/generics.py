@@ -63,7 +63,7 @@ def draw_generic(drawing: Drawing, draw: Draw) -> tuple[Draft, list[int], str]:
     if loops.window is not None:
         position, inside, stride = loops.window
         sizes |= {_moved(loops): (sizes[position] - 1) * stride + sizes[inside], "s": stride}
-    draft = Draft()
+    draft = Draft(drawing.dtype)
     arguments = [draft.argument(*shape) for shape in operation.argument_shapes(sizes)]
     kind = "window" if loops.window is not None else "reduction" if loops.reductions else "parallel"
     return draft, [draft.apply(operation, arguments, {name: sizes[name] for name in operation.given})], kind

@@ -1,8 +1,7 @@
 """Kernels that schedulers are tried on: activations, norms, reductions, stencils, PolyBench's, lattice contractions.
 
-All of it is `linalg.generic` but for products of matrices. Argmax and gather are none of them: a structured operation
-here has one result and its body no index, and argmax has a value and an index; what gather reads follows from the
-contents of an operand, and no indexing map says that.
+All of it is `linalg.generic` but for products of matrices. Argmax is two of them: the largest elements, and the first
+places that have such; PyTorch's own, and torch-mlir's one operation with two results, give the same places.
 """
 
 from __future__ import annotations
@@ -14,12 +13,18 @@ from collections.abc import Callable
 from mlir_datagen.ops.drawn import rules
 from mlir_datagen.ops.drawn.draft import Draft, Draw
 from mlir_datagen.ops.drawn.polybench import POLYBENCH
+from mlir_datagen.ops.structured_operation import unnamed
 
 Kernel = Callable[[Draft, Draw], int | tuple[int, ...]]
 _Complex = tuple[int, int]
 """The numbers of two values: a real and an imaginary part."""
 
 _COLORS = 3
+_ARRAY_AXES = ("depth", "batch", "rows", "columns")
+"""Of arrays of up to four dimensions, the last ones."""
+_TILES = (2, 4, 8, 16, 32)
+_PLACES = "i64"
+"""The element type of numbers of elements, as PyTorch has them."""
 
 
 def bias(draft: Draft, draw: Draw) -> int:
@@ -136,7 +141,7 @@ def _reduction(accumulate: str, is_mean: bool = False) -> Kernel:
     """Return a kernel that reduces an array of two to four dimensions along some of them, not all."""
 
     def kernel(draft: Draft, draw: Draw) -> int:
-        axes = ("depth", "batch", "rows", "columns")[-draw.one_of([2, 3, 4]) :]
+        axes = _ARRAY_AXES[-draw.one_of([2, 3, 4]) :]
         value = draft.argument(*(draw.size(axis, least=2) for axis in axes))
         names = [f"d{place}" for place in range(len(axes))]
         kept = draw.one_of([some for count in range(1, len(names)) for some in itertools.combinations(names, count)])
@@ -149,6 +154,42 @@ def _reduction(accumulate: str, is_mean: bool = False) -> Kernel:
     return kernel
 
 
+def pack(draft: Draft, draw: Draw) -> int:
+    """Emit a matrix as rows of tiles, in one of the orders of products of such: `linalg.pack` without padding."""
+    value = _rows(draft, draw)
+    tiles = [draw.one_of([tile for tile in _TILES if extent % tile == 0]) for extent in draft.shape(value)]
+    result = draw.one_of(["i j ii jj", "j i ii jj", "j i jj ii"])
+    line = f"m=i*ii+ii n=j*jj+jj -> {result}"
+    return draft.apply(unnamed(line, "a"), [value], dict(zip(("ii", "jj"), tiles, strict=True)))
+
+
+def argmax(draft: Draft, draw: Draw) -> int:
+    """Emit where along one axis of an array of two to four dimensions the first of the largest elements is."""
+    value, names, axis = _array(draft, draw, [2, 3, 4])
+    whole, kept = " ".join(names), " ".join(name for name in names if name != axis)
+    largest = draft.generic(f"{whole} -> {kept}", "a", value, accumulate="max")
+    extent = draft.shape(value)[names.index(axis)]
+    # Where nothing is equal to the largest, as where it is not a number, that is the extent: no place.
+    place = f"select(equal(a, b), index({axis}), number)"
+    return draft.generic(
+        f"{whole}, {kept} -> {kept}", place, value, largest, accumulate="min", number=extent, dtype=_PLACES
+    )
+
+
+def gather(draft: Draft, draw: Draw) -> int:
+    """Emit the slices of an array of two or three dimensions whose numbers along one axis are an argument."""
+    value, names, axis = _array(draft, draw, [2, 3])
+    looked_up, result = (" ".join(other if name == axis else name for name in names) for other in (f"{axis}@b", "n"))
+    return draft.generic(f"{looked_up}, n -> {result}", "a", value, draft.argument(draw.size("length"), dtype=_PLACES))
+
+
+def _array(draft: Draft, draw: Draw, ranks: list[int]) -> tuple[int, list[str], str]:
+    """Add an array of one of some ranks; return it, the names of its dimensions, and one of these."""
+    axes = _ARRAY_AXES[-draw.one_of(ranks) :]
+    names = [f"d{place}" for place in range(len(axes))]
+    return draft.argument(*(draw.size(axis, least=2) for axis in axes)), names, draw.one_of(names)
+
+
 KERNELS: dict[str, Kernel] = {
     **{
         name: _on_rows(getattr(rules, name))
@@ -157,6 +198,9 @@ KERNELS: dict[str, Kernel] = {
     "reduce_sum": _reduction("add"),
     "reduce_mean": _reduction("add", is_mean=True),
     "reduce_max": _reduction("max"),
+    "argmax": argmax,
+    "gather": gather,
+    "pack": pack,
     **{
         kernel.__name__: kernel
         for kernel in (
