@@ -20,6 +20,7 @@ from mlir_datagen.dataset.manifest import (
 from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.dataset.writer import dataset_digest
 from mlir_datagen.errors import UserError, said, shown
+from mlir_datagen.ops import PROGRAM_FAMILIES
 from mlir_datagen.programs.program import EXTRACTED, NETWORKS_SPLIT
 from mlir_datagen.programs.proof import Failure
 from mlir_datagen.programs.rejected import Rejected, rejected_program
@@ -148,7 +149,8 @@ def _rejected_problems(config: RunConfig, rejected: Sequence[Rejected], drawing:
         except UserError as error:
             yield f"{place} has no usable spec: {said(error)}"
             continue
-        if one != rejected_program(one.family, one.split, spec, Failure(one.stage, one.reason)):
+        form = config.forms.of(config.seed, PROGRAM_FAMILIES[one.family], spec)
+        if one != rejected_program(one.family, one.split, spec, Failure(one.stage, one.reason), form):
             yield f"{place} has another command, or another name, than its spec gives: {said(one.command)}"
     for split, number in drawn.items():
         if number != drawing.lost[split]:

@@ -45,8 +45,9 @@ class Structure(NamedTuple):
 def indexed(tmp_path_factory):
     """The rows of a dataset: each variant of each grid family once, and many of each family of drawn graphs."""
     folder = tmp_path_factory.mktemp("indexed")
-    drawn = f"ops=[{','.join(DRAWN_FAMILIES)}]"
-    run = compose_config([drawn, "dims=small", "num_samples=250", "storage=parquet", f"output_dir={folder}"])
+    drawn = [f"ops=[{','.join(DRAWN_FAMILIES)}]"]
+    drawn += [f"ops.{name}.dtypes=[{','.join(family.dtypes)}]" for name, family in DRAWN_FAMILIES.items()]
+    run = compose_config([*drawn, "dims=small", "num_samples=250", "storage=parquet", f"output_dir={folder}"])
     programs = {}
     for name in GOLDEN_SPECS:
         family, spec, _ = golden_program(name)

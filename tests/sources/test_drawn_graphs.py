@@ -101,7 +101,7 @@ def test_what_families_share_is_there_once_and_made_up_for(tmp_path):
         "ops.sequence.length={from: 1, to: 2}", "ops.sequence.vocabulary=[relu,matmul]",
         "ops.dag.length={from: 1, to: 2}", "ops.dag.vocabulary=[relu,matmul]",
         *(f"ops.{name}.grid.{axis}={values}" for name in ("sequence", "dag") for axis, values in small.items()),
-        "num_samples=40",
+        "num_samples=40", "form=mixed",
     ]  # fmt: skip
     done = run_script("generate", *settings, cwd=tmp_path)
     made = made_dataset(done, tmp_path)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from helpers import raw_config
 from hypothesis import strategies as st
 
-from mlir_datagen.ops import FAMILIES
+from mlir_datagen.ops import FAMILIES, PROGRAM_FAMILIES
 from mlir_datagen.ops.drawn.families import DRAWN_FAMILIES
 from mlir_datagen.ops.structured_operation import FORMS
 
@@ -83,7 +83,9 @@ def _drawn_op(draw: st.DrawFn, name: str) -> dict[str, Any]:
         "fan_out": st.integers(1, 3),
         "depth": st.none() | st.integers(1, 5),
     }
-    settings = {key: draw(values[key]) for key in family.settings if key in values}
+    settings = {key: draw(values[key]) for key in family.settings}
+    if draw(st.booleans()):
+        settings["dtypes"] = draw(_some(family.dtypes))
     return {"weight": 1, **settings, "grid": {axis: draw(_axis(axis)) for axis in family.axes}}
 
 
@@ -120,7 +122,7 @@ def _with_spoilt(draw: st.DrawFn, raw: dict[str, Any]) -> AnyConfig:
         f"ops.{name}x": [op],
     }
     if "dtypes" in op:
-        lacking = sorted({"f64", "f16", "i8", "i8_i32", "f8", "f33"} - set(FAMILIES[name].dtypes))
+        lacking = sorted({"f64", "f16", "i8", "i8_i32", "f8", "f33"} - set(PROGRAM_FAMILIES[name].dtypes))
         places[f"ops.{name}.dtypes"] = [[word] for word in lacking]
     # A weight of nothing alone, which is allowed as long as another op has one.
     places[f"ops.{name}.weight"] = [-1, "x", None, float("nan"), []]
