@@ -130,7 +130,7 @@ class SplitWriter:
         checksums: Checksums | None = None,
     ) -> None:
         self.counts: Counter[str] = Counter()
-        self._size = size
+        self._split, self._size = split, size
         self._storage = storage
         self._checksums = checksums
         self._width = number_width(size)
@@ -159,7 +159,7 @@ class SplitWriter:
         names = names or [f"{family}_{index:0{self._width}d}" for index, family in enumerate(families, start)]
         files = None
         if self._directory is not None:
-            placed = [file_in_split(name) if self._storage.folder else f"{name}.mlir" for name in names]
+            placed = [file_in_split(self._split, name) if self._storage.folder else f"{name}.mlir" for name in names]
             files = [os.path.join(self._storage.folder or "", file) for file in placed]
             self._write_files(self._directory, placed, table)
         if self._checksums is not None and files is not None:

@@ -8,6 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 from helpers import made_dataset, run_script
 
+from mlir_datagen.dataset.paths import program_file
+
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory):
@@ -24,6 +26,13 @@ def test_they_are_spread_over_numbered_folders(many):
     assert rows[-1]["file"] == "train/1/elementwise_10009.mlir"
     assert len({row["sha256"] for row in rows}) == 10010
     assert all((many / row["file"]).is_file() for row in rows)
+
+
+@pytest.mark.parametrize("split", ["suites.gemm", "extracted", "neural_nets"])
+def test_names_that_end_with_a_size_are_no_numbers(split):
+    name = "matmul_16_768_50257"
+    assert program_file(split, name) == f"{split.replace('.', '/')}/{name}.mlir"
+    assert program_file("train", "matmul_50257") == "train/5/matmul_50257.mlir"
 
 
 def test_sha256sum_and_verify_find_them(many):
