@@ -19,5 +19,5 @@ def run(script: str, folder) -> None:
 
 def test_our_readmes_examples_run(tmp_path):
     blocks = re.findall(r"```python\n(.*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     run("\n".join(blocks), tmp_path)
