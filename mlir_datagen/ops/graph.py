@@ -132,6 +132,16 @@ class Graph:
             for producer in sorted({number - first for number in node.inputs if number >= first})
         )
 
+    @property
+    def converts(self) -> bool:
+        """Whether a node reads what is of another element type as numbers of its result's."""
+        values = self.values
+        return any(
+            values[node.input_of(letter)].dtype != node.dtype
+            for node in self.nodes
+            for letter in node.operation.body.converted
+        )
+
     def outline(self) -> Outline:
         """Return what the graph is, as plain values; its sizes must be numbers."""
         count = len(self.arguments)

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from mlir_datagen.errors import first_line, is_about_memory
 from mlir_datagen.mlir.element_types import as_tensor, torch_dtype
 from mlir_datagen.ops import PROGRAM_FAMILIES
-from mlir_datagen.ops.drawn.families import DrawnFamily
 from mlir_datagen.proving.job import Job
 from mlir_datagen.proving.reference import zero_arguments
 
@@ -58,9 +57,8 @@ def family_call(program: Job) -> Callable[[], Any]:
     spec = family.spec_of_json(program.spec)
     tensors = [as_tensor(*pair) for pair in zip(zero_arguments(program), program.dtypes, strict=False)]
     call, graph = family.pytorch(spec), family.graph(spec)
-    result = graph.results[0].dtype
-    # Truth values are what is selected by, and stay such; graphs that are drawn convert nothing.
-    if isinstance(family, DrawnFamily) or all(one.dtype in (result, "i1") for one in graph.arguments):
+    if not graph.converts:
         return partial(call, *tensors)
     # PyTorch has no operations on other types than the result's.
-    return lambda: call(*(tensor.to(torch_dtype(result)) for tensor in tensors))
+    result = torch_dtype(graph.results[0].dtype)
+    return lambda: call(*(tensor.to(result) for tensor in tensors))
