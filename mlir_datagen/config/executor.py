@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mlir_datagen.errors import UserError
+from mlir_datagen.errors import UserError, shown
+from mlir_datagen.proving.settings import available_cores
 from mlir_datagen.values import check_keys, choice, whole_number
 
 KINDS = ("process", "serial")
@@ -33,7 +33,7 @@ class ExecutorSettings:
             return 0
         if self.workers is not None:
             return self.workers
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        cores = len(available_cores())
         return cores if cores > 1 else 0
 
 
@@ -50,7 +50,7 @@ def parse_executor(raw: Mapping[str, Any]) -> ExecutorSettings:
         return ExecutorSettings(kind)
     if kind == "serial":
         raise UserError(
-            f"executor.workers is {workers!r}, and executor=serial has no worker processes. Type executor=process "
+            f"executor.workers is {shown(workers)}, and executor=serial has no worker processes. Type executor=process "
             "executor.workers=2, or leave executor.workers out."
         )
     example = "executor.workers=2, or executor=serial for none"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
@@ -17,13 +16,14 @@ from mlir_datagen.programs.production import Production, last_rejected
 from mlir_datagen.programs.proof import PARSED, Failure, Proof
 from mlir_datagen.proving.batch import BatchProver, Progress
 from mlir_datagen.proving.pool import JobEnded
+from mlir_datagen.proving.settings import available_cores
 from mlir_datagen.sources.decontamination import Decontamination
 from mlir_datagen.sources.sameness import Sameness
 from mlir_datagen.sources.source import Plan, Source, Task
 
 _MOST_FRUITLESS = 256
 _COMPUTES = "what computes the same was"
-_AHEAD = 2 * (os.cpu_count() or 1) + 2
+_AHEAD = 2 * len(available_cores()) + 2
 """How many tasks an executor has been given whose programs are not written yet, at most: all of these are in memory."""
 
 

@@ -32,6 +32,7 @@ class Workers(Executor):
     """
 
     def __init__(self, workers: int) -> None:
+        # They look for cycles of objects as rarely as this process does now.
         self._pool = Pool(workers, _LIMITS, None, _IDLE_SECONDS, gc.set_threshold, gc.get_threshold())
 
     def submit(self, function: Callable[..., Any], /, *arguments: Any, **_: Any) -> Future[Any]:

@@ -50,6 +50,11 @@ class SandboxLimits:
     memory_bytes: int
 
 
+def available_cores() -> list[int]:
+    """Return the numbers of the processor cores that this process may use."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+
+
 @dataclass(frozen=True)
 class Cores:
     """The processor cores of this process, divided: one to measure on, the others (if there are any) for the rest."""
@@ -60,9 +65,7 @@ class Cores:
     @classmethod
     def available(cls) -> Cores:
         """Return the cores that this process may use."""
-        cores = (
-            sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
-        )
+        cores = available_cores()
         return cls(cores[-1], tuple(cores[:-1]) or (cores[-1],))
 
     @property
