@@ -53,53 +53,51 @@ def program_tables(batch: Batch) -> Iterator[tuple[Any, list[str] | None]]:
 
 
 def _listed_table(split: str, programs: Sequence[Program]) -> Any:
-    if not programs:
-        return _PROGRAM_SCHEMA.empty_table()
-    rows = zip(*(_row(split, program) for program in programs), strict=True)
-    arrays = [array_of(column, field.type) for column, field in zip(rows, _PROGRAM_SCHEMA, strict=True)]
+    rows = [_row(split, program) for program in programs]
+    arrays = [array_of([row[field.name] for row in rows], field.type) for field in _PROGRAM_SCHEMA]
     return pa.Table.from_arrays(arrays, schema=_PROGRAM_SCHEMA)
 
 
 def program_row(split: str, program: Program) -> dict[str, Any]:
     """Return the columns of `PROGRAM_COLUMNS` of a program, as the rows of an index have them."""
-    return dict(zip(PROGRAM_COLUMNS, map(_plain, _row(split, program)), strict=True))
+    return {column: _plain(value) for column, value in _row(split, program).items()}
 
 
-def _row(split: str, program: Program) -> tuple[Any, ...]:
-    """Return these columns in their order; their structures are tuples with names."""
+def _row(split: str, program: Program) -> dict[str, Any]:
+    """Return these columns; their structures are tuples with names."""
     bytes_moved, outline = program.bytes_moved, program.outline
     flops = None if outline is None else outline.flops
     written, proof = program.written, program.proof
-    return (
-        split,
-        program.source,
-        program.family,
-        program.kind,
-        written.form,
-        program.results[0].dtype if program.results else None,
-        program.spec,
-        program.arguments,
-        program.results,
-        () if outline is None else outline.loops,
-        None if outline is None else outline.nodes,
-        None if outline is None else outline.edges,
-        flops,
-        bytes_moved,
-        None if flops is None or not bytes_moved else flops / bytes_moved,
-        program.seed,
-        proof.level,
-        proof.proven,
-        proof.error,
-        proof.absolute_error,
-        proof.excused,
-        proof.unshown,
-        written.minimum_mlir,
-        written.maximum_mlir,
-        program.multiplicity,
-        program.provenance,
-        hashlib.sha256(program.text.encode()).hexdigest(),
-        program.text,
-    )
+    return {
+        "split": split,
+        "source": program.source,
+        "family": program.family,
+        "kind": program.kind,
+        "form": written.form,
+        "dtype": program.results[0].dtype if program.results else None,
+        "spec": program.spec,
+        "arguments": program.arguments,
+        "results": program.results,
+        "loops": () if outline is None else outline.loops,
+        "nodes": None if outline is None else outline.nodes,
+        "edges": None if outline is None else outline.edges,
+        "flops": flops,
+        "bytes_moved": bytes_moved,
+        "arithmetic_intensity": None if flops is None or not bytes_moved else flops / bytes_moved,
+        "seed": program.seed,
+        "check": proof.level,
+        "proven": proof.proven,
+        "error": proof.error,
+        "absolute_error": proof.absolute_error,
+        "excused": proof.excused,
+        "unshown": proof.unshown,
+        "minimum_mlir": written.minimum_mlir,
+        "maximum_mlir": written.maximum_mlir,
+        "multiplicity": program.multiplicity,
+        "provenance": program.provenance,
+        "sha256": hashlib.sha256(program.text.encode()).hexdigest(),
+        "mlir": program.text,
+    }
 
 
 def _plain(value: Any) -> Any:

@@ -43,15 +43,15 @@ class RandomTask:
 
     def first(self, programs: int) -> RandomTask:
         """Return a task with the first programs of this one only."""
-        return dataclasses.replace(self, variants=self.variants[:programs], points=self.points[:programs])
+        return self._cut(slice(programs))
 
     def halves(self) -> Sequence[RandomTask]:
         """Return two tasks with half of the programs each; none where there is one."""
-        count = len(self.points)
-        if count < 2:
-            return ()
-        cuts = (slice(0, count // 2), slice(count // 2, count))
-        return [dataclasses.replace(self, variants=self.variants[cut], points=self.points[cut]) for cut in cuts]
+        half = len(self.points) // 2
+        return [self._cut(slice(half)), self._cut(slice(half, None))] if half else ()
+
+    def _cut(self, part: slice) -> RandomTask:
+        return dataclasses.replace(self, variants=self.variants[part], points=self.points[part])
 
     def specs(self) -> list[tuple[AnyFamily, AnySpec]]:
         """Return the family and the spec of each program, in order, without making them."""
