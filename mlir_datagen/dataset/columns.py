@@ -6,7 +6,7 @@ Columns are computed for a block of programs at once, from the same functions of
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,42 +20,24 @@ from mlir_datagen.dataset.arrow import (
     repeated_string,
     string_array,
 )
-from mlir_datagen.dataset.schema import PROGRAM_COLUMNS
+from mlir_datagen.dataset.schema import PROGRAM_COLUMNS, PROGRAM_SCHEMA
 from mlir_datagen.mlir.signature import Edge, Loop, Operand
 from mlir_datagen.ops.graph import Graph
-from mlir_datagen.programs.batch import Batch, ProgramBlock
+from mlir_datagen.programs.batch import Block, ProgramBlock
 from mlir_datagen.programs.forms import written
 from mlir_datagen.programs.program import Program
 from mlir_datagen.programs.spec import spec_json
 
-_PROGRAM_SCHEMA = pa.schema([(name, type_) for name, (type_, _) in PROGRAM_COLUMNS.items()])
 
-
-def program_tables(batch: Batch) -> Iterator[tuple[Any, list[str] | None]]:
-    """Yield tables of a batch's programs, in plan order, with the columns of `PROGRAM_COLUMNS`.
-
-    It is one for all that were drawn, and one for each that has a name already, with it.
-    """
-    if any(program.name for program in batch.programs):
-        for program in batch.programs:
-            yield _listed_table(batch.split, [program]), [program.name]
-        return
-    drawn = [
-        _block_table(batch.split, block)
-        if isinstance(block, ProgramBlock)
-        else _listed_table(batch.split, block.programs)
-        for block in batch.blocks
-    ]
-    if any(map(len, drawn)):
-        table, order = pa.concat_tables(drawn), batch.order
-        # To take rows in the order in which they are takes as long as making them.
-        yield table if np.all(order[:-1] < order[1:]) else table.take(number_array(order)), None
+def block_table(split: str, block: Block) -> Any:
+    """Return the table of a block's programs, with the columns of `PROGRAM_COLUMNS`."""
+    return _drawn_table(split, block) if isinstance(block, ProgramBlock) else _listed_table(split, block.programs)
 
 
 def _listed_table(split: str, programs: Sequence[Program]) -> Any:
     rows = [_row(split, program) for program in programs]
-    arrays = [array_of([row[field.name] for row in rows], field.type) for field in _PROGRAM_SCHEMA]
-    return pa.Table.from_arrays(arrays, schema=_PROGRAM_SCHEMA)
+    arrays = [array_of([row[field.name] for row in rows], field.type) for field in PROGRAM_SCHEMA]
+    return pa.Table.from_arrays(arrays, schema=PROGRAM_SCHEMA)
 
 
 def program_row(split: str, program: Program) -> dict[str, Any]:
@@ -109,7 +91,7 @@ def _plain(value: Any) -> Any:
     return plain if fields is None else dict(zip(fields, plain, strict=True))
 
 
-def _block_table(split: str, block: ProgramBlock) -> Any:
+def _drawn_table(split: str, block: ProgramBlock) -> Any:
     rows = len(block.texts)
     family, spec = block.family, block.spec
     graph = family.graph(spec)
@@ -146,7 +128,7 @@ def _block_table(split: str, block: ProgramBlock) -> Any:
         "sha256": string_array(block.digests),
         "mlir": string_array(block.texts),
     }
-    return pa.Table.from_arrays(list(columns.values()), schema=_PROGRAM_SCHEMA)
+    return pa.Table.from_arrays(list(columns.values()), schema=PROGRAM_SCHEMA)
 
 
 def _interleave(columns: Sequence[Any], rows: int) -> Any:

@@ -31,7 +31,6 @@ def write_description(
     quotas: Mapping[str, Any],
     production: Production,
     against: Mapping[str, dict[str, Any]],
-    left_out: int,
 ) -> dict[str, Any]:
     """Write config, card, rejects, checksums and, last, the manifest; return the manifest.
 
@@ -42,7 +41,6 @@ def write_description(
         quotas: what the manifest says of what each family was asked for and had.
         production: what was attempted and rejected.
         against: what was kept out of the random splits; how many programs of each suite were kept is added.
-        left_out: how many programs were rejected for that.
     """
     by_family = {
         split: {family: counter[family] for family in (settings.families if split in settings.splits else counter)}
@@ -70,6 +68,7 @@ def write_description(
     files[CHECKSUMS] = file_sha256(root / CHECKSUMS)
     written = manifest(settings, by_family, quotas, production, dataset_digest(root, counts), files)
     if against:
+        left_out = sum(one.stage == "unseen" for one in production.rejected)
         written["decontamination"] = {"against": against, "left_out": left_out}
     if measurements is not None:
         written[MEASUREMENTS_KEY] = measurements

@@ -89,6 +89,8 @@ PROGRAM_COLUMNS = {
 }
 """What is known of a program before it is written, and what it means."""
 
+PROGRAM_SCHEMA = pa.schema([(name, type_) for name, (type_, _) in PROGRAM_COLUMNS.items()])
+
 PLACE_COLUMNS = {
     "name": (pa.string(), "the program's name, unique in its split"),
     "file": (pa.string(), "its .mlir file, relative to the folder; null when only Parquet is stored"),

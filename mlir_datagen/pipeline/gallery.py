@@ -9,7 +9,7 @@ from typing import Any
 
 from mlir_datagen.config.compose import compose_config
 from mlir_datagen.config.run import RunConfig
-from mlir_datagen.dataset.columns import program_tables
+from mlir_datagen.dataset.results import result_of
 from mlir_datagen.ops import PROGRAM_FAMILIES
 from mlir_datagen.sources.random_ops import RandomOps
 
@@ -38,8 +38,7 @@ def _first_row(settings: RunConfig, name: str) -> dict[str, Any]:
     alone = dataclasses.replace(settings.random_settings, ops={name: settings.ops[name]})
     source = RandomOps(alone)
     (task,) = source.plan(settings.splits).tasks
-    ((table, _),) = program_tables(source.produce(task))
-    row: dict[str, Any] = table.to_pylist()[0]
+    row: dict[str, Any] = result_of(source.produce(task)).table.to_pylist()[0]
     return row
 
 

@@ -7,14 +7,16 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Generic
 
-from mlir_datagen.dataset.columns import program_tables
+from mlir_datagen.dataset.results import TaskResult, result_of
 from mlir_datagen.dataset.writer import SplitWriter
 from mlir_datagen.errors import UserError
 from mlir_datagen.programs.batch import Batch
-from mlir_datagen.programs.production import Production, last_rejected
-from mlir_datagen.programs.proof import PARSED, Failure, Proof
-from mlir_datagen.proving.batch import BatchProver, Progress
+from mlir_datagen.programs.production import Production, Progress, last_rejected
+from mlir_datagen.programs.program import NETWORK
+from mlir_datagen.programs.proof import Failure
+from mlir_datagen.proving.batch import BatchProver
 from mlir_datagen.proving.pool import JobEnded
 from mlir_datagen.proving.settings import available_cores
 from mlir_datagen.sources.decontamination import Decontamination
@@ -22,7 +24,6 @@ from mlir_datagen.sources.sameness import Sameness
 from mlir_datagen.sources.source import Plan, Source, Task
 
 _MOST_FRUITLESS = 256
-_COMPUTES = "what computes the same was"
 _AHEAD = 2 * len(available_cores()) + 2
 """How many tasks an executor has been given whose programs are not written yet, at most: all of these are in memory."""
 
@@ -61,12 +62,13 @@ class Producer:
         """
         production = self.production
         filled = {split: self.writer_of(split) for split in dict.fromkeys(quota.split for quota in plan.quotas)}
+        sameness = self.sameness if filled else None
         fruitless = 0
         while True:
-            for batch in _made(source, plan.tasks, executor):
-                fills = batch.split in filled
-                kept = self._write(self._proven(self._sifted(batch) if fills else self.unseen.keep_out(batch)))
-                fruitless = 0 if kept or not fills else fruitless + batch.attempted
+            for result in _made(source, plan.tasks, sameness, executor):
+                fills = result.split in filled
+                kept = self._write(self._proven(self._sifted(result) if fills else self.keep_out(result)))
+                fruitless = 0 if kept or not fills else fruitless + result.attempted
                 if fruitless >= _MOST_FRUITLESS:
                     raise UserError(f"Not one of {fruitless} programs in a row was kept. {last_rejected(production)}")
             for quota in plan.quotas:
@@ -79,63 +81,97 @@ class Producer:
             except UserError as error:
                 raise UserError(f"{error} {last_rejected(production)}") from error
 
-    def _sifted(self, batch: Batch) -> Batch:
-        """Return a batch without what is there already, and what must not be there."""
-        batch = batch.sift(lambda block: [self._is_new(digest, "this text was") for digest in block.digests])
+    def _sifted(self, result: TaskResult) -> TaskResult:
+        """Return a result without what is there already, and what must not be there."""
+        result = result.without(self._repeated(result.strings("sha256"), "this text was"))
         if self.sameness is not None:
-            keys = self.sameness.keys
-            batch = batch.sift(lambda block: [self._is_new(key, _COMPUTES) for key in keys(block)])
+            result = result.without(self._repeated(result.strings("key"), "what computes the same was"))
         if not self.unseen.against:
-            return batch
-        return batch.sift(lambda block: [self.unseen.judge(text) for text in block.texts])
+            return result
+        refused = enumerate(map(self.unseen.refused, result.strings("mlir")))
+        return result.without({row: failure for row, failure in refused if failure is not None})
 
-    def _is_new(self, digest: str, what: str) -> Proof | Failure:
-        # Half of it tells programs apart, and takes less memory.
-        key = bytes.fromhex(digest[:32])
-        if key in self._seen:
-            return Failure("unique", f"{what} there before in this dataset (sha256 {digest})")
-        self._seen.add(key)
-        return PARSED
+    def _repeated(self, digests: Sequence[str], what: str) -> dict[int, Failure]:
+        """Take in programs, by what equal ones have in common; return which of them were there before."""
+        found = {}
+        for row, digest in enumerate(digests):
+            # Half of it tells programs apart, and takes less memory.
+            key = bytes.fromhex(digest[:32])
+            if key in self._seen:
+                found[row] = Failure("unique", f"{what} there before in this dataset (sha256 {digest})")
+            self._seen.add(key)
+        return found
 
-    def _proven(self, batch: Batch) -> Batch:
-        self.progress(len(batch.rejected))
-        if self.prover is not None:
-            return self.prover.prove(batch, self.progress)
-        self.progress(len(batch))
-        return batch
+    def keep_out(self, result: TaskResult) -> TaskResult:
+        """Take in listed programs, if random splits must not have them; whole networks never are in these."""
+        if result.kept_out is not None:
+            pairs = zip(result.strings("family"), result.strings("mlir"), strict=True)
+            self.unseen.add(result.split, (text for family, text in pairs if family != NETWORK), **result.kept_out)
+        return result
 
-    def _write(self, batch: Batch) -> int:
-        """Write what was kept of a batch; return how many programs that are."""
-        production, proofs = self.production, batch.proofs
+    def _proven(self, result: TaskResult) -> TaskResult:
+        self.progress(len(result.rejected))
+        if self.prover is None:
+            self.progress(len(result))
+            return result
+        outcomes = []
+        for outcome in self.prover.outcomes(result.programs()):
+            outcomes.append(outcome)
+            self.progress(1)
+        return result.proven(outcomes)
+
+    def _write(self, result: TaskResult) -> int:
+        """Write what is left of a task; return how many programs that are."""
+        production = self.production
         names: list[str] = []
-        if batch.attempted:
-            writer = self.writer_of(batch.split)
-            names = [name for table, own in program_tables(batch) for name in writer.write(table, own)]
-        for name, proof in zip(names, proofs, strict=True):
-            if proof.measurement is not None:
-                production.measured.append((batch.split, name, proof.measurement))
-        production.attempted += batch.attempted
-        production.checked += sum(proof.level != "parse" for proof in proofs)
-        production.matched += sum(proof.proven == "matched" for proof in proofs)
-        production.rejected += batch.rejected
-        production.remarks += [program.remark for program in batch.programs if program.remark]
+        if result.attempted:
+            writer = self.writer_of(result.split)
+            for table, own in result.written_at_once():
+                names += writer.write(table, own)
+        for name, measurement in zip(names, result.measurements, strict=True):
+            if measurement is not None:
+                production.measured.append((result.split, name, measurement))
+        production.attempted += result.attempted
+        production.checked += sum(level != "parse" for level in result.strings("check"))
+        production.matched += sum(proven == "matched" for proven in result.strings("proven"))
+        production.rejected += result.rejected
+        production.remarks += result.remarks
         return len(names)
 
 
-def _made(source: Source[Task], tasks: Sequence[Task], executor: Executor | None) -> Iterator[Batch]:
+@dataclass(frozen=True)
+class _Making(Generic[Task]):
+    """Makes what a task is for. It can be pickled where its source can do tasks elsewhere.
+
+    Attributes:
+        produce: the source's.
+        sameness: tells programs apart, where their texts do not.
+    """
+
+    produce: Callable[[Task], Batch]
+    sameness: Sameness | None
+
+    def __call__(self, task: Task) -> TaskResult:
+        return result_of(self.produce(task), None if self.sameness is None else self.sameness.keys)
+
+
+def _made(
+    source: Source[Task], tasks: Sequence[Task], sameness: Sameness | None, executor: Executor | None
+) -> Iterator[TaskResult]:
     """Yield what each task makes, in the order of the tasks.
 
     Raises:
         UserError: when the executor breaks, as one of processes may when one of them is killed.
     """
+    make = _Making(source.produce, sameness)
     if executor is None:
-        yield from map(source.produce, tasks)
+        yield from map(make, tasks)
         return
     waiting = iter(tasks)
-    given: deque[tuple[Task, Future[Batch]]] = deque()
+    given: deque[tuple[Task, Future[TaskResult]]] = deque()
 
     def give(number: int) -> None:
-        given.extend((task, executor.submit(source.produce, task)) for task in islice(waiting, number))
+        given.extend((task, executor.submit(make, task)) for task in islice(waiting, number))
 
     try:
         give(_AHEAD)
@@ -144,7 +180,7 @@ def _made(source: Source[Task], tasks: Sequence[Task], executor: Executor | None
             try:
                 yield future.result()
             except JobEnded as reason:
-                yield from _made_by_parts(source, task, executor, str(reason))
+                yield from _made_by_parts(source, make, task, executor, str(reason))
             give(1)
     except BrokenExecutor as error:
         raise UserError(
@@ -155,13 +191,15 @@ def _made(source: Source[Task], tasks: Sequence[Task], executor: Executor | None
         ) from error
 
 
-def _made_by_parts(source: Source[Task], task: Task, executor: Executor, reason: str) -> Iterator[Batch]:
+def _made_by_parts(
+    source: Source[Task], make: _Making[Task], task: Task, executor: Executor, reason: str
+) -> Iterator[TaskResult]:
     """Yield what a task makes that ended its processes: all but the program that did so."""
     parts = source.parts(task)
     if not parts:
-        yield source.ended(task, reason)
+        yield result_of(source.ended(task, reason))
     for part in parts:
         try:
-            yield executor.submit(source.produce, part).result()
+            yield executor.submit(make, part).result()
         except JobEnded as again:
-            yield from _made_by_parts(source, part, executor, str(again))
+            yield from _made_by_parts(source, make, part, executor, str(again))

@@ -12,13 +12,13 @@ from typing import Any
 
 from mlir_datagen.config import RunConfig
 from mlir_datagen.config.commands import network_settings
-from mlir_datagen.dataset.columns import program_tables
 from mlir_datagen.dataset.description import write_description
 from mlir_datagen.dataset.disk_errors import writable
 from mlir_datagen.dataset.disk_space import check_room, disk_bytes
 from mlir_datagen.dataset.files_folder import FLAT_INDEX, check_replaceable, replace_folder, written_files
 from mlir_datagen.dataset.paths import index_name, split_folder
 from mlir_datagen.dataset.reader import find_finished
+from mlir_datagen.dataset.results import result_of
 from mlir_datagen.dataset.staging import Staging
 from mlir_datagen.dataset.writer import Checksums, SplitWriter, Storage
 from mlir_datagen.errors import UserError
@@ -28,10 +28,10 @@ from mlir_datagen.pipeline.collecting import collecting_rarely
 from mlir_datagen.pipeline.exclusions import excluded_suites, keep_out_datasets, with_found_exclusions
 from mlir_datagen.pipeline.producing import Producer
 from mlir_datagen.pipeline.workers import FEWEST_PROGRAMS, prepare_workers, workers_if_any
-from mlir_datagen.programs.production import Production, last_rejected
+from mlir_datagen.programs.production import Production, Progress, last_rejected
 from mlir_datagen.programs.program import EXTRACTED
 from mlir_datagen.programs.rejected import Rejected
-from mlir_datagen.proving.batch import BatchProver, Progress
+from mlir_datagen.proving.batch import BatchProver
 from mlir_datagen.sources.decontamination import Decontamination
 from mlir_datagen.sources.quotas import Quota, quotas_part
 from mlir_datagen.sources.random_ops import RandomOps, RandomTask
@@ -265,7 +265,7 @@ def _write_dataset(
             producer.produce(suites, suites.plan({}), executor)
             unwritten = Suites((suite for suite in excluded if suite.name not in config.suites), networks)
             for task in unwritten.plan({}).tasks:
-                unseen.keep_out(unwritten.produce(task))
+                producer.keep_out(result_of(unwritten.produce(task)))
         if source is not None:
             producer.produce(source, plan, executor)
     production = producer.production
@@ -273,9 +273,7 @@ def _write_dataset(
     if not any(counter.total() for counter in counts.values()):
         raise UserError(f"Not one program was kept, and nothing was left behind. {last_rejected(production)}")
     quotas = quotas_part(config.ops, plan.quotas, production.rejected)
-    manifest = write_description(
-        root, config.dataset_settings, counts, quotas, production, unseen.against, unseen.left_out
-    )
+    manifest = write_description(root, config.dataset_settings, counts, quotas, production, unseen.against)
     return manifest, production
 
 
@@ -298,6 +296,6 @@ def _estimate(config: RunConfig, source: RandomOps | None, plan: Plan[RandomTask
     """Return the bytes that the random programs need on disk, scaled up from the first of their plan."""
     if source is None:
         return 0
-    samples = program_tables(source.produce(plan.tasks[0].first(_SAMPLE)))
+    sample = result_of(source.produce(plan.tasks[0].first(_SAMPLE))).table
     storage = _storage(config, next(iter(config.splits)))
-    return sum(plan.total * disk_bytes(table, storage, config.output_dir) // len(table) for table, _ in samples)
+    return plan.total * disk_bytes(sample, storage, config.output_dir) // len(sample) if len(sample) else 0

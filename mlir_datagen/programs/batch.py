@@ -16,6 +16,7 @@ from mlir_datagen.ops.family import OpFamily, Spec, Variant
 from mlir_datagen.programs.program import Program
 from mlir_datagen.programs.proof import Failure, Proof
 from mlir_datagen.programs.rejected import Rejected, rejected_program
+from mlir_datagen.programs.spec import spec_json
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class ProgramBlock:
         )
 
     def rejected(self, row: int, split: str, failure: Failure) -> Rejected:
-        return rejected_program(self.family.name, split, self.specs[row], failure, self.forms[row])
+        return rejected_program(self.family.name, split, spec_json(self.specs[row]), failure, self.forms[row])
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,9 @@ class ListedBlock:
 
     def rejected(self, row: int, split: str, failure: Failure) -> Rejected:
         one = self.programs[row]
-        return Rejected(one.family, split, one.spec, failure.stage, failure.reason, one.command, one.name)
+        if one.command:
+            return Rejected(one.family, split, one.spec, failure.stage, failure.reason, one.command, one.name)
+        return rejected_program(one.family, split, one.spec, failure, one.asked_form, one.name)
 
 
 Block = ProgramBlock | ListedBlock
@@ -149,12 +152,6 @@ class Batch:
     def order(self) -> NDArray[np.int64]:
         """The rows of all blocks, one after the other, in plan order."""
         return np.argsort(np.concatenate([block.positions for block in self.blocks]))
-
-    @property
-    def proofs(self) -> list[Proof]:
-        """What is proven of each program, in plan order."""
-        proofs = [proof for block in self.blocks for proof in block.proofs]
-        return [proofs[row] for row in self.order]
 
     def sift(self, judge: Callable[[Block], Iterable[Proof | Failure]]) -> Batch:
         """Return the batch without the programs that fail a further stage.

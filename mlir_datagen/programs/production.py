@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mlir_datagen.programs.proof import Measurement
 from mlir_datagen.programs.rejected import Rejected
+
+Progress = Callable[[int], object]
+"""Called with the number of programs that were just done."""
 
 
 @dataclass

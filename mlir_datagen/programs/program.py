@@ -12,7 +12,7 @@ from mlir_datagen.ops.program_family import AnyFamily, AnySpec
 from mlir_datagen.ops.structured_operation import NAMED
 from mlir_datagen.programs.forms import UNKNOWN, Written, written
 from mlir_datagen.programs.proof import PARSED, Proof
-from mlir_datagen.programs.spec import program_command, spec_json
+from mlir_datagen.programs.spec import spec_json
 
 NETWORK = "network"
 """The source and the family of a whole network."""
@@ -37,7 +37,8 @@ class Program:
         proof: what is proven of it.
         provenance: JSON that says what it was made from; None for what was drawn.
         multiplicity: how often the network that it comes from has it; None where it is none's part.
-        command: what makes it again, for when it is rejected.
+        command: what makes it again, for when it is rejected; empty where its spec and the form tell that.
+        asked_form: the form that it was asked for in.
         remark: what the person is told of it, if anything.
         written: its form, and the MLIR that parses it, where that is known.
     """
@@ -56,6 +57,7 @@ class Program:
     provenance: str | None = None
     multiplicity: int | None = None
     command: str = ""
+    asked_form: str = NAMED
     remark: str = ""
     written: Written = UNKNOWN
 
@@ -76,13 +78,13 @@ def family_program(
     provenance: str | None = None,
 ) -> Program:
     """Return the program of a family's spec, in the form that is asked for; no parser has seen it."""
-    graph, said = family.graph(spec), spec_json(spec)
+    graph = family.graph(spec)
     return Program(
         name=name,
         source=source,
         family=family.name,
         kind=spec.kind,
-        spec=said,
+        spec=spec_json(spec),
         seed=seed,
         text=family.program(spec, form),
         arguments=signature("input", graph.arguments),
@@ -90,7 +92,7 @@ def family_program(
         outline=graph.outline(),
         proof=PARSED,
         provenance=provenance,
-        command=program_command(family.name, said, form),
+        asked_form=form,
         written=written(family, spec, form),
     )
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mlir_datagen.ops.program_family import AnySpec
 from mlir_datagen.ops.structured_operation import NAMED
 from mlir_datagen.programs.proof import Failure
-from mlir_datagen.programs.spec import program_command, spec_json
+from mlir_datagen.programs.spec import program_command
 
 
 @dataclass(frozen=True)
@@ -31,18 +30,20 @@ class Rejected:
     name: str = ""
 
 
-def rejected_program(family: str, split: str, spec: AnySpec, failure: Failure, form: str = NAMED) -> Rejected:
+def rejected_program(
+    family: str, split: str, spec: str, failure: Failure, form: str = NAMED, name: str = ""
+) -> Rejected:
     """Describe a rejection so that it can be repeated.
 
     Args:
         family: the family's name.
         split: the split that it was made for.
-        spec: the program.
+        spec: the program's spec as JSON.
         failure: why it is not kept.
         form: the form that was asked for.
+        name: what it is called where it is listed.
     """
     option = {"lowered": " --check lower", "executed": " --check execute", "matched": " --check execute"}
     option["measured"] = " --measure"
-    said = spec_json(spec)
-    command = program_command(family, said, form) + option.get(failure.stage, "")
-    return Rejected(family, split, said, failure.stage, failure.reason, command)
+    command = program_command(family, spec, form) + option.get(failure.stage, "")
+    return Rejected(family, split, spec, failure.stage, failure.reason, command, name)

@@ -1,24 +1,18 @@
-"""Proving the programs of a batch as far as a config asks for."""
+"""Proving programs as far as a config asks for."""
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
-from collections.abc import Callable, Iterator
-from functools import partial
-from itertools import islice
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from mlir_datagen.programs.batch import Batch, Block, ListedBlock
-from mlir_datagen.programs.program import NETWORK
-from mlir_datagen.programs.proof import Failure, Proof
-from mlir_datagen.proving.job import Job, job_of, job_of_program
+from mlir_datagen.programs.program import NETWORK, StoredProgram
+from mlir_datagen.programs.proof import PARSED, Failure, Proof
+from mlir_datagen.proving.job import Job, job_of_program
 from mlir_datagen.proving.settings import CheckSettings, MeasureSettings
 
 if TYPE_CHECKING:
     from mlir_datagen.proving.prover import Prover
-
-Progress = Callable[[int], object]
 
 
 class BatchProver:
@@ -37,42 +31,24 @@ class BatchProver:
         self._measure = measure.enabled
         self._seed = seed
 
-    def prove(self, batch: Batch, progress: Progress) -> Batch:
-        """Return the batch without the programs that fail.
+    def outcomes(self, programs: Iterable[StoredProgram]) -> Iterator[Proof | Failure]:
+        """Yield what becomes of each program, in order.
 
         What was taken out of a network has no reference: it is run, and not compared. Whole networks are compared where
         they are converted, and may be measured here.
 
         Args:
-            batch: parsed programs.
-            progress: called with 1 for each program that is done.
+            programs: parsed ones.
         """
-        outcomes = self._outcomes(batch, progress)
-        return batch.sift(lambda block: islice(outcomes, len(block.texts)))
-
-    def _outcomes(self, batch: Batch, progress: Progress) -> Iterator[Proof | Failure]:
-        jobs = [job for block in batch.blocks for job in self._jobs(block)]
-        before = [proof for block in batch.blocks for proof in block.proofs]
+        jobs = [self._job(program) for program in programs]
         proven = self._prover.prove([job for job in jobs if job is not None])
-        for job, proof in zip(jobs, before, strict=True):
-            outcome = proof if job is None else _added(proof, next(proven))
-            progress(1)
-            yield outcome
+        for job in jobs:
+            yield PARSED if job is None else next(proven)
 
-    def _jobs(self, block: Block) -> Iterator[Job | None]:
-        if isinstance(block, ListedBlock):
-            for program, digest in zip(block.programs, block.digests, strict=True):
-                level = "parse" if program.family == NETWORK else self._level(digest)
-                yield self._job(partial(job_of_program, program), level)
-        else:
-            for spec, text, digest in zip(block.specs, block.texts, block.digests, strict=True):
-                yield self._job(partial(job_of, block.family, spec, text), self._level(digest))
-
-    def _job(self, make: Callable[[str, bool], Job], level: str) -> Job | None:
-        return None if level == "parse" and not self._measure else make(level, self._measure)
-
-    def _level(self, digest: str) -> str:
-        return check_level(self._check, self._seed, digest)
+    def _job(self, program: StoredProgram) -> Job | None:
+        is_network = program.family == NETWORK
+        level = "parse" if is_network else check_level(self._check, self._seed, program.sha256)
+        return None if level == "parse" and not self._measure else job_of_program(program, level, self._measure)
 
 
 def check_level(check: CheckSettings, seed: int, digest: str) -> str:
@@ -85,10 +61,3 @@ def check_level(check: CheckSettings, seed: int, digest: str) -> str:
     """
     drawn = hashlib.sha256(f"check {seed} {digest}".encode()).digest()[:8]
     return check.level if int.from_bytes(drawn, "big") < check.fraction * 2**64 else "parse"
-
-
-def _added(before: Proof, outcome: Proof | Failure) -> Proof | Failure:
-    """Return what is proven now: of a network that was checked where it was converted, its time is added."""
-    if isinstance(outcome, Proof) and before.level != "parse":
-        return dataclasses.replace(before, measurement=outcome.measurement)
-    return outcome

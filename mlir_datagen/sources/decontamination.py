@@ -11,9 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from mlir_datagen.mlir.structural_hash import ProgramHasher
-from mlir_datagen.programs.batch import Batch
-from mlir_datagen.programs.program import NETWORK
-from mlir_datagen.programs.proof import PARSED, Failure, Proof
+from mlir_datagen.programs.proof import Failure
 
 
 class Decontamination:
@@ -21,12 +19,10 @@ class Decontamination:
 
     Attributes:
         against: for the manifest: what they come from, and how many there are.
-        left_out: how many programs were left out so far.
     """
 
     def __init__(self) -> None:
         self.against: dict[str, dict[str, Any]] = {}
-        self.left_out = 0
         self._hasher = ProgramHasher()
         self._homes: dict[str, str] = {}
 
@@ -43,22 +39,9 @@ class Decontamination:
             self._homes.setdefault(digest, home)
         self.against[home] = {**described, "programs": len(programs)}
 
-    def keep_out(self, batch: Batch) -> Batch:
-        """Take in a listed batch, if random splits must not have its programs, and return it.
-
-        Whole networks are passed over, as these never are in random splits.
-        """
-        if batch.kept_out is not None:
-            texts = (program.text for program in batch.programs if program.family != NETWORK)
-            self.add(batch.split, texts, **batch.kept_out)
-        return batch
-
-    def judge(self, text: str) -> Proof | Failure:
-        """Say whether a random program may be kept."""
+    def refused(self, text: str) -> Failure | None:
+        """Say why a random program may not be kept; None where it may."""
         if not self._homes:
-            return PARSED
+            return None
         home = next((self._homes[digest] for digest in self._hasher.hashes(text) if digest in self._homes), None)
-        if home is None:
-            return PARSED
-        self.left_out += 1
-        return Failure("unseen", f"{home} has a program that computes the same")
+        return None if home is None else Failure("unseen", f"{home} has a program that computes the same")

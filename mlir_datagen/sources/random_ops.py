@@ -18,6 +18,7 @@ from mlir_datagen.programs.batch import Batch, Block
 from mlir_datagen.programs.content import Splitter
 from mlir_datagen.programs.proof import PARSED, Failure, Proof
 from mlir_datagen.programs.rejected import rejected_program
+from mlir_datagen.programs.spec import spec_json
 from mlir_datagen.sources.draws import DrawnWalk
 from mlir_datagen.sources.mix import FamilyWalk, allot, check_admissible
 from mlir_datagen.sources.quotas import Quota
@@ -135,7 +136,7 @@ class RandomOps:
         ((family, spec),) = task.specs()
         form = task.settings.forms.of(task.settings.seed, family, spec)
         failure = Failure("verified", reason)
-        return Batch.listed(task.split, [rejected_program(family.name, task.split, spec, failure, form)])
+        return Batch.listed(task.split, [rejected_program(family.name, task.split, spec_json(spec), failure, form)])
 
 
 def _walk(

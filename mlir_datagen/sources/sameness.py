@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 
 from mlir_datagen.mlir.structural_hash import ProgramHasher
 from mlir_datagen.ops import FAMILIES
@@ -20,41 +21,45 @@ def sameness(settings: RandomSettings) -> Sameness | None:
     return Sameness(settings.least_operations <= _LARGEST_COUNTED, len(settings.forms.asked) > 1)
 
 
+@dataclass(frozen=True)
 class Sameness:
     """Gives equal keys to programs that are the same, and to no others.
 
     Drawn graphs are the same in whatever order they were made, so that their texts are but for the function's name;
     only small ones, and those of several forms, have to be read to be compared with others.
 
-    Args:
+    It can be pickled, so that any process may give them.
+
+    Attributes:
         may_be_small: whether drawn graphs may have as few operations as the programs of grids.
         several_forms: whether programs are written in more than one form.
     """
 
-    def __init__(self, may_be_small: bool, several_forms: bool) -> None:
-        self._may_be_small, self._several_forms = may_be_small, several_forms
-        self._hasher = ProgramHasher()
+    may_be_small: bool
+    several_forms: bool
 
     def keys(self, block: Block) -> list[str]:
         """Return the key of each program of a block."""
+        hasher = ProgramHasher()
         if isinstance(block, ProgramBlock):
             count = len(block.variant.operations)
-            return [self.key(block.family.name, count, text) for text in block.texts]
+            return [self.key(block.family.name, count, text, hasher) for text in block.texts]
         return [
-            self.key(one.family, len(one.outline.nodes) if one.outline is not None else 0, one.text)
+            self.key(one.family, len(one.outline.nodes) if one.outline is not None else 0, one.text, hasher)
             for one in block.programs
         ]
 
-    def key(self, family: str, operations: int, text: str) -> str:
+    def key(self, family: str, operations: int, text: str, hasher: ProgramHasher) -> str:
         """Return the key of a program.
 
         Args:
             family: its family, and its function's name.
             operations: how many it has.
             text: the program.
+            hasher: reads it where that is needed.
         """
-        is_small = self._may_be_small if family in FAMILIES else operations <= _LARGEST_COUNTED
-        if is_small or self._several_forms:
-            return self._hasher.hash(text)
+        is_small = self.may_be_small if family in FAMILIES else operations <= _LARGEST_COUNTED
+        if is_small or self.several_forms:
+            return hasher.hash(text)
         named = f"@{family}("
         return hashlib.sha256(text.replace(named, "@(", 1).encode()).hexdigest()

@@ -18,8 +18,8 @@ from mlir_datagen.dataset.manifest import MEASUREMENTS_KEY
 from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.dataset.rejects import read_rejects
 from mlir_datagen.errors import UserError
+from mlir_datagen.programs.production import Progress
 from mlir_datagen.programs.program import NETWORK
-from mlir_datagen.proving.batch import Progress
 from mlir_datagen.verification.drawn import Drawing
 from mlir_datagen.verification.files import check_files, file_set_problems
 from mlir_datagen.verification.manifest import (

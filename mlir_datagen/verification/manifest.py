@@ -24,7 +24,7 @@ from mlir_datagen.ops import PROGRAM_FAMILIES
 from mlir_datagen.programs.program import EXTRACTED, NETWORKS_SPLIT
 from mlir_datagen.programs.proof import Failure
 from mlir_datagen.programs.rejected import Rejected, rejected_program
-from mlir_datagen.programs.spec import parse_spec
+from mlir_datagen.programs.spec import parse_spec, spec_json
 from mlir_datagen.sources.quotas import quotas_part
 from mlir_datagen.sources.suites import digest_of
 from mlir_datagen.verification.drawn import Drawing
@@ -150,7 +150,7 @@ def _rejected_problems(config: RunConfig, rejected: Sequence[Rejected], drawing:
             yield f"{place} has no usable spec: {said(error)}"
             continue
         form = config.forms.of(config.seed, PROGRAM_FAMILIES[one.family], spec)
-        if one != rejected_program(one.family, one.split, spec, Failure(one.stage, one.reason), form):
+        if one != rejected_program(one.family, one.split, spec_json(spec), Failure(one.stage, one.reason), form):
             yield f"{place} has another command, or another name, than its spec gives: {said(one.command)}"
     for split, number in drawn.items():
         if number != drawing.lost[split]:

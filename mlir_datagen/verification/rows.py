@@ -14,10 +14,11 @@ from mlir_datagen.dataset.paths import program_file
 from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.errors import Rejection, UserError, said, shown
 from mlir_datagen.mlir.parse import Contexts, Verifier, function_types
+from mlir_datagen.mlir.structural_hash import ProgramHasher
 from mlir_datagen.ops import PROGRAM_FAMILIES
 from mlir_datagen.programs.content import Splitter
 from mlir_datagen.programs.program import NETWORK, NETWORKS_SPLIT, StoredProgram, family_program
-from mlir_datagen.programs.proof import Failure, Proof
+from mlir_datagen.programs.proof import Proof
 from mlir_datagen.programs.rejected import Rejected
 from mlir_datagen.programs.spec import parse_spec, spec_json
 from mlir_datagen.proving.batch import check_level
@@ -56,7 +57,7 @@ class RowChecks:
         self._splitter = Splitter(config.split_ratios)
         self._listed = dataset.checksums()
         self._first_places: dict[tuple[str, str], str] = {}
-        self._sameness = sameness(config.random_settings)
+        self._sameness, self._hasher = sameness(config.random_settings), ProgramHasher()
         self._unseen = Decontamination()
         self._split = ""
         self._width = 0
@@ -98,7 +99,7 @@ class RowChecks:
             if self._sameness is not None and is_drawn:
                 spec = parse_spec(program.family, program.spec)
                 operations = len(PROGRAM_FAMILIES[program.family].graph(spec).nodes)
-                computed = self._sameness.key(program.family, operations, program.text)
+                computed = self._sameness.key(program.family, operations, program.text, self._hasher)
                 yield from self._repeated("computes the same as", "computed", computed, split, program)
             yield from self._meeting_problems(split, program, is_drawn)
             if self._drawing is not None and not is_drawn:
@@ -178,9 +179,9 @@ class RowChecks:
     def _meeting_problems(self, split: str, program: StoredProgram, is_drawn: bool) -> Iterator[str]:
         """Say which program that is judged on a drawn one meets; those splits come before the random ones."""
         if is_drawn:
-            outcome = self._unseen.judge(program.text)
-            if isinstance(outcome, Failure):
-                yield f"must not be there: {outcome.reason}"
+            refused = self._unseen.refused(program.text)
+            if refused is not None:
+                yield f"must not be there: {refused.reason}"
         elif split != NETWORKS_SPLIT and program.family != NETWORK:
             self._unseen.add(split, [program.text])
 

@@ -18,7 +18,6 @@ from mlir_datagen.errors import UserError
 from mlir_datagen.export import EXPORTERS
 from mlir_datagen.mlir.structural_hash import ProgramHasher
 from mlir_datagen.pipeline.run import generate
-from mlir_datagen.programs.proof import PARSED
 from mlir_datagen.sources.decontamination import Decontamination
 
 SUITES = sorted(path.stem for path in (REPOSITORY / "conf/suites").glob("*.yaml"))
@@ -77,7 +76,7 @@ def test_no_random_program_computes_what_a_suite_has(tmp_path):
 
 def test_verify_finds_a_random_program_that_a_suite_has(tmp_path, monkeypatch):
     settings = ["ops=[matmul]", "num_samples=100", "suites=[mlir_rl_eval]", f"output_dir={tmp_path}"]
-    monkeypatch.setattr(Decontamination, "judge", lambda *_: PARSED)
+    monkeypatch.setattr(Decontamination, "refused", lambda *_: None)
     leaking = generate(compose_config(settings)).path
     done = run_script("verify", str(leaking), cwd=tmp_path)
     assert done.returncode == 2

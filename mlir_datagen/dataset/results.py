@@ -1,0 +1,177 @@
+"""What a task made, as rows of the index to be, and what becomes of these before they are written."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+
+from mlir_datagen.dataset.arrow import array_of, number_array, truth_array
+from mlir_datagen.dataset.columns import block_table
+from mlir_datagen.dataset.schema import PROGRAM_SCHEMA
+from mlir_datagen.mlir.signature import Argument
+from mlir_datagen.programs.batch import Batch, Block, ProgramBlock
+from mlir_datagen.programs.program import StoredProgram
+from mlir_datagen.programs.proof import Failure, Measurement, Proof
+from mlir_datagen.programs.rejected import Rejected, rejected_program
+
+_WORKING = ("own_name", "asked_form", "command", "key", "measurement")
+"""Columns that are not written, all of strings or null: the name that a program has already, the form that it was asked
+for in, the command that makes it again where that is not its spec's, what equal programs have in common beside equal
+texts, and its time as JSON."""
+
+RESULT_SCHEMA = pa.schema([*PROGRAM_SCHEMA, *(pa.field(name, pa.string()) for name in _WORKING)])
+
+_SIDES = ("arguments", "results")
+_STORED = ("source", "family", "spec", "sha256", "mlir", *_SIDES)
+"""The columns of what a stored program has beside its split and its name, in its order."""
+
+_PROOF_COLUMNS: Mapping[str, Callable[[Proof], Any]] = {
+    "check": lambda proof: proof.level,
+    "proven": lambda proof: proof.proven,
+    "error": lambda proof: proof.error,
+    "absolute_error": lambda proof: proof.absolute_error,
+    "excused": lambda proof: proof.excused,
+    "unshown": lambda proof: proof.unshown,
+}
+
+
+@dataclass(frozen=True)
+class TaskResult:
+    """The programs of one split that a task made, in plan order, and what was rejected.
+
+    Attributes:
+        split: the split.
+        table: a row for each program, with the columns of `RESULT_SCHEMA`.
+        rejected: what is not kept.
+        remarks: what the person is told of programs that are.
+        kept_out: for programs that no random split may have, what the manifest says of them besides their number.
+    """
+
+    split: str
+    table: Any
+    rejected: Sequence[Rejected] = ()
+    remarks: Sequence[str] = ()
+    kept_out: Mapping[str, Any] | None = None
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @property
+    def attempted(self) -> int:
+        """How many programs were tried."""
+        return len(self) + len(self.rejected)
+
+    @property
+    def are_named(self) -> bool:
+        """Whether the programs have names of their own."""
+        return len(self) > 0 and self.table.column("own_name").null_count == 0
+
+    def strings(self, column: str) -> list[str]:
+        """Return the values of a column of strings; those that are null as None."""
+        values: list[str] = self.table.column(column).to_pylist()
+        return values
+
+    def without(self, failures: Mapping[int, Failure]) -> TaskResult:
+        """Return what is left when programs fail a further stage, given by their rows."""
+        if not failures:
+            return self
+        kept = truth_array([row not in failures for row in range(len(self))])
+        rejected = [self._rejected(row, failure) for row, failure in sorted(failures.items())]
+        return dataclasses.replace(self, table=self.table.filter(kept), rejected=[*self.rejected, *rejected])
+
+    def proven(self, outcomes: Sequence[Proof | Failure]) -> TaskResult:
+        """Return what is left when the programs are proven further.
+
+        Args:
+            outcomes: of each program. What was checked before, as whole networks are where they are converted, keeps
+                its proof, and gets its time.
+        """
+        failures = {row: outcome for row, outcome in enumerate(outcomes) if isinstance(outcome, Failure)}
+        left = self.without(failures)
+        proofs = [outcome for outcome in outcomes if isinstance(outcome, Proof)]
+        levels = left.strings("check")
+        table = left.table
+        for name, value in _PROOF_COLUMNS.items():
+            old = table.column(name).to_pylist()
+            values = [
+                value(proof) if level == "parse" else before
+                for proof, level, before in zip(proofs, levels, old, strict=True)
+            ]
+            table = _with_column(table, name, values)
+        times = [
+            None if proof.measurement is None else orjson.dumps(dataclasses.asdict(proof.measurement)).decode()
+            for proof in proofs
+        ]
+        return dataclasses.replace(left, table=_with_column(table, "measurement", times))
+
+    @property
+    def measurements(self) -> list[Measurement | None]:
+        """The time of each program."""
+        return [None if time is None else Measurement(**orjson.loads(time)) for time in self.strings("measurement")]
+
+    def written_at_once(self) -> Iterator[tuple[Any, list[str] | None]]:
+        """Yield rows that are written at once: all that are to be numbered, or one that has a name, with it."""
+        if not self.are_named:
+            yield self.table, None
+            return
+        for row, name in enumerate(self.strings("own_name")):
+            yield self.table.slice(row, 1), [name]
+
+    def programs(self) -> Iterator[StoredProgram]:
+        """Yield the programs as a dataset holds them; those that are to be numbered have no names."""
+        for row in self.table.select(("own_name", *_STORED)).to_pylist():
+            sides = (tuple(Argument(**{**one, "shape": tuple(one["shape"])}) for one in row[side]) for side in _SIDES)
+            own = {**row, **dict(zip(_SIDES, sides, strict=True))}
+            yield StoredProgram(self.split, own["own_name"] or "", *(own[column] for column in _STORED))
+
+    def _rejected(self, row: int, failure: Failure) -> Rejected:
+        names = ("family", "spec", "asked_form", "command", "own_name")
+        family, spec, form, command, name = (self.table.column(column)[row].as_py() for column in names)
+        if command is None:
+            return rejected_program(family, self.split, spec, failure, form, name or "")
+        return Rejected(family, self.split, spec, failure.stage, failure.reason, command, name)
+
+
+def result_of(batch: Batch, keys: Callable[[Block], Sequence[str]] | None = None) -> TaskResult:
+    """Return what a source made of a task, as rows.
+
+    Args:
+        batch: what it made.
+        keys: what equal programs of a block have in common beside equal texts.
+    """
+    tables = [_with_working_columns(batch.split, block, keys) for block in batch.blocks]
+    table = pa.concat_tables(tables) if any(map(len, tables)) else RESULT_SCHEMA.empty_table()
+    order = batch.order if len(table) else np.empty(0, np.int64)
+    # To take rows in the order in which they are takes as long as making them.
+    if not np.all(order[:-1] < order[1:]):
+        table = table.take(number_array(order))
+    remarks = [program.remark for program in batch.programs if program.remark]
+    return TaskResult(batch.split, table, batch.rejected, remarks, batch.kept_out)
+
+
+def _with_working_columns(split: str, block: Block, keys: Callable[[Block], Sequence[str]] | None) -> Any:
+    rows = len(block.texts)
+    columns: dict[str, Sequence[str | None] | None] = dict.fromkeys(_WORKING)
+    if isinstance(block, ProgramBlock):
+        columns["asked_form"] = block.forms
+    else:
+        columns["own_name"] = [program.name or None for program in block.programs]
+        columns["asked_form"] = [program.asked_form for program in block.programs]
+        columns["command"] = [program.command or None for program in block.programs]
+    if keys is not None:
+        columns["key"] = keys(block)
+    arrays = [
+        pa.nulls(rows, pa.string()) if column is None else array_of(column, pa.string()) for column in columns.values()
+    ]
+    return pa.Table.from_arrays([*block_table(split, block).columns, *arrays], schema=RESULT_SCHEMA)
+
+
+def _with_column(table: Any, name: str, values: Sequence[Any]) -> Any:
+    field = RESULT_SCHEMA.field(name)
+    return table.set_column(RESULT_SCHEMA.get_field_index(name), field, array_of(values, field.type))
