@@ -30,6 +30,10 @@ class UserError(ValueError):
         super().__init__(_cut(message, LONGEST_MESSAGE))
 
 
+class Resumable(UserError):
+    """What stops a run that goes on where it was when the same command is typed again."""
+
+
 class Rejection(Exception):
     """One program failed a stage and is not kept.
 

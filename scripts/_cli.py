@@ -69,7 +69,13 @@ def run(main: Callable[[], None], when_stopped: str = _NOTHING_LEFT) -> int:
 
 
 def stopped(interrupt: KeyboardInterrupt, message: str) -> int:
-    """Say that a signal stopped the run; return the exit code that goes with the signal."""
+    """Say that a signal stopped the run; return the exit code that goes with the signal.
+
+    Args:
+        interrupt: what the signal raised, and what was noted on its way of what is kept.
+        message: what is said where nothing is.
+    """
+    message = next(iter(getattr(interrupt, "__notes__", ())), message)
     # The terminal may be gone.
     with suppress(OSError):
         print(message, file=sys.stderr, flush=True)

@@ -49,7 +49,10 @@ def _generate(cfg: DictConfig) -> None:
         def on_wait() -> None:
             print("Another run is writing this dataset; waiting for it.", file=sys.stderr)
 
-        outcome = generate(config, Listener(bar.reset, bar.update, on_wait))
+        def on_resume(programs: int) -> None:
+            print(f"Going on from {programs} programs that a stopped run has left.", file=sys.stderr)
+
+        outcome = generate(config, Listener(bar.reset, bar.update, on_wait, on_resume))
     seconds = time.perf_counter() - started
     try:
         if config.export is not None:

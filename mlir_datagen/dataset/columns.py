@@ -6,7 +6,7 @@ Columns are computed for a block of programs at once, from the same functions of
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,11 +21,12 @@ from mlir_datagen.dataset.arrow import (
     string_array,
 )
 from mlir_datagen.dataset.schema import PROGRAM_COLUMNS, PROGRAM_SCHEMA
-from mlir_datagen.mlir.signature import Edge, Loop, Operand
+from mlir_datagen.mlir.signature import Argument, Edge, Loop, Operand, Outline, OutlineNode
 from mlir_datagen.ops.graph import Graph
 from mlir_datagen.programs.batch import Block, ProgramBlock
 from mlir_datagen.programs.forms import written
 from mlir_datagen.programs.program import Program
+from mlir_datagen.programs.proof import Proof
 from mlir_datagen.programs.spec import spec_json
 
 
@@ -80,6 +81,33 @@ def _row(split: str, program: Program) -> dict[str, Any]:
         "sha256": hashlib.sha256(program.text.encode()).hexdigest(),
         "mlir": program.text,
     }
+
+
+def program_of_row(row: Mapping[str, Any]) -> Program:
+    """Return a whole network again from its row, and what stands beside that before it is written."""
+    nodes = None if row["nodes"] is None else tuple(map(_node, row["nodes"]))
+    edges = tuple(Edge(**edge) for edge in row["edges"] or ())
+    errors = {name: row[name] for name in ("error", "absolute_error", "excused")}
+    unshown = None if row["unshown"] is None else tuple(row["unshown"])
+    return Program(
+        **{name: row[name] for name in ("source", "family", "kind", "spec", "seed", "provenance", "multiplicity")},
+        name=row["own_name"],
+        text=row["mlir"],
+        arguments=tuple(map(_argument, row["arguments"])),
+        results=tuple(map(_argument, row["results"])),
+        outline=None if nodes is None else Outline(nodes, edges, None),
+        proof=Proof(row["check"], **errors, measurement=None, busy=(), unshown=unshown),
+        command=row["command"],
+    )
+
+
+def _argument(fields: Mapping[str, Any]) -> Argument:
+    return Argument(**{**fields, "shape": tuple(fields["shape"])})
+
+
+def _node(fields: Mapping[str, Any]) -> OutlineNode:
+    loops = tuple(Loop(**loop) for loop in fields["loops"])
+    return OutlineNode(**{**fields, "shape": tuple(fields["shape"]), "loops": loops})
 
 
 def _plain(value: Any) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from mlir_datagen.dataset.card import CARD, dataset_card, with_times
+from mlir_datagen.dataset.durable import flush, flush_folder
 from mlir_datagen.dataset.manifest import MANIFEST, MEASUREMENTS_KEY, manifest
 from mlir_datagen.dataset.measurements import MEASUREMENTS, write_measurements
 from mlir_datagen.dataset.paths import index_name
@@ -72,7 +73,13 @@ def write_description(
         written["decontamination"] = {"against": against, "left_out": left_out}
     if measurements is not None:
         written[MEASUREMENTS_KEY] = measurements
-    (root / MANIFEST).write_text(json.dumps(written, indent=2) + "\n")
+    # Whoever finds a manifest finds all that it lists, also after the power has failed.
+    flush_folder(root)
+    partial = root / f".{MANIFEST}.partial"
+    partial.write_text(json.dumps(written, indent=2) + "\n")
+    flush(partial)
+    partial.rename(root / MANIFEST)
+    flush(root)
     return written
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from mlir_datagen.errors import UserError
+from mlir_datagen.errors import Resumable
 
 
 def writable(path: Path) -> AbstractContextManager[None]:
@@ -16,8 +16,9 @@ def writable(path: Path) -> AbstractContextManager[None]:
     def message(said: str, is_full: bool) -> str:
         if is_full:
             return (
-                f"There is no room left on the disk of {path}; nothing was left behind. Free some room, choose another "
-                "folder (output_dir=…), or store less (storage=parquet); dry_run=true tells how much is needed."
+                f"There is no room left on the disk of {path}. Free some room and type the same command again: it goes "
+                "on where it stopped. Or choose another folder (output_dir=…), or store less (storage=parquet); "
+                "dry_run=true tells how much is needed."
             )
         return f"{path} cannot be used: {said}. Choose a folder that can be: output_dir=…"
 
@@ -53,4 +54,4 @@ def _guard(message: Callable[[str, bool], str]) -> Iterator[None]:
         yield
     except OSError as error:
         is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        raise UserError(message(error.strerror or str(error), is_full)) from error
+        raise Resumable(message(error.strerror or str(error), is_full)) from error

@@ -7,6 +7,7 @@ import re
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -202,6 +203,7 @@ _FORM: dict[str, Callable[[Any], bool]] = {
 }
 
 
+@lru_cache
 def _git_commit() -> str | None:
     """Return the commit of the checkout that this package runs from; None when it is installed from elsewhere."""
     root = Path(__file__).resolve().parents[2]

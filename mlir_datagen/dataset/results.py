@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +51,7 @@ class TaskResult:
         rejected: what is not kept.
         remarks: what the person is told of programs that are.
         kept_out: for programs that no random split may have, what the manifest says of them besides their number.
+        lost: what rejected programs have in common with equal ones: digests of their texts, and their keys.
     """
 
     split: str
@@ -58,6 +59,7 @@ class TaskResult:
     rejected: Sequence[Rejected] = ()
     remarks: Sequence[str] = ()
     kept_out: Mapping[str, Any] | None = None
+    lost: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.table)
@@ -83,7 +85,12 @@ class TaskResult:
             return self
         kept = truth_array([row not in failures for row in range(len(self))])
         rejected = [self._rejected(row, failure) for row, failure in sorted(failures.items())]
-        return dataclasses.replace(self, table=self.table.filter(kept), rejected=[*self.rejected, *rejected])
+        return dataclasses.replace(
+            self,
+            table=self.table.filter(kept),
+            rejected=[*self.rejected, *rejected],
+            lost=[*self.lost, *self._identities(failures)],
+        )
 
     def proven(self, outcomes: Sequence[Proof | Failure]) -> TaskResult:
         """Return what is left when the programs are proven further.
@@ -130,12 +137,33 @@ class TaskResult:
             own = {**row, **dict(zip(_SIDES, sides, strict=True))}
             yield StoredProgram(self.split, own["own_name"] or "", *(own[column] for column in _STORED))
 
+    @property
+    def identities(self) -> list[str]:
+        """What these programs, and the rejected ones, have in common with equal ones."""
+        return [*self._identities(range(len(self))), *self.lost]
+
+    def _identities(self, rows: Iterable[int]) -> Iterator[str]:
+        columns = [self.strings(name) for name in ("sha256", "key")]
+        return (column[row] for row in rows for column in columns if column[row] is not None)
+
     def _rejected(self, row: int, failure: Failure) -> Rejected:
         names = ("family", "spec", "asked_form", "command", "own_name")
         family, spec, form, command, name = (self.table.column(column)[row].as_py() for column in names)
         if command is None:
             return rejected_program(family, self.split, spec, failure, form, name or "")
         return Rejected(family, self.split, spec, failure.stage, failure.reason, command, name)
+
+
+def joined(results: Sequence[TaskResult]) -> TaskResult:
+    """Return as one what became of the parts of a task."""
+    first = results[0]
+    return TaskResult(
+        first.split,
+        pa.concat_tables([one.table for one in results]),
+        [rejected for one in results for rejected in one.rejected],
+        [remark for one in results for remark in one.remarks],
+        first.kept_out,
+    )
 
 
 def result_of(batch: Batch, keys: Callable[[Block], Sequence[str]] | None = None) -> TaskResult:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from mlir_datagen.dataset.disk_errors import writable
+from mlir_datagen.dataset.durable import flush
 from mlir_datagen.dataset.locks import lock, unlock
 
 
@@ -48,6 +49,7 @@ class Staging:
         """Give the folder its final name, in one step."""
         with self.guard(self.final):
             self.path.rename(self.final)
+            flush(self.final.parent)
 
     def __enter__(self) -> Self:
         while not self._try_lock():
@@ -73,7 +75,8 @@ class Staging:
             missing = [parent for parent in self.path.parents if not parent.exists()]
             self.path.mkdir(parents=True, exist_ok=True)
             self._made_parents += missing
-            self._lock = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+            # A link would have what it leads to cleared.
+            self._lock = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
             lock(self._lock)
         except BlockingIOError:

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Generic
 
-from mlir_datagen.dataset.results import TaskResult, result_of
+from mlir_datagen.dataset.parts import Parts
+from mlir_datagen.dataset.results import TaskResult, joined, result_of
 from mlir_datagen.dataset.writer import SplitWriter
-from mlir_datagen.errors import UserError
+from mlir_datagen.errors import Resumable, UserError
 from mlir_datagen.programs.batch import Batch
 from mlir_datagen.programs.production import Production, Progress, last_rejected
 from mlir_datagen.programs.program import NETWORK
@@ -39,6 +40,7 @@ class Producer:
         unseen: what no program that fills a split may compute; it takes in what is listed.
         production: what has been made so far.
         sameness: tells programs apart where several families may draw the same; None where their texts do.
+        parts: what an earlier run has made; it takes in what is made now. None where nothing is kept.
     """
 
     writer_of: Callable[[str], SplitWriter]
@@ -47,6 +49,7 @@ class Producer:
     unseen: Decontamination = field(default_factory=Decontamination)
     production: Production = field(default_factory=Production)
     sameness: Sameness | None = None
+    parts: Parts | None = None
     _seen: set[bytes] = field(default_factory=set)
 
     def produce(self, source: Source[Task], plan: Plan[Task], executor: Executor | None = None) -> None:
@@ -62,12 +65,11 @@ class Producer:
         """
         production = self.production
         filled = {split: self.writer_of(split) for split in dict.fromkeys(quota.split for quota in plan.quotas)}
-        sameness = self.sameness if filled else None
         fruitless = 0
         while True:
-            for result in _made(source, plan.tasks, sameness, executor):
+            for result in self._results(source, plan.tasks, bool(filled), executor):
                 fills = result.split in filled
-                kept = self._write(self._proven(self._sifted(result) if fills else self.keep_out(result)))
+                kept = self._write(result if fills else self.keep_out(result))
                 fruitless = 0 if kept or not fills else fruitless + result.attempted
                 if fruitless >= _MOST_FRUITLESS:
                     raise UserError(f"Not one of {fruitless} programs in a row was kept. {last_rejected(production)}")
@@ -80,6 +82,22 @@ class Producer:
                 plan = source.plan(missing, production.taken)
             except UserError as error:
                 raise UserError(f"{error} {last_rejected(production)}") from error
+
+    def _results(
+        self, source: Source[Task], tasks: Sequence[Task], fills: bool, executor: Executor | None
+    ) -> Iterator[TaskResult]:
+        """Yield what becomes of each task, in their order: first what is known from an earlier run."""
+        waiting = deque(tasks)
+        while waiting and self.parts is not None and (result := self.parts.next()) is not None:
+            self._seen.update(map(_short, result.identities if fills else ()))
+            source.restore(waiting.popleft(), result)
+            self.progress(result.attempted)
+            yield result
+        for made in _made(source, list(waiting), self.sameness if fills else None, executor):
+            result = self._proven(self._sifted(made) if fills else made)
+            if self.parts is not None:
+                self.parts.add(result)
+            yield result
 
     def _sifted(self, result: TaskResult) -> TaskResult:
         """Return a result without what is there already, and what must not be there."""
@@ -95,8 +113,7 @@ class Producer:
         """Take in programs, by what equal ones have in common; return which of them were there before."""
         found = {}
         for row, digest in enumerate(digests):
-            # Half of it tells programs apart, and takes less memory.
-            key = bytes.fromhex(digest[:32])
+            key = _short(digest)
             if key in self._seen:
                 found[row] = Failure("unique", f"{what} there before in this dataset (sha256 {digest})")
             self._seen.add(key)
@@ -137,6 +154,11 @@ class Producer:
         production.rejected += result.rejected
         production.remarks += result.remarks
         return len(names)
+
+
+def _short(digest: str) -> bytes:
+    # Half of it tells programs apart, and takes less memory.
+    return bytes.fromhex(digest[:32])
 
 
 @dataclass(frozen=True)
@@ -180,14 +202,14 @@ def _made(
             try:
                 yield future.result()
             except JobEnded as reason:
-                yield from _made_by_parts(source, make, task, executor, str(reason))
+                yield joined(list(_made_by_parts(source, make, task, executor, str(reason))))
             give(1)
     except BrokenExecutor as error:
-        raise UserError(
-            "A process of the executor has ended in the middle of its work, so that the run was stopped, and nothing "
-            "was left behind. The system ends one when memory runs out; and one that is not forked ends at once where "
-            'the program that starts it has no `if __name__ == "__main__":`. The same call with a new executor starts '
-            f"again. ({error})"
+        raise Resumable(
+            "A process of the executor has ended in the middle of its work, so that the run was stopped. The system "
+            "ends one when memory runs out; and one that is not forked ends at once where the program that starts it "
+            'has no `if __name__ == "__main__":`. The same call with a new executor goes on where this one was. '
+            f"({error})"
         ) from error
 
 

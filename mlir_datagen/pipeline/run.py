@@ -16,12 +16,14 @@ from mlir_datagen.dataset.description import write_description
 from mlir_datagen.dataset.disk_errors import writable
 from mlir_datagen.dataset.disk_space import check_room, disk_bytes
 from mlir_datagen.dataset.files_folder import FLAT_INDEX, check_replaceable, replace_folder, written_files
+from mlir_datagen.dataset.manifest import environment
+from mlir_datagen.dataset.parts import Parts, remove_parts
 from mlir_datagen.dataset.paths import index_name, split_folder
 from mlir_datagen.dataset.reader import find_finished
 from mlir_datagen.dataset.results import result_of
 from mlir_datagen.dataset.staging import Staging
 from mlir_datagen.dataset.writer import Checksums, SplitWriter, Storage
-from mlir_datagen.errors import UserError
+from mlir_datagen.errors import Resumable, UserError
 from mlir_datagen.networks.model_spec import require_trusted
 from mlir_datagen.networks.worker import PRELOADED
 from mlir_datagen.pipeline.collecting import collecting_rarely
@@ -32,6 +34,7 @@ from mlir_datagen.programs.production import Production, Progress, last_rejected
 from mlir_datagen.programs.program import EXTRACTED
 from mlir_datagen.programs.rejected import Rejected
 from mlir_datagen.proving.batch import BatchProver
+from mlir_datagen.proving.machine import machine
 from mlir_datagen.sources.decontamination import Decontamination
 from mlir_datagen.sources.quotas import Quota, quotas_part
 from mlir_datagen.sources.random_ops import RandomOps, RandomTask
@@ -89,11 +92,13 @@ class Listener:
         on_start: called with the number of programs, when the plan stands.
         on_written: called with the number of programs that were just written.
         on_wait: called when another process is writing the same dataset.
+        on_resume: called with the number of programs that an earlier run has made already.
     """
 
     on_start: Callable[[int], object] = lambda total: None
     on_written: Progress = lambda count: None
     on_wait: Callable[[], object] = lambda: None
+    on_resume: Callable[[int], object] = lambda programs: None
 
 
 def dataset_path(config: RunConfig) -> Path:
@@ -149,13 +154,15 @@ def generate(config: RunConfig, listener: Listener | None = None, executor: Exec
         executor = executor or workers
         source, plan = _planned(config, executor)
         needed = _estimate(config, source, plan)
-        with Staging(path, listener.on_wait) as staging:
+        with Staging(path, listener.on_wait) as staging, _kept(config, staging, listener) as parts:
             if (finished := find_finished(path, config.fingerprint)) is not None:
                 return Outcome(path, finished, existed=True)
             check_room(staging.path, needed)
             listener.on_start(plan.total + len(config.models))
             with writable(path):
-                manifest, production = _write_dataset(staging.path, config, source, plan, listener.on_written, executor)
+                manifest, production = _write_dataset(
+                    staging.path, config, source, plan, listener.on_written, executor, parts
+                )
             staging.publish()
     return Outcome(path, manifest, existed=False, rejected=production.rejected, remarks=production.remarks)
 
@@ -234,6 +241,7 @@ def _write_dataset(
     plan: Plan[RandomTask],
     progress: Progress,
     executor: Executor | None,
+    parts: Parts,
 ) -> tuple[dict[str, Any], Production]:
     unseen = Decontamination()
     keep_out_datasets(config.exclude, unseen)
@@ -248,7 +256,7 @@ def _write_dataset(
             return writers[split]
 
         prover = stack.enter_context(batch_prover(config)) if config.needs_workers else None
-        producer = Producer(writer_of, prover, progress, unseen, sameness=sameness(config.random_settings))
+        producer = Producer(writer_of, prover, progress, unseen, sameness=sameness(config.random_settings), parts=parts)
         excluded = excluded_suites(config.exclude)
         if config.models or config.suites or excluded:
             # Only here, since it brings libraries that runs without networks and suites do not need.
@@ -275,6 +283,38 @@ def _write_dataset(
     quotas = quotas_part(config.ops, plan.quotas, production.rejected)
     manifest = write_description(root, config.dataset_settings, counts, quotas, production, unseen.against)
     return manifest, production
+
+
+@contextmanager
+def _kept(config: RunConfig, staging: Staging, listener: Listener) -> Iterator[Parts]:
+    """Have what an earlier run of the config has made, and keep what this one makes until it is published.
+
+    It is deleted, too, when the config cannot be fulfilled.
+    """
+    header: dict[str, Any] = {
+        "fingerprint": config.fingerprint,
+        **environment(with_networks=bool(config.models or config.suites)),
+    }
+    if config.measure.enabled:
+        header["machine"] = machine()
+    with writable(staging.final):
+        parts = Parts(staging.final, staging.path, header)
+    if parts.programs:
+        listener.on_resume(parts.programs)
+    try:
+        yield parts
+    except UserError as error:
+        if not isinstance(error, Resumable):
+            remove_parts(staging.final)
+        raise
+    except KeyboardInterrupt as interrupt:
+        if parts.programs:
+            interrupt.add_note(
+                f"Stopped; {parts.programs} programs are made and kept in {parts.folder}. The same command goes on "
+                "from there."
+            )
+        raise
+    remove_parts(staging.final)
 
 
 @contextmanager

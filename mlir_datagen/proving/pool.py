@@ -20,7 +20,7 @@ from itertools import islice
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from mlir_datagen.errors import UserError
+from mlir_datagen.errors import Resumable
 from mlir_datagen.proving.sandbox import is_own_doing, signal_name, too_much_memory, why_ended
 from mlir_datagen.proving.settings import SandboxLimits
 from mlir_datagen.proving.worker_loop import OutOfMemory, Raised, Returned, Setup
@@ -93,7 +93,7 @@ class Pool:
 
         Returns:
             Its outcome. What it raises is what the job raised, or a `JobEnded` when it ended its processes, or a
-            `UserError` when processes with it are killed again and again, and not by the job.
+            `Resumable` when processes with it are killed again and again, and not by the job.
         """
         return self._threads.submit(self._done, function, job)
 
@@ -117,7 +117,7 @@ class Pool:
             ended: gives the outcome of a job that ended its processes, from the reason.
 
         Raises:
-            UserError: when processes with the same job are killed again and again, and not by the job.
+            Resumable: when processes with the same job are killed again and again, and not by the job.
         """
         waiting = iter(jobs)
         running: deque[tuple[_Job, Future[_Outcome | _Reason]]] = deque()
@@ -202,16 +202,16 @@ class Pool:
             kills.append(answer)
         raise self._killed(kills[-1])
 
-    def _killed(self, last: Ended | OutOfMemory) -> UserError:
+    def _killed(self, last: Ended | OutOfMemory) -> Resumable:
         memory = (
             f", or set {self._key}.memory_bytes, now {self._limits.memory_bytes}, to what one process can have here, "
             "so that what wants more is rejected here and everywhere"
         )
-        return UserError(
+        return Resumable(
             f"The worker process of one job was killed {_MOST_KILLS} times ({_how(last)}), and not by what the job "
             "did, so that nothing can be said of it, and the run was stopped. The system does so when memory runs out: "
             "give the run fewer processor cores, and with them fewer processes (taskset --cpu-list 0 python …)"
-            f"{memory if self._is_configured else ''}. The same command starts again."
+            f"{memory if self._is_configured else ''}. Type the same command again: a dataset goes on where it was."
         )
 
     def _give_back(self, worker: WorkerProcess) -> None:

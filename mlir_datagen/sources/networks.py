@@ -10,6 +10,8 @@ from pathlib import Path
 
 import orjson
 
+from mlir_datagen.dataset.columns import program_of_row
+from mlir_datagen.dataset.results import TaskResult
 from mlir_datagen.dataset.scratch import scratch_folder
 from mlir_datagen.dataset.weights import remove_weights, weights_file
 from mlir_datagen.networks import worker
@@ -66,6 +68,15 @@ class Networks(ListedSource):
     def produce(self, task: NetworkJob) -> Batch:
         """Convert a network."""
         return Batch.listed(NETWORKS_SPLIT, self.converted([task]))
+
+    def restore(self, task: NetworkJob, result: TaskResult) -> None:
+        """Take in a network that an earlier run has converted, for what is taken out of it."""
+        for row in result.table.to_pylist():
+            self._done[_key(task)] = program_of_row(row)
+        for rejected in result.rejected:
+            # One that has no time was converted.
+            if rejected.stage != "measured":
+                self._done[_key(task)] = rejected
 
     def converted(self, tasks: Sequence[NetworkJob]) -> list[Program | Rejected]:
         """Return networks that are converted, parsed and checked, or why they are not, in order."""

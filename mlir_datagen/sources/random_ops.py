@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlir_datagen.dataset.results import TaskResult
 from mlir_datagen.errors import Rejection
 from mlir_datagen.mlir.parse import Verifier
 from mlir_datagen.ops.program_family import AnyFamily, AnySpec
@@ -126,6 +127,9 @@ class RandomOps:
         # One stage after the other for a whole block: emitting and parsing in turn drive each other out of the
         # processor's caches.
         return Batch(task.split, task.blocks()).sift(lambda block: [_verified(text, verifier) for text in block.texts])
+
+    def restore(self, task: RandomTask, result: TaskResult) -> None:
+        """Do nothing: a plan hangs on how many programs were kept, and not on which."""
 
     def parts(self, task: RandomTask) -> Sequence[RandomTask]:
         """Return tasks with half of the programs each."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
+from mlir_datagen.dataset.results import TaskResult
 from mlir_datagen.errors import UserError
 from mlir_datagen.programs.batch import Batch
 from mlir_datagen.sources.quotas import Quota
@@ -68,6 +69,9 @@ class Source(Protocol[Task]):
             UserError: when there is nothing to be had from the source, whatever else is made.
         """
 
+    def restore(self, task: Task, result: TaskResult) -> None:
+        """Take in what became of a task of this plan in an earlier run, where later ones hang on it."""
+
     def parts(self, task: Task) -> Sequence[Task]:
         """Return smaller tasks that together make a task's programs, in order; none where it has one alone."""
 
@@ -81,6 +85,9 @@ class Source(Protocol[Task]):
 
 class ListedSource:
     """What sources that list their programs have in common: a task is done as a whole."""
+
+    def restore(self, task: Any, result: TaskResult) -> None:
+        """Do nothing: no later task hangs on it."""
 
     def parts(self, task: Any) -> Sequence[Any]:
         """Return none."""

@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from processes import Processes
 from mlir_datagen.dataset.measurements import read_measurements
 
 STOPPED = "Stopped; nothing was left behind. The same command starts again.\n"
+KEPT = re.compile(r"Stopped; (\d+) programs are made and kept in (\S+)\. The same command goes on from there\.\n")
 SMALL = ("dims=small", "num_samples=40", "check=lower")
 LONG = ("dims=large", "num_samples=10000", "storage=files")
 IMAGE = "{name: image, shape: [1, 3, 8, 8]}"
@@ -70,8 +72,12 @@ class Run:
         return subprocess.CompletedProcess(self._process.args, self._process.returncode, output, errors)
 
     def left(self):
-        """Return what it has left in its working folder, and the temporary one. The lock of a core is for ever."""
-        return [*self.cwd.glob("outputs/*"), *(path for path in self.temporary.iterdir() if path.suffix != ".lock")]
+        """Return what it has left in its working folder, and the temporary one.
+
+        The lock of a core is for ever, and parts are what the same command goes on from.
+        """
+        found = [*self.cwd.glob("outputs/*"), *self.temporary.iterdir()]
+        return [path for path in found if path.suffix not in (".lock", ".parts")]
 
 
 def signals_of(pid, field):
@@ -168,8 +174,24 @@ def test_a_signal_stops_a_run(number, setting, tmp_path):
     time.sleep(0.05)
     run.send(number)  # People press Ctrl-C twice.
     done = run.end()
-    assert (done.returncode, done.stderr) == (128 + number, STOPPED)
+    assert done.returncode == 128 + number
+    assert done.stderr == STOPPED or KEPT.fullmatch(done.stderr)
     assert run.left() == []
+
+
+def test_a_stopped_run_says_how_to_go_on(tmp_path):
+    run = Run("generate", *LONG, cwd=tmp_path)
+    run.until(lambda: list(tmp_path.glob("outputs/.*.parts/*.arrow")))
+    run.send(signal.SIGINT)
+    stopped_at = time.monotonic()
+    kept = KEPT.fullmatch(run.end().stderr)
+    assert time.monotonic() - stopped_at < 10  # 2 seconds on a machine that has nothing else to do
+    assert [str(path) for path in (tmp_path / "outputs").iterdir()] == [str(tmp_path / kept[2])]
+    again = run_script("generate", *LONG, cwd=tmp_path)
+    assert again.stderr == f"Going on from {kept[1]} programs that a stopped run has left.\n"
+    made = made_dataset(again, tmp_path)
+    assert os.listdir(tmp_path / "outputs") == [made.name]
+    assert run_script("verify", str(made), cwd=tmp_path).returncode == 0
 
 
 @pytest.mark.parametrize("seconds", [0, 0.1, 0.5, 1, 4])
@@ -249,4 +271,4 @@ def test_the_terminal_is_closed(tmp_path):
         time.sleep(0.01)
     os.close(main_end)
     assert run.wait(60) == 129
-    assert list(tmp_path.iterdir()) == []
+    assert {path.suffix for path in tmp_path.glob("outputs/*")} <= {".parts"}

@@ -1,0 +1,218 @@
+"""What a run has made so far, kept beside its dataset until that is published: a stopped run goes on from there.
+
+A part is what became of one task, checked, proven and ready to be written, in a file of its own: a table of Arrow, and
+all else as JSON in its metadata. Its name says which one it is, and the digest of its content, so that one that was cut
+or changed is made again. Nothing in it is run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import re
+import shutil
+from collections import deque
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+import pyarrow as pa
+from pyarrow import ipc
+
+from mlir_datagen import foreign
+from mlir_datagen.dataset.results import RESULT_SCHEMA, TaskResult
+from mlir_datagen.dataset.weights import WEIGHTS_FOLDER, weights_file
+from mlir_datagen.dataset.writer import file_sha256
+from mlir_datagen.errors import Resumable
+from mlir_datagen.programs.program import NETWORKS_SPLIT
+from mlir_datagen.programs.rejected import Rejected
+
+_NAME = re.compile(r"\d{8}-[0-9a-f]{64}\.arrow", re.ASCII)
+_METADATA = b"mlir_datagen"
+_LARGEST = 16 << 30
+_OPTIONS = ipc.IpcWriteOptions(compression="zstd")
+
+
+class Parts:
+    """The parts of one run, in the order in which its tasks were written.
+
+    Only a run that has its dataset's lock may have them.
+
+    Args:
+        dataset: the folder of the dataset to be.
+        root: where it is until it is published.
+        header: all that programs depend on, as plain values: parts that depend on anything else are no good.
+
+    Attributes:
+        folder: where they are.
+        programs: how many programs they have.
+    """
+
+    def __init__(self, dataset: Path, root: Path, header: Mapping[str, Any]) -> None:
+        self.folder, self._root = parts_folder(dataset), root
+        self._header = _sha256(orjson.dumps(header, option=orjson.OPT_SORT_KEYS))
+        self._count = self.programs = 0
+        self._waiting = self._usable()
+
+    def next(self) -> TaskResult | None:
+        """Return what became of the next task, if that is known, with its files put in their place.
+
+        Raises:
+            Resumable: when a part has changed since this was opened.
+        """
+        if not self._waiting:
+            return None
+        path = self._waiting.popleft()
+        part = self._usable_part(path, self._count)
+        if part is None:
+            raise Resumable(
+                f"{path} was changed while the run went on from it. Type the same command again: what it held is made "
+                "again."
+            )
+        for name in part.weights:
+            target = weights_file(self._root, name)
+            target.parent.mkdir(exist_ok=True)
+            _link(weights_file(self.folder, name), target)
+        self._count += 1
+        return part.result
+
+    def add(self, result: TaskResult) -> None:
+        """Keep what became of the next task.
+
+        Raises:
+            OSError: when it cannot be written.
+        """
+        assert not self._waiting
+        self.folder.mkdir(exist_ok=True)
+        names = result.strings("own_name") if result.split == NETWORKS_SPLIT else []
+        weights = [name for name in names if weights_file(self._root, name).exists()]
+        for name in weights:
+            kept = weights_file(self.folder, name)
+            kept.parent.mkdir(exist_ok=True)
+            kept.unlink(missing_ok=True)
+            _link(weights_file(self._root, name), kept)
+        content = _content(_Part(self._header, self._count, self._digests(weights), result))
+        name = f"{self._count:08d}-{_sha256(content)}.arrow"
+        partial = self.folder / f".{name}.partial"
+        partial.write_bytes(content)
+        partial.rename(self.folder / name)
+        self._count += 1
+        self.programs += len(result)
+
+    def _digests(self, weights: Iterable[str]) -> dict[str, str]:
+        return {name: file_sha256(weights_file(self.folder, name)) for name in weights}
+
+    def _usable(self) -> deque[Path]:
+        """Return the parts that are whole, up to the first that is not; delete the others."""
+        usable = deque[Path]()
+        if self.folder.is_symlink() or not self.folder.is_dir():
+            _delete(self.folder)
+            return usable
+        found = sorted(path for path in self.folder.iterdir() if path.name != WEIGHTS_FOLDER)
+        for number, path in enumerate(found):
+            part = self._usable_part(path, number) if number == len(usable) and _NAME.fullmatch(path.name) else None
+            if part is None:
+                _delete(path)
+            else:
+                usable.append(path)
+                self.programs += len(part.result)
+        return usable
+
+    def _usable_part(self, path: Path, number: int) -> _Part | None:
+        """Return a part; None where it is not whole, or is none of this run."""
+        # What is in it has another form in other versions, or where somebody else wrote it.
+        with suppress(OSError, pa.ArrowException, ValueError, KeyError, TypeError, AttributeError):
+            part = _read(path)
+            is_of_this_run = part.header == self._header and part.number == number
+            if is_of_this_run and not path.is_symlink() and part.weights == self._digests(part.weights):
+                return part
+        return None
+
+
+class _Part(NamedTuple):
+    """A part.
+
+    Attributes:
+        header: the digest of what it depends on.
+        number: which one it is.
+        weights: the digests of the networks' weights that belong to it, by name.
+        result: what became of a task.
+    """
+
+    header: str
+    number: int
+    weights: dict[str, str]
+    result: TaskResult
+
+
+def _content(part: _Part) -> bytes:
+    """Return a part as the bytes of its file."""
+    values = {field.name: getattr(part.result, field.name) for field in dataclasses.fields(TaskResult)}
+    table = values.pop("table")
+    described = {"header": part.header, "number": part.number, "weights": part.weights, "result": values}
+    sink = pa.BufferOutputStream()
+    schema = RESULT_SCHEMA.with_metadata({_METADATA: orjson.dumps(described)})
+    with ipc.new_file(sink, schema, options=_OPTIONS) as writer:
+        writer.write_table(table.combine_chunks())
+    return bytes(sink.getvalue())
+
+
+def _read(path: Path) -> _Part:
+    """Read a part.
+
+    Raises:
+        OSError, pyarrow.ArrowException, ValueError, KeyError, TypeError: when it is none.
+    """
+    content = foreign.read_bytes(path, _LARGEST)
+    if path.name.partition("-")[2] != f"{_sha256(content)}.arrow":
+        raise ValueError("its content is not that of its name")
+    file = ipc.open_file(pa.py_buffer(content))
+    if not file.schema.equals(RESULT_SCHEMA):
+        raise ValueError("it has other columns")
+    described = orjson.loads(file.schema.metadata[_METADATA])
+    table = file.read_all().replace_schema_metadata(None)
+    table.validate(full=True)
+    texts, digests = (table.column(name).to_pylist() for name in ("mlir", "sha256"))
+    if [_sha256(text.encode()) for text in texts] != digests:
+        raise ValueError("its programs have other digests")
+    values = described["result"]
+    rejected = [Rejected(**one) for one in values.pop("rejected")]
+    return _Part(
+        described["header"],
+        described["number"],
+        described["weights"],
+        TaskResult(**values, rejected=rejected, table=table),
+    )
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def parts_folder(dataset: Path) -> Path:
+    """Return where the parts of a dataset that is being made are."""
+    return dataset.with_name(f".{dataset.name}.parts")
+
+
+def remove_parts(dataset: Path) -> None:
+    """Delete what was kept of a run: its dataset is published, or cannot be made."""
+    _delete(parts_folder(dataset))
+
+
+def _link(path: Path, other: Path) -> None:
+    """Have a file under another name as well, or a copy where the disk cannot do that."""
+    try:
+        os.link(path, other)
+    except OSError:
+        shutil.copyfile(path, other)
+
+
+def _delete(path: Path) -> None:
+    """Delete what may be there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
