@@ -12,7 +12,6 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +21,16 @@ from mlir_datagen.config.form import parse_form, saved_form
 from mlir_datagen.config.models import parse_converter, parse_models, parse_trust
 from mlir_datagen.config.ops import parse_ops
 from mlir_datagen.config.proving import parse_check, parse_measure, parse_sandbox
+from mlir_datagen.config.splits import CONSUMERS, parse_splits, scaled
 from mlir_datagen.config.strata import parse_strata, saved_strata
 from mlir_datagen.config.suites import parse_exclude, parse_extract, parse_suites
 from mlir_datagen.dataset.settings import DatasetSettings
 from mlir_datagen.errors import UserError, listed, said, shown
 from mlir_datagen.networks.fallback import how_converted
 from mlir_datagen.networks.model_spec import ConverterSettings, ModelSpec
-from mlir_datagen.programs.content import canonical_order
 from mlir_datagen.programs.forms import ALL_NAMED, Forms
-from mlir_datagen.programs.program import EXTRACTED, NETWORKS_SPLIT
 from mlir_datagen.proving.settings import CheckSettings, MeasureSettings, SandboxLimits
-from mlir_datagen.sources.apportion import shares, smallest_integers
 from mlir_datagen.sources.settings import (
-    SUITES,
     DrawnSettings,
     Exclusion,
     ExtractSettings,
@@ -47,17 +43,12 @@ from mlir_datagen.sources.walk import Limits
 from mlir_datagen.values import check_keys, choice, mapping, whole_number
 from mlir_datagen.version import GENERATOR_VERSION, SCHEMA_VERSION, check_schema_version
 
-DEFAULT_SPLITS = {"train": 1000, "test": 200}
-MOST_PROGRAMS = 100_000_000
 STORAGES = ("both", "files", "parquet")
-CONSUMERS = ("mlir_rl",)
-"""The formats that `mlir_datagen.export` has a file for; a test holds the two equal."""
+PROGRAMS_PER_FILE = 100_000
+"""How many programs one file of Parquet has, where a config does not say that."""
 EXHAUSTION_POLICIES = ("redistribute", "error")
 RUN_ONLY: dict[str, Any] = {"output_dir": "outputs", "dry_run": False, "trust": [], "export": {"consumer": None}}
 """Settings that do not change a dataset, and the value that a saved config has for them."""
-
-RESERVED_SPLITS = (NETWORKS_SPLIT, EXTRACTED, SUITES, "weights", *CONSUMERS)
-"""Folders of a dataset that are not random splits."""
 
 _REQUIRED = (
     "schema_version",
@@ -78,9 +69,19 @@ _REQUIRED = (
     "extract",
     "exclude",
 )
-_OPTIONAL = ("num_samples", "splits", "split_ratios", "ops", "models", "suites", "form", "strata", "executor")
+_OPTIONAL = (
+    "num_samples",
+    "splits",
+    "split_ratios",
+    "ops",
+    "models",
+    "suites",
+    "form",
+    "strata",
+    "executor",
+    "programs_per_file",
+)
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
-_SPLIT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,7 @@ class RunConfig:
     sandbox: SandboxLimits
     on_exhausted: str
     storage: str
+    programs_per_file: int
     save_weights: bool
     output_dir: Path
     dry_run: bool
@@ -154,6 +156,7 @@ class RunConfig:
             saved=self.to_saved(),
             seed=self.seed,
             storage=self.storage,
+            programs_per_file=self.programs_per_file,
             splits=tuple(self.splits),
             families=tuple(self.ops),
             forms=self.forms.asked,
@@ -188,7 +191,7 @@ class RunConfig:
         saved config can be run again with another `num_samples`.
         """
         total = sum(self.splits.values())
-        derived = self.splits == _scaled(total, self.split_ratios)
+        derived = self.splits == scaled(total, self.split_ratios)
         return {
             "schema_version": SCHEMA_VERSION,
             "name": self.name,
@@ -206,6 +209,7 @@ class RunConfig:
             "limits": {key: bound for key, bound in self.limits._asdict().items() if bound or key != "min_flops"},
             **({} if self.forms == ALL_NAMED else {"form": saved_form(self.forms)}),
             **({} if self.strata == WHOLE else {"strata": saved_strata(self.strata)}),
+            **({} if self.programs_per_file == PROGRAMS_PER_FILE else {"programs_per_file": self.programs_per_file}),
             "check": dataclasses.asdict(self.check),
             "measure": dataclasses.asdict(self.measure),
             "sandbox": dataclasses.asdict(self.sandbox),
@@ -230,7 +234,7 @@ def parse_config(raw: Mapping[str, Any]) -> RunConfig:
     models = parse_models(mapping(raw.get("models") or {}, "models"))
     suites = parse_suites(mapping(raw.get("suites") or {}, "suites"))
     ops = parse_ops(mapping(raw.get("ops") or {}, "ops"), required=not (models or suites))
-    splits, ratios = _parse_splits(raw.get("num_samples"), raw.get("splits"), raw.get("split_ratios"))
+    splits, ratios = parse_splits(raw.get("num_samples"), raw.get("splits"), raw.get("split_ratios"))
     if not ops:
         for key in ("num_samples", "splits"):
             if raw.get(key) is not None:
@@ -267,6 +271,9 @@ def parse_config(raw: Mapping[str, Any]) -> RunConfig:
         sandbox=parse_sandbox(mapping(raw["sandbox"], "sandbox")),
         on_exhausted=choice(raw["on_exhausted"], "on_exhausted", EXHAUSTION_POLICIES),
         storage=choice(raw["storage"], "storage", STORAGES),
+        programs_per_file=whole_number(
+            raw.get("programs_per_file", PROGRAMS_PER_FILE), "programs_per_file", 1, "programs_per_file=50000"
+        ),
         save_weights=choice(raw["save_weights"], "save_weights", (True, False)),
         output_dir=_parse_folder(raw["output_dir"]),
         dry_run=choice(raw["dry_run"], "dry_run", (True, False)),
@@ -336,64 +343,3 @@ def _check_times(measure: MeasureSettings, strata: Strata, export: ExportSetting
             f"{longest:g} s, are rejected, so that nothing would be exported. Type export.min_ns={DEFAULT_MIN_NS}, or "
             "a larger measure.max_seconds."
         )
-
-
-def _parse_splits(num_samples: Any, splits: Any, ratios: Any) -> tuple[dict[str, int], dict[str, int]]:
-    """Return the sizes and the ratios of the splits, both in canonical order.
-
-    Sizes come from `splits`; or from `num_samples`, in proportion to the ratios; or are the default. The ratios are
-    those of the sizes given, unless they are given themselves.
-    """
-    total = None
-    if num_samples is not None:
-        total = whole_number(num_samples, "num_samples", minimum=1, maximum=MOST_PROGRAMS, example="num_samples=500")
-    sizes = None if splits is None else _parse_split_numbers(splits, "splits")
-    given_ratios = _parse_split_numbers(ratios, "split_ratios") if ratios is not None else sizes or DEFAULT_SPLITS
-    order = canonical_order(given_ratios)
-    reduced = smallest_integers([Fraction(given_ratios[name]) for name in order])
-    reduced_ratios = dict(zip(order, reduced, strict=True))
-    if sizes is None:
-        return _scaled(sum(DEFAULT_SPLITS.values()) if total is None else total, reduced_ratios), reduced_ratios
-    if set(sizes) != set(given_ratios):
-        raise UserError(
-            f"splits names {listed(sizes)} and split_ratios names {listed(given_ratios)}: they must be the same. "
-            "Leave split_ratios out (split_ratios=null) to take the proportions of splits."
-        )
-    if total is not None and total != sum(sizes.values()):
-        raise UserError(
-            f"The splits add up to {sum(sizes.values())} programs, and num_samples is {total}. Give only one of them: "
-            "num_samples alone scales the splits in proportion (splits=null), and splits alone decides the total "
-            "(num_samples=null)."
-        )
-    return {name: sizes[name] for name in order}, reduced_ratios
-
-
-def _scaled(total: int, ratios: Mapping[str, int]) -> dict[str, int]:
-    """Return the sizes of the splits in proportion; a split that would be empty is left out."""
-    sizes = zip(ratios, shares(total, [Fraction(ratio) for ratio in ratios.values()]), strict=True)
-    return {name: size for name, size in sizes if size}
-
-
-def _parse_split_numbers(value: Any, key: str) -> dict[str, int]:
-    example = f"{key}='{{train: 80, val: 10, test: 10}}'"
-    numbers = mapping(value, key, example)
-    if not numbers:
-        raise UserError(f"{key} is empty: there must be at least one split. Type for instance {example}.")
-    for name in numbers:
-        if name in RESERVED_SPLITS:
-            raise UserError(
-                f"{key} has a split named {shown(name)}, which is a folder of its own in a dataset. Choose another."
-            )
-        if not _SPLIT_NAME.fullmatch(name) or name == "all":
-            raise UserError(
-                f"{key} has a split named {shown(name)}, and it becomes the name of a folder and of a split of Hugging "
-                'Face: a letter, then letters, digits and underscores, 64 at most, not "all". Type for instance '
-                f"{example}."
-            )
-    folded = [name.casefold() for name in numbers]
-    if len(set(folded)) < len(folded):
-        raise UserError(f"{key} has names that differ only in case, which some file systems take for the same.")
-    return {
-        name: whole_number(number, f"{key}.{name}", minimum=1, maximum=MOST_PROGRAMS, example=example)
-        for name, number in numbers.items()
-    }

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
 from tabulate import tabulate
 
-from mlir_datagen.dataset.paths import index_name, split_folder
+from mlir_datagen.dataset.paths import split_folder
 from mlir_datagen.dataset.schema import PLACE_COLUMNS, PROGRAM_COLUMNS
 from mlir_datagen.dataset.settings import DatasetSettings
 from mlir_datagen.version import GENERATOR_VERSION
@@ -40,6 +40,7 @@ def dataset_card(
     rows = [
         [split, *(counts[split].get(family, 0) for family in families), sum(counts[split].values())] for split in counts
     ]
+    indexes = {split: settings.index_files(split, sum(by_family.values())) for split, by_family in counts.items()}
     head = {
         "pretty_name": settings.dataset_name,
         "tags": ["mlir", "linalg", "compilers"],
@@ -47,7 +48,9 @@ def dataset_card(
         "configs": [
             {
                 "config_name": "default",
-                "data_files": [{"split": split, "path": index_name(split)} for split in counts],
+                "data_files": [
+                    {"split": split, "path": files[0] if len(files) == 1 else files} for split, files in indexes.items()
+                ],
             }
         ],
     }
@@ -58,8 +61,8 @@ def dataset_card(
         del described["mlir"]
     columns = [[f"`{name}`", meaning] for name, (_, meaning) in described.items()]
     layout = [
-        f"- `{index_name(split)}`: the index, a row for each program" + (", with its text" if with_text else "")
-        for split in counts
+        f"- `{files[0]}`{_and_others(files)}: the index, a row for each program{', with its text' if with_text else ''}"
+        for files in indexes.values()
     ]
     if with_files:
         layout += [f"- `{split_folder(split)}/`: the programs as `.mlir` files" for split in counts]
@@ -106,6 +109,11 @@ python scripts/reproduce.py path/of/this/folder     # makes it again and compare
 python scripts/generate.py --config-dir path/of/this/folder --config-name config
 ```
 """
+
+
+def _and_others(files: Sequence[str]) -> str:
+    """Say up to which file an index goes on."""
+    return f" to `{files[-1]}`" if len(files) > 1 else ""
 
 
 def with_times(card: str, measurements: Mapping[str, Any]) -> str:

@@ -14,7 +14,6 @@ from mlir_datagen.dataset.card import CARD, dataset_card, with_times
 from mlir_datagen.dataset.durable import flush, flush_folder
 from mlir_datagen.dataset.manifest import MANIFEST, MEASUREMENTS_KEY, manifest
 from mlir_datagen.dataset.measurements import MEASUREMENTS, write_measurements
-from mlir_datagen.dataset.paths import index_name
 from mlir_datagen.dataset.rejects import write_rejects
 from mlir_datagen.dataset.settings import DatasetSettings
 from mlir_datagen.dataset.weights import WEIGHTS_FOLDER
@@ -59,7 +58,8 @@ def write_description(
     write_rejects(root, production.rejected)
     apart = (CHECKSUMS, MEASUREMENTS)
     described = sorted(path.name for path in root.iterdir() if path.is_file() and path.name not in apart)
-    described += sorted(index_name(split) for split in counts if "/" in index_name(split))
+    indexes = {split: settings.index_files(split, counts[split].total()) for split in counts}
+    described += sorted(name for names in indexes.values() for name in names if "/" in name)
     files = {name: file_sha256(root / name) for name in described}
     with Checksums(root) as checksums:
         for name, sha256 in files.items():
@@ -67,7 +67,7 @@ def write_description(
         for path in sorted((root / WEIGHTS_FOLDER).glob("*")):
             checksums.add(file_sha256(path), f"{WEIGHTS_FOLDER}/{path.name}")
     files[CHECKSUMS] = file_sha256(root / CHECKSUMS)
-    written = manifest(settings, by_family, quotas, production, dataset_digest(root, counts), files)
+    written = manifest(settings, by_family, quotas, production, dataset_digest(root, indexes), files)
     if against:
         left_out = sum(one.stage == "unseen" for one in production.rejected)
         written["decontamination"] = {"against": against, "left_out": left_out}

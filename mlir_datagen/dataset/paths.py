@@ -31,8 +31,22 @@ def file_in_split(split: str, name: str) -> str:
 
 
 def index_name(split: str) -> str:
-    """Return the path of a split's index."""
+    """Return the path of a split's index where it is one file."""
     return f"{split_folder(split)}.parquet"
+
+
+def index_names(split: str, programs: int, per_file: int) -> list[str]:
+    """Return the paths of a split's index: one file, or numbered ones where it has more programs than fit into one.
+
+    Args:
+        split: the split.
+        programs: how many it has.
+        per_file: how many are in one file; the last one has what is left.
+    """
+    count = -(-programs // per_file)
+    if count <= 1:
+        return [index_name(split)]
+    return [f"{split_folder(split)}-{number:05d}-of-{count:05d}.parquet" for number in range(count)]
 
 
 def number_width(programs: int) -> int:

@@ -12,7 +12,7 @@ from mlir_datagen import foreign
 from mlir_datagen.dataset.arrow import PARQUET_ERRORS, open_parquet
 from mlir_datagen.dataset.manifest import MANIFEST, MEASUREMENTS_KEY, read_manifest
 from mlir_datagen.dataset.measurements import MEASUREMENTS
-from mlir_datagen.dataset.paths import index_name, program_file, split_folder
+from mlir_datagen.dataset.paths import index_name, index_names, program_file, split_folder
 from mlir_datagen.dataset.schema import index_schema
 from mlir_datagen.dataset.writer import CHECKSUMS, file_sha256
 from mlir_datagen.errors import UserError, said, shown
@@ -58,20 +58,55 @@ class Dataset:
             UserError: when an index cannot be read.
         """
         for split in self.splits:
-            path = self.folder / index_name(split)
-            try:
-                with open_parquet(path) as index:
-                    self._check_index(split, index)
-                    for batch in index.iter_batches(_ROWS_AT_A_TIME):
-                        yield split, batch.to_pylist()
-            except (*PARQUET_ERRORS, UnicodeDecodeError) as error:
-                raise UserError(f"{path} cannot be read ({said(error)}). Generate the dataset again.") from error
+            left = sum(self.manifest["counts"][split].values())
+            files = self.index_files(split)
+            for file in files:
+                path = self.folder / file
+                try:
+                    with open_parquet(path) as index:
+                        left -= index.metadata.num_rows
+                        if left < 0 or (left and file == files[-1]):
+                            raise self._miscounted(split, left)
+                        self._check_index(split, index)
+                        for batch in index.iter_batches(_ROWS_AT_A_TIME):
+                            yield split, batch.to_pylist()
+                except (*PARQUET_ERRORS, UnicodeDecodeError) as error:
+                    raise UserError(f"{path} cannot be read ({said(error)}). Generate the dataset again.") from error
+
+    def index_files(self, split: str) -> list[str]:
+        """Return the files of a split's index, in their order.
+
+        Raises:
+            UserError: when the manifest does not list them all.
+        """
+        name = index_name(split)
+        stem, listed = re.escape(name.removesuffix(".parquet")), self.manifest["files"]
+        pattern = re.compile(rf"{stem}-\d{{5}}-of-(\d{{5}})\.parquet", re.ASCII)
+        found = {file: match[1] for file in sorted(listed) if (match := pattern.fullmatch(file))}
+        if not found or name in listed:
+            return [name]
+        # A file for each program at most.
+        programs = sum(self.manifest["counts"][split].values())
+        count = int(max(found.values()))
+        if list(found) != index_names(split, count, 1) or count > programs:
+            raise UserError(
+                f"{self.folder / MANIFEST} is damaged: it lists {len(found)} files of the index of {split}, which says "
+                f"that it has {count}. Generate the dataset again."
+            )
+        return list(found)
+
+    @property
+    def indexes(self) -> dict[str, list[str]]:
+        """The files of the index of each split."""
+        return {split: self.index_files(split) for split in self.splits}
+
+    def _miscounted(self, split: str, left: int) -> UserError:
+        counted = sum(self.manifest["counts"][split].values())
+        rows = f"{counted - left} rows" if left >= 0 else f"more than {counted} rows"
+        return self._damaged(split, f"it has {rows}, and the manifest counts {counted} programs")
 
     def _check_index(self, split: str, index: Any) -> None:
         """Refuse an index without what programs are read from, before any row of it is."""
-        rows, counted = index.metadata.num_rows, sum(self.manifest["counts"][split].values())
-        if rows != counted:
-            raise self._damaged(split, f"it has {rows} rows, and the manifest counts {counted} programs")
         with_text = self.manifest["storage"] != "files"
         expected = index_schema(with_text)
         is_ours = self.manifest["generator_version"] == GENERATOR_VERSION

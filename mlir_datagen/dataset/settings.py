@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mlir_datagen.dataset.paths import index_name, index_names
 from mlir_datagen.ops.structured_operation import Versions
 from mlir_datagen.proving.settings import CheckSettings, MeasureSettings
 
@@ -20,6 +21,7 @@ class DatasetSettings:
         saved: all settings, as plain values.
         seed: the seed.
         storage: `both`, `files` or `parquet`.
+        programs_per_file: how many programs one file of Parquet has.
         splits: the splits whose programs are drawn.
         families: the op families that they are drawn from.
         forms: the forms in which their operations are asked for.
@@ -36,6 +38,7 @@ class DatasetSettings:
     saved: Mapping[str, Any]
     seed: int
     storage: str
+    programs_per_file: int
     splits: tuple[str, ...]
     families: tuple[str, ...]
     forms: tuple[str, ...]
@@ -45,6 +48,10 @@ class DatasetSettings:
     with_weights: bool
     check: CheckSettings
     measure: MeasureSettings
+
+    def index_files(self, split: str, programs: int) -> list[str]:
+        """Return the paths of the index of a split with so many programs; what is listed is in one file."""
+        return index_names(split, programs, self.programs_per_file) if split in self.splits else [index_name(split)]
 
     @property
     def dataset_name(self) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from mlir_datagen import foreign
 from mlir_datagen.dataset.arrow import number_array, open_parquet, string_array
-from mlir_datagen.dataset.paths import file_in_split, index_name, number_width
+from mlir_datagen.dataset.paths import file_in_split, number_width
 from mlir_datagen.dataset.schema import index_schema
 
 CHECKSUMS = "SHA256SUMS"
@@ -31,13 +31,15 @@ class Storage:
 
     Attributes:
         folder: the folder of the `.mlir` files within the root, empty for the root itself; None for no files.
-        index_name: the file name of the index.
+        index_names: the file names of the index.
         with_text: whether the index holds the programs' text.
+        per_file: how many programs each of these files has, but for the last, which has the others.
     """
 
     folder: str | None
-    index_name: str
+    index_names: Sequence[str]
     with_text: bool
+    per_file: int = 1 << 62
 
 
 class Checksums:
@@ -89,21 +91,22 @@ def index_table(table: Any, names: list[str], files: list[str] | None, start: in
     return pa.Table.from_arrays(columns, schema=schema)
 
 
-def dataset_digest(root: Path, splits: Iterable[str]) -> str:
+def dataset_digest(root: Path, splits: Mapping[str, Sequence[str]]) -> str:
     """Return the digest of a dataset: of every program's place and digest, in the order of its indexes.
 
     Not of the order in which they were written: what makes up for a rejected program is written later.
 
     Args:
         root: the dataset's folder, with the indexes written.
-        splits: its splits, in order.
+        splits: its splits, in order, with the files of their indexes.
     """
     digest = hashlib.sha256()
-    for split in splits:
-        with open_parquet(root / index_name(split)) as index:
-            for batch in index.iter_batches(columns=["name", "sha256"]):
-                rows = zip(batch.column("name").to_pylist(), batch.column("sha256").to_pylist(), strict=True)
-                digest.update("".join(f"{split}/{name} {sha256}\n" for name, sha256 in rows).encode())
+    for split, files in splits.items():
+        for file in files:
+            with open_parquet(root / file) as index:
+                for batch in index.iter_batches(columns=["name", "sha256"]):
+                    rows = zip(batch.column("name").to_pylist(), batch.column("sha256").to_pylist(), strict=True)
+                    digest.update("".join(f"{split}/{name} {sha256}\n" for name, sha256 in rows).encode())
     return digest.hexdigest()
 
 
@@ -139,8 +142,10 @@ class SplitWriter:
         if storage.folder is not None:
             (root / storage.folder).mkdir(exist_ok=True, parents=True)
             self._directory = os.open(root / storage.folder, os.O_RDONLY | os.O_DIRECTORY)
-        (root / storage.index_name).parent.mkdir(exist_ok=True, parents=True)
-        self._index = index_writer(root / storage.index_name, storage.with_text)
+        self._root = root
+        self._names = deque(storage.index_names)
+        self._index = self._next_index()
+        self._room = storage.per_file
 
     @property
     def missing(self) -> int:
@@ -165,7 +170,7 @@ class SplitWriter:
         if self._checksums is not None and files is not None:
             for digest, file in zip(table.column("sha256").to_pylist(), files, strict=True):
                 self._checksums.add(digest, file)
-        self._index.write_table(index_table(table, names, files, start, self._storage.with_text))
+        self._write_index(index_table(table, names, files, start, self._storage.with_text))
         self.counts.update(families)
         return names
 
@@ -176,6 +181,21 @@ class SplitWriter:
         self._index.close()
         if self._directory is not None:
             os.close(self._directory)
+
+    def _next_index(self) -> Any:
+        path = self._root / self._names.popleft()
+        path.parent.mkdir(exist_ok=True, parents=True)
+        return index_writer(path, self._storage.with_text)
+
+    def _write_index(self, rows: Any) -> None:
+        """Write rows to the file that is open, and to the next ones when it is full."""
+        while len(rows) > self._room and self._names:
+            if self._room:
+                self._index.write_table(rows.slice(0, self._room))
+            self._index.close()
+            rows, self._index, self._room = rows.slice(self._room), self._next_index(), self._storage.per_file
+        self._index.write_table(rows)
+        self._room -= len(rows)
 
     def _write_files(self, directory: int, files: list[str], table: Any) -> None:
         for folder in {file.rpartition("/")[0] for file in files} - self._folders:

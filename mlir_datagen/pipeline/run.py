@@ -18,7 +18,7 @@ from mlir_datagen.dataset.disk_space import check_room, disk_bytes
 from mlir_datagen.dataset.files_folder import FLAT_INDEX, check_replaceable, replace_folder, written_files
 from mlir_datagen.dataset.manifest import environment
 from mlir_datagen.dataset.parts import Parts, remove_parts
-from mlir_datagen.dataset.paths import index_name, split_folder
+from mlir_datagen.dataset.paths import index_names, split_folder
 from mlir_datagen.dataset.reader import find_finished
 from mlir_datagen.dataset.results import result_of
 from mlir_datagen.dataset.staging import Staging
@@ -194,7 +194,7 @@ def generate_files(
         with writable(output_dir):
             # Again, now that nobody else can be writing it.
             check_replaceable(output_dir)
-            writer = SplitWriter(staging.path, split, size, Storage("", FLAT_INDEX, with_text=False))
+            writer = SplitWriter(staging.path, split, size, Storage("", [FLAT_INDEX], with_text=False))
             producer = Producer({split: writer}.__getitem__, production=Production(taken=Counter(taken)))
             with writer:
                 producer.produce(source, plan)
@@ -329,7 +329,8 @@ def batch_prover(config: RunConfig) -> Iterator[BatchProver]:
 
 def _storage(config: RunConfig, split: str) -> Storage:
     folder = None if config.storage == "parquet" else split_folder(split)
-    return Storage(folder, index_name(split), with_text=config.storage != "files")
+    names = index_names(split, config.splits.get(split, 1), config.programs_per_file)
+    return Storage(folder, names, config.storage != "files", config.programs_per_file)
 
 
 def _estimate(config: RunConfig, source: RandomOps | None, plan: Plan[RandomTask]) -> int:

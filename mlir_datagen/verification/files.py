@@ -11,7 +11,7 @@ from mlir_datagen.dataset.card import CARD
 from mlir_datagen.dataset.description import CONFIG
 from mlir_datagen.dataset.exported import check_exports
 from mlir_datagen.dataset.manifest import MANIFEST
-from mlir_datagen.dataset.paths import index_name, program_file
+from mlir_datagen.dataset.paths import program_file
 from mlir_datagen.dataset.reader import Dataset, changed_files, listed_files
 from mlir_datagen.dataset.rejects import REJECTS
 from mlir_datagen.dataset.weights import WEIGHTS_FOLDER
@@ -67,7 +67,12 @@ def file_set_problems(
     dataset: Dataset, config: RunConfig, summary: Summary, rejected: Sequence[Rejected]
 ) -> Iterator[str]:
     """Say which files are listed that no program and no description is, and which are not listed."""
-    described = {CONFIG, CARD, *map(index_name, dataset.splits), *([REJECTS] if rejected else [])}
+    indexes = {
+        file
+        for split, names in summary.names.items()
+        for file in config.dataset_settings.index_files(split, len(names))
+    }
+    described = {CONFIG, CARD, *indexes, *([REJECTS] if rejected else [])}
     programs = {
         program_file(split, name)
         for split, names in summary.names.items()

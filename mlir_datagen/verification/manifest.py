@@ -72,7 +72,7 @@ def manifest_problems(
         "name": config.name,
         "fingerprint": config.fingerprint,
         "generator_version": GENERATOR_VERSION,
-        "digest": dataset_digest(dataset.folder, dataset.splits),
+        "digest": dataset_digest(dataset.folder, dataset.indexes),
         "seed": config.seed,
         "storage": config.storage,
         "counts": {
@@ -105,7 +105,7 @@ def sum_problems(dataset: Dataset, summary: Summary) -> Iterator[str]:
         claimed = {family: number for family, number in dataset.manifest["counts"][split].items() if number}
         if claimed != dict(counted):
             yield f"{split} has {shown(dict(counted))}, and the manifest counts {shown(claimed)}"
-    if dataset_digest(dataset.folder, dataset.splits) != dataset.manifest["digest"]:
+    if dataset_digest(dataset.folder, dataset.indexes) != dataset.manifest["digest"]:
         yield "the dataset's digest is not the one in the manifest"
 
 
