@@ -9,11 +9,10 @@ import _cli  # isort: split
 
 import sys
 import time
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
 
+import _telling
 import hydra
 from omegaconf import DictConfig
 from tabulate import tabulate
@@ -21,9 +20,10 @@ from tqdm import tqdm
 
 from mlir_datagen.config.compose import CONFIG_NAME, command_line, from_omegaconf
 from mlir_datagen.config.export import ExportSettings
+from mlir_datagen.config.run import RunConfig
 from mlir_datagen.dataset.scratch import scratch_folder
-from mlir_datagen.errors import listed
-from mlir_datagen.pipeline.run import Listener, Outcome, Preview, generate, preview
+from mlir_datagen.errors import UserError
+from mlir_datagen.pipeline.run import Listener, Preview, generate, preview
 from mlir_datagen.programs.program import NETWORKS_SPLIT
 
 
@@ -40,26 +40,39 @@ def _generate(cfg: DictConfig) -> None:
     if config.dry_run:
         _print_preview(preview(config))
         return
+    if config.shard is not None:
+        _generate_shard(config)
+        return
     if config.export is not None:
         _check_export(config.export, config.output_dir)
     started = time.perf_counter()
-    # Without a terminal there is no bar (disable=None).
-    with tqdm(unit=" programs", disable=None, leave=False, delay=0.2) as bar:
-
-        def on_wait() -> None:
-            print("Another run is writing this dataset; waiting for it.", file=sys.stderr)
-
-        def on_resume(programs: int) -> None:
-            print(f"Going on from {programs} programs that a stopped run has left.", file=sys.stderr)
-
-        outcome = generate(config, Listener(bar.reset, bar.update, on_wait, on_resume))
+    with _telling.progress() as listener:
+        outcome = generate(config, listener)
     seconds = time.perf_counter() - started
     try:
         if config.export is not None:
             _export(config.export, outcome.path)
     finally:
         # The dataset is finished, whatever became of the export.
-        _print_outcome(outcome, seconds)
+        _telling.print_outcome(outcome, seconds)
+
+
+def _generate_shard(config: RunConfig) -> None:
+    # Only here, since most runs make a whole dataset.
+    from mlir_datagen.pipeline.sharding import generate_shard
+
+    if config.export is not None:
+        raise UserError(
+            "A shard is no dataset yet, and cannot be exported. Type export=none, and export what is merged."
+        )
+    with _telling.progress() as listener:
+        outcome = generate_shard(config, listener)
+    shard = outcome.shard
+    if outcome.existed:
+        print("This shard is finished already.")
+    print(f"{shard.programs} random programs, of {shard.tasks} tasks: shard {shard.number} of {shard.of}")
+    print("To make the dataset of all of them: python scripts/merge.py <the folders of all shards>")
+    print(f"shard: {outcome.path}")
 
 
 def _check_export(settings: ExportSettings, output_dir: Path) -> None:
@@ -95,39 +108,6 @@ def _print_preview(plan: Preview) -> None:
     print(f"disk needed: about {plan.disk_bytes / 1e6:.1f} MB{' for the random programs' if has_listed else ''}")
     print("This was a dry run: nothing was written.")
     print(f"dataset {'exists' if plan.exists else 'would be'}: {plan.path}")
-
-
-def _print_outcome(outcome: Outcome, seconds: float) -> None:
-    manifest = outcome.manifest
-    if outcome.existed:
-        print("This dataset is finished already, and its files are as its manifest says.")
-    rows = []
-    for split, counts in manifest["counts"].items():
-        for family, made in counts.items():
-            quota = manifest["quotas"].get(family, {}).get(split)
-            if quota is None:
-                rows.append([split, family, "", made, "", ""])
-                continue
-            note = "all that exist" if quota["exhausted"] else _scarce(quota)
-            rows.append([split, family, quota["asked"], made, quota["rejected"], note])
-    print(tabulate(rows, headers=["split", "op", "asked for", "made", "rejected", ""]))
-    funnel = manifest["funnel"]
-    print(f"{funnel['kept']} programs kept of {funnel['attempted']} attempted")
-    for remark in outcome.remarks:
-        print(remark)
-    for rejected in outcome.rejected:
-        # Where programs are drawn, others take the place of those.
-        if rejected.name:
-            print(f"{rejected.split}/{rejected.name} was rejected at the stage {rejected.stage}: {rejected.reason}")
-    if not outcome.existed:
-        print(f"made in {seconds:.1f} s")
-    print(f"dataset: {outcome.path}")
-
-
-def _scarce(quota: Mapping[str, Any]) -> str:
-    """Say which strata have fewer programs than their share."""
-    scarce = [stratum for stratum in quota.get("strata", ()) if stratum["planned"] < stratum["asked"]]
-    return listed(f"{one['planned']} of {one['asked']} from {one['from']:g} to {one['to']:g} s" for one in scarce)
 
 
 def _start_hydra() -> None:

@@ -101,7 +101,8 @@ def command_line(arguments: Sequence[str], scratch: Path) -> list[str]:
     if named.config_dir is not None:
         saved = load_saved_config(Path(named.config_dir) / f"{named.config_name.removesuffix('.yaml')}.yaml")
         # A dataset does not say what made it, and this run may.
-        settings_of_run = {**saved.to_saved(), "executor": dataclasses.asdict(saved.executor)}
+        own_settings = {"executor": dataclasses.asdict(saved.executor), "shard": None}
+        settings_of_run = {**saved.to_saved(), "programs_per_file": saved.programs_per_file, **own_settings}
         (scratch / "saved.yaml").write_text(yaml.safe_dump(settings_of_run, sort_keys=False))
         rest = ["--config-dir", str(scratch), "--config-name", "saved", *rest]
     # Hydra wants all settings in one row, and an option like --info takes the word behind it for its own.

@@ -80,6 +80,7 @@ _OPTIONAL = (
     "strata",
     "executor",
     "programs_per_file",
+    "shard",
 )
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 
@@ -89,6 +90,7 @@ class RunConfig:
     """All that a run may choose.
 
     `splits` and `split_ratios` are in canonical order, `ops` in the table's. A split may have a ratio and no size.
+    A shard is the number of one, from 1 on, and of how many.
     """
 
     name: str
@@ -116,6 +118,7 @@ class RunConfig:
     trust: tuple[str, ...]
     export: ExportSettings | None
     executor: ExecutorSettings
+    shard: tuple[int, int] | None = None
 
     @property
     def needs_workers(self) -> bool:
@@ -280,6 +283,7 @@ def parse_config(raw: Mapping[str, Any]) -> RunConfig:
         trust=parse_trust(raw["trust"]),
         export=export,
         executor=parse_executor(mapping(raw.get("executor") or {}, "executor")),
+        shard=_parse_shard(raw.get("shard")),
     )
 
 
@@ -302,6 +306,19 @@ def _parse_name(value: Any) -> str:
             "underscores and hyphens, 64 at most. Type for instance name=my_dataset."
         )
     return value
+
+
+def _parse_shard(value: Any) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    match = re.fullmatch(r"(\d{1,5})/(\d{1,5})", value, re.ASCII) if isinstance(value, str) else None
+    number, of = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not 1 <= number <= of:
+        raise UserError(
+            f"shard is {shown(value)}, and must be one of so many, counted from 1: the third of 16 is shard=3/16. "
+            "shard=null makes the whole dataset."
+        )
+    return number, of
 
 
 def _parse_limits(raw: Mapping[str, Any]) -> Limits:

@@ -30,7 +30,7 @@ from mlir_datagen.errors import Resumable
 from mlir_datagen.programs.program import NETWORKS_SPLIT
 from mlir_datagen.programs.rejected import Rejected
 
-_NAME = re.compile(r"\d{8}-[0-9a-f]{64}\.arrow", re.ASCII)
+PART_NAME = re.compile(r"\d{8}-[0-9a-f]{64}\.arrow", re.ASCII)
 _METADATA = b"mlir_datagen"
 _LARGEST = 16 << 30
 _OPTIONS = ipc.IpcWriteOptions(compression="zstd")
@@ -49,12 +49,13 @@ class Parts:
     Attributes:
         folder: where they are.
         programs: how many programs they have.
+        count: how many of them were handed out again, or taken in.
     """
 
     def __init__(self, dataset: Path, root: Path, header: Mapping[str, Any]) -> None:
         self.folder, self._root = parts_folder(dataset), root
         self._header = _sha256(orjson.dumps(header, option=orjson.OPT_SORT_KEYS))
-        self._count = self.programs = 0
+        self.count = self.programs = 0
         self._waiting = self._usable()
 
     def next(self) -> TaskResult | None:
@@ -66,7 +67,7 @@ class Parts:
         if not self._waiting:
             return None
         path = self._waiting.popleft()
-        part = self._usable_part(path, self._count)
+        part = self._usable_part(path, self.count)
         if part is None:
             raise Resumable(
                 f"{path} was changed while the run went on from it. Type the same command again: what it held is made "
@@ -76,7 +77,7 @@ class Parts:
             target = weights_file(self._root, name)
             target.parent.mkdir(exist_ok=True)
             _link(weights_file(self.folder, name), target)
-        self._count += 1
+        self.count += 1
         return part.result
 
     def add(self, result: TaskResult) -> None:
@@ -94,13 +95,18 @@ class Parts:
             kept.parent.mkdir(exist_ok=True)
             kept.unlink(missing_ok=True)
             _link(weights_file(self._root, name), kept)
-        content = _content(_Part(self._header, self._count, self._digests(weights), result))
-        name = f"{self._count:08d}-{_sha256(content)}.arrow"
+        content = _content(Part(self._header, self.count, self._digests(weights), result))
+        name = f"{self.count:08d}-{_sha256(content)}.arrow"
         partial = self.folder / f".{name}.partial"
         partial.write_bytes(content)
         partial.rename(self.folder / name)
-        self._count += 1
+        self.count += 1
         self.programs += len(result)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of their files, in order."""
+        return sorted(path.name for path in self.folder.glob("*.arrow"))
 
     def _digests(self, weights: Iterable[str]) -> dict[str, str]:
         return {name: file_sha256(weights_file(self.folder, name)) for name in weights}
@@ -113,7 +119,7 @@ class Parts:
             return usable
         found = sorted(path for path in self.folder.iterdir() if path.name != WEIGHTS_FOLDER)
         for number, path in enumerate(found):
-            part = self._usable_part(path, number) if number == len(usable) and _NAME.fullmatch(path.name) else None
+            part = self._usable_part(path, number) if number == len(usable) and PART_NAME.fullmatch(path.name) else None
             if part is None:
                 _delete(path)
             else:
@@ -121,18 +127,18 @@ class Parts:
                 self.programs += len(part.result)
         return usable
 
-    def _usable_part(self, path: Path, number: int) -> _Part | None:
+    def _usable_part(self, path: Path, number: int) -> Part | None:
         """Return a part; None where it is not whole, or is none of this run."""
         # What is in it has another form in other versions, or where somebody else wrote it.
         with suppress(OSError, pa.ArrowException, ValueError, KeyError, TypeError, AttributeError):
-            part = _read(path)
+            part = read_part(path)
             is_of_this_run = part.header == self._header and part.number == number
             if is_of_this_run and not path.is_symlink() and part.weights == self._digests(part.weights):
                 return part
         return None
 
 
-class _Part(NamedTuple):
+class Part(NamedTuple):
     """A part.
 
     Attributes:
@@ -148,7 +154,7 @@ class _Part(NamedTuple):
     result: TaskResult
 
 
-def _content(part: _Part) -> bytes:
+def _content(part: Part) -> bytes:
     """Return a part as the bytes of its file."""
     values = {field.name: getattr(part.result, field.name) for field in dataclasses.fields(TaskResult)}
     table = values.pop("table")
@@ -160,7 +166,7 @@ def _content(part: _Part) -> bytes:
     return bytes(sink.getvalue())
 
 
-def _read(path: Path) -> _Part:
+def read_part(path: Path) -> Part:
     """Read a part.
 
     Raises:
@@ -180,7 +186,7 @@ def _read(path: Path) -> _Part:
         raise ValueError("its programs have other digests")
     values = described["result"]
     rejected = [Rejected(**one) for one in values.pop("rejected")]
-    return _Part(
+    return Part(
         described["header"],
         described["number"],
         described["weights"],

@@ -20,10 +20,10 @@ from mlir_datagen.programs.program import StoredProgram
 from mlir_datagen.programs.proof import Failure, Measurement, Proof
 from mlir_datagen.programs.rejected import Rejected, rejected_program
 
-_WORKING = ("own_name", "asked_form", "command", "key", "measurement")
+_WORKING = ("own_name", "asked_form", "command", "key", "measurement", "failure")
 """Columns that are not written, all of strings or null: the name that a program has already, the form that it was asked
 for in, the command that makes it again where that is not its spec's, what equal programs have in common beside equal
-texts, and its time as JSON."""
+texts, its time as JSON, and as JSON why it is not kept, where that is known and not applied yet."""
 
 RESULT_SCHEMA = pa.schema([*PROGRAM_SCHEMA, *(pa.field(name, pa.string()) for name in _WORKING)])
 
@@ -93,29 +93,30 @@ class TaskResult:
         )
 
     def proven(self, outcomes: Sequence[Proof | Failure]) -> TaskResult:
-        """Return what is left when the programs are proven further.
+        """Return the same programs with what was proven of them; `settled` leaves out those that failed.
 
         Args:
             outcomes: of each program. What was checked before, as whole networks are where they are converted, keeps
                 its proof, and gets its time.
         """
-        failures = {row: outcome for row, outcome in enumerate(outcomes) if isinstance(outcome, Failure)}
-        left = self.without(failures)
-        proofs = [outcome for outcome in outcomes if isinstance(outcome, Proof)]
-        levels = left.strings("check")
-        table = left.table
+        levels, table = self.strings("check"), self.table
         for name, value in _PROOF_COLUMNS.items():
-            old = table.column(name).to_pylist()
             values = [
-                value(proof) if level == "parse" else before
-                for proof, level, before in zip(proofs, levels, old, strict=True)
+                value(outcome) if level == "parse" and isinstance(outcome, Proof) else before
+                for outcome, level, before in zip(outcomes, levels, table.column(name).to_pylist(), strict=True)
             ]
             table = _with_column(table, name, values)
-        times = [
-            None if proof.measurement is None else orjson.dumps(dataclasses.asdict(proof.measurement)).decode()
-            for proof in proofs
-        ]
-        return dataclasses.replace(left, table=_with_column(table, "measurement", times))
+        times = [one.measurement if isinstance(one, Proof) else None for one in outcomes]
+        failures = [one if isinstance(one, Failure) else None for one in outcomes]
+        table = _with_column(table, "measurement", list(map(_json, times)))
+        return dataclasses.replace(self, table=_with_column(table, "failure", list(map(_json, failures))))
+
+    def settled(self) -> TaskResult:
+        """Return what is left without the programs that have failed."""
+        if self.table.column("failure").null_count == len(self):
+            return self
+        failures = enumerate(self.strings("failure"))
+        return self.without({row: Failure(**orjson.loads(failure)) for row, failure in failures if failure})
 
     @property
     def measurements(self) -> list[Measurement | None]:
@@ -198,6 +199,10 @@ def _with_working_columns(split: str, block: Block, keys: Callable[[Block], Sequ
         pa.nulls(rows, pa.string()) if column is None else array_of(column, pa.string()) for column in columns.values()
     ]
     return pa.Table.from_arrays([*block_table(split, block).columns, *arrays], schema=RESULT_SCHEMA)
+
+
+def _json(value: Measurement | Failure | None) -> str | None:
+    return None if value is None else orjson.dumps(value).decode()
 
 
 def _with_column(table: Any, name: str, values: Sequence[Any]) -> Any:

@@ -29,6 +29,10 @@ _AHEAD = 2 * len(available_cores()) + 2
 """How many tasks an executor has been given whose programs are not written yet, at most: all of these are in memory."""
 
 
+Made = Callable[[int], Iterator[TaskResult]]
+"""Returns what became of a plan's tasks, proven as far as the config asks for, from the task of that number on."""
+
+
 @dataclass
 class Producer:
     """Has programs made and writes them.
@@ -52,13 +56,16 @@ class Producer:
     parts: Parts | None = None
     _seen: set[bytes] = field(default_factory=set)
 
-    def produce(self, source: Source[Task], plan: Plan[Task], executor: Executor | None = None) -> None:
+    def produce(
+        self, source: Source[Task], plan: Plan[Task], executor: Executor | None = None, made: Made | None = None
+    ) -> None:
         """Make the programs of a plan and write them; in the splits that it fills, others make up for rejected ones.
 
         Args:
             source: where the plan comes from.
             plan: what to make first.
             executor: does the tasks, in any order; left out, they are done here, one after the other.
+            made: what became of the tasks of the plan elsewhere; left out, they are done now.
 
         Raises:
             UserError: when the source runs out of programs, program after program is rejected, or the executor breaks.
@@ -67,7 +74,7 @@ class Producer:
         filled = {split: self.writer_of(split) for split in dict.fromkeys(quota.split for quota in plan.quotas)}
         fruitless = 0
         while True:
-            for result in self._results(source, plan.tasks, bool(filled), executor):
+            for result in self._results(source, plan.tasks, bool(filled), executor, made):
                 fills = result.split in filled
                 kept = self._write(result if fills else self.keep_out(result))
                 fruitless = 0 if kept or not fills else fruitless + result.attempted
@@ -79,12 +86,12 @@ class Producer:
             if not missing:
                 return
             try:
-                plan = source.plan(missing, production.taken)
+                plan, made = source.plan(missing, production.taken), None
             except UserError as error:
                 raise UserError(f"{error} {last_rejected(production)}") from error
 
     def _results(
-        self, source: Source[Task], tasks: Sequence[Task], fills: bool, executor: Executor | None
+        self, source: Source[Task], tasks: Sequence[Task], fills: bool, executor: Executor | None, made: Made | None
     ) -> Iterator[TaskResult]:
         """Yield what becomes of each task, in their order: first what is known from an earlier run."""
         waiting = deque(tasks)
@@ -93,8 +100,13 @@ class Producer:
             source.restore(waiting.popleft(), result)
             self.progress(result.attempted)
             yield result
-        for made in _made(source, list(waiting), self.sameness if fills else None, executor):
-            result = self._proven(self._sifted(made) if fills else made)
+        if made is None:
+            new = made_by(source, list(waiting), self.sameness if fills else None, executor)
+            proven = (self._proven(self._sifted(result) if fills else result) for result in new)
+        else:
+            proven = (self._sifted(result) for result in made(len(tasks) - len(waiting)))
+        for unsettled in proven:
+            result = unsettled.settled()
             if self.parts is not None:
                 self.parts.add(result)
             yield result
@@ -127,15 +139,7 @@ class Producer:
         return result
 
     def _proven(self, result: TaskResult) -> TaskResult:
-        self.progress(len(result.rejected))
-        if self.prover is None:
-            self.progress(len(result))
-            return result
-        outcomes = []
-        for outcome in self.prover.outcomes(result.programs()):
-            outcomes.append(outcome)
-            self.progress(1)
-        return result.proven(outcomes)
+        return proven_result(result, self.prover, self.progress)
 
     def _write(self, result: TaskResult) -> int:
         """Write what is left of a task; return how many programs that are."""
@@ -177,7 +181,20 @@ class _Making(Generic[Task]):
         return result_of(self.produce(task), None if self.sameness is None else self.sameness.keys)
 
 
-def _made(
+def proven_result(result: TaskResult, prover: BatchProver | None, progress: Progress) -> TaskResult:
+    """Return a result with what is proven of its programs beyond the parser, if anything."""
+    progress(len(result.rejected))
+    if prover is None:
+        progress(len(result))
+        return result
+    outcomes = []
+    for outcome in prover.outcomes(result.programs()):
+        outcomes.append(outcome)
+        progress(1)
+    return result.proven(outcomes)
+
+
+def made_by(
     source: Source[Task], tasks: Sequence[Task], sameness: Sameness | None, executor: Executor | None
 ) -> Iterator[TaskResult]:
     """Yield what each task makes, in the order of the tasks.

@@ -28,7 +28,7 @@ from mlir_datagen.networks.model_spec import require_trusted
 from mlir_datagen.networks.worker import PRELOADED
 from mlir_datagen.pipeline.collecting import collecting_rarely
 from mlir_datagen.pipeline.exclusions import excluded_suites, keep_out_datasets, with_found_exclusions
-from mlir_datagen.pipeline.producing import Producer
+from mlir_datagen.pipeline.producing import Made, Producer
 from mlir_datagen.pipeline.workers import FEWEST_PROGRAMS, prepare_workers, workers_if_any
 from mlir_datagen.programs.production import Production, Progress, last_rejected
 from mlir_datagen.programs.program import EXTRACTED
@@ -114,8 +114,8 @@ def preview(config: RunConfig) -> Preview:
     """
     config = with_found_exclusions(config)
     path = dataset_path(config)
-    _require_trusted(config)
-    source, plan = _planned(config)
+    require_all_trusted(config)
+    source, plan = planned(config)
     with writable(path):
         exists = find_finished(path, config.fingerprint) is not None
         estimate = _estimate(config, source, plan)
@@ -123,7 +123,9 @@ def preview(config: RunConfig) -> Preview:
 
 
 @collecting_rarely()
-def generate(config: RunConfig, listener: Listener | None = None, executor: Executor | None = None) -> Outcome:
+def generate(
+    config: RunConfig, listener: Listener | None = None, executor: Executor | None = None, made: Made | None = None
+) -> Outcome:
     """Make the dataset that a config describes, or find it finished.
 
     Args:
@@ -131,6 +133,7 @@ def generate(config: RunConfig, listener: Listener | None = None, executor: Exec
         listener: told of the progress.
         executor: does the sources' tasks, in any order, on threads or in processes, here or elsewhere: the dataset does
             not depend on it. Left out, it is the config's. Networks are converted in processes of their own anyway.
+        made: what became of the planned random programs elsewhere; left out, they are made now.
 
     Raises:
         UserError: when the config cannot be fulfilled, its folder cannot be written, or the executor breaks.
@@ -142,26 +145,26 @@ def generate(config: RunConfig, listener: Listener | None = None, executor: Exec
         finished = find_finished(path, config.fingerprint)
     if finished is not None:
         return Outcome(path, finished, existed=True)
-    _require_trusted(config)
+    require_all_trusted(config)
     if config.needs_workers:
         from mlir_datagen.proving.prover import prepare
 
         prepare(config.check, PRELOADED if config.models else ())
-    processes = _processes(config) if executor is None else 0
+    processes = worker_processes(config) if executor is None else 0
     if processes:
         prepare_workers()
     with workers_if_any(processes) as workers:
         executor = executor or workers
-        source, plan = _planned(config, executor)
+        source, plan = planned(config, executor)
         needed = _estimate(config, source, plan)
-        with Staging(path, listener.on_wait) as staging, _kept(config, staging, listener) as parts:
+        with Staging(path, listener.on_wait) as staging, kept_parts(config, staging, listener) as parts:
             if (finished := find_finished(path, config.fingerprint)) is not None:
                 return Outcome(path, finished, existed=True)
             check_room(staging.path, needed)
             listener.on_start(plan.total + len(config.models))
             with writable(path):
                 manifest, production = _write_dataset(
-                    staging.path, config, source, plan, listener.on_written, executor, parts
+                    staging.path, config, source, plan, listener.on_written, executor, parts, made
                 )
             staging.publish()
     return Outcome(path, manifest, existed=False, rejected=production.rejected, remarks=production.remarks)
@@ -210,7 +213,7 @@ def _listed_splits(config: RunConfig) -> dict[str, int | None]:
     return {**({} if config.extract.window is None else {EXTRACTED: None}), **suites}
 
 
-def _require_trusted(config: RunConfig) -> None:
+def require_all_trusted(config: RunConfig) -> None:
     """Refuse classes that the run does not trust.
 
     Before anything is made: a dataset without them would stand in the way of the run that trusts them, which is of the
@@ -220,13 +223,13 @@ def _require_trusted(config: RunConfig) -> None:
         require_trusted(spec, config.trust)
 
 
-def _processes(config: RunConfig) -> int:
+def worker_processes(config: RunConfig) -> int:
     """Return how many worker processes make programs: none for few, nor where others prove them, which takes longer."""
     is_worth_it = sum(config.splits.values()) >= FEWEST_PROGRAMS and not config.needs_workers
     return config.executor.processes if is_worth_it else 0
 
 
-def _planned(config: RunConfig, executor: Executor | None = None) -> tuple[RandomOps | None, Plan[RandomTask]]:
+def planned(config: RunConfig, executor: Executor | None = None) -> tuple[RandomOps | None, Plan[RandomTask]]:
     """Return the source of random programs, if any are asked for, and its plan."""
     if not config.ops:
         return None, Plan([])
@@ -242,6 +245,7 @@ def _write_dataset(
     progress: Progress,
     executor: Executor | None,
     parts: Parts,
+    made: Made | None,
 ) -> tuple[dict[str, Any], Production]:
     unseen = Decontamination()
     keep_out_datasets(config.exclude, unseen)
@@ -275,7 +279,7 @@ def _write_dataset(
             for task in unwritten.plan({}).tasks:
                 producer.keep_out(result_of(unwritten.produce(task)))
         if source is not None:
-            producer.produce(source, plan, executor)
+            producer.produce(source, plan, executor, made)
     production = producer.production
     counts = {split: writer.counts for split, writer in writers.items()}
     if not any(counter.total() for counter in counts.values()):
@@ -285,18 +289,19 @@ def _write_dataset(
     return manifest, production
 
 
+def made_with(config: RunConfig) -> dict[str, Any]:
+    """Return the versions of what makes a config's programs, and the machine where their times are measured."""
+    libraries = environment(with_networks=bool(config.models or config.suites))
+    return {**libraries, "machine": machine()} if config.measure.enabled else {**libraries}
+
+
 @contextmanager
-def _kept(config: RunConfig, staging: Staging, listener: Listener) -> Iterator[Parts]:
+def kept_parts(config: RunConfig, staging: Staging, listener: Listener) -> Iterator[Parts]:
     """Have what an earlier run of the config has made, and keep what this one makes until it is published.
 
     It is deleted, too, when the config cannot be fulfilled.
     """
-    header: dict[str, Any] = {
-        "fingerprint": config.fingerprint,
-        **environment(with_networks=bool(config.models or config.suites)),
-    }
-    if config.measure.enabled:
-        header["machine"] = machine()
+    header = {"fingerprint": config.fingerprint, **made_with(config)}
     with writable(staging.final):
         parts = Parts(staging.final, staging.path, header)
     if parts.programs:
