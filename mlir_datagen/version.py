@@ -6,9 +6,9 @@ from typing import Any
 
 from mlir_datagen.errors import UserError, shown
 
-PACKAGE_VERSION = "0.8.0"
+PACKAGE_VERSION = "0.9.0"
 
-GENERATOR_VERSION = 8
+GENERATOR_VERSION = 9
 """Goes up whenever the same config would give other bytes; it is part of every dataset's fingerprint."""
 
 SCHEMA_VERSION = 2

@@ -25,7 +25,7 @@ from mlir_datagen.pipeline.run import generate
 from mlir_datagen.version import GENERATOR_VERSION
 
 TINY_DIGEST = "aa3c29075208bfaba638cf1e221fa7a62a55552f5004c34ac96d2e51863a68fa"
-TINY_GENERATOR_VERSION = 8
+TINY_GENERATOR_VERSION = 9
 
 
 def index_of(folder, split="train"):
