@@ -154,6 +154,11 @@ class Part(NamedTuple):
     result: TaskResult
 
 
+def part_bytes(result: TaskResult) -> int:
+    """Return the size of a part."""
+    return len(_content(Part("", 0, {}, result)))
+
+
 def _content(part: Part) -> bytes:
     """Return a part as the bytes of its file."""
     values = {field.name: getattr(part.result, field.name) for field in dataclasses.fields(TaskResult)}

@@ -17,7 +17,7 @@ from mlir_datagen.dataset.disk_errors import writable
 from mlir_datagen.dataset.disk_space import check_room, disk_bytes
 from mlir_datagen.dataset.files_folder import FLAT_INDEX, check_replaceable, replace_folder, written_files
 from mlir_datagen.dataset.manifest import environment
-from mlir_datagen.dataset.parts import Parts, remove_parts
+from mlir_datagen.dataset.parts import Parts, part_bytes, remove_parts
 from mlir_datagen.dataset.paths import index_names, split_folder
 from mlir_datagen.dataset.reader import find_finished
 from mlir_datagen.dataset.results import result_of
@@ -118,7 +118,7 @@ def preview(config: RunConfig) -> Preview:
     source, plan = planned(config)
     with writable(path):
         exists = find_finished(path, config.fingerprint) is not None
-        estimate = _estimate(config, source, plan)
+        estimate, _ = _estimate(config, source, plan)
         return Preview(path, plan.quotas, list(config.models), _listed_splits(config), estimate, exists)
 
 
@@ -156,11 +156,11 @@ def generate(
     with workers_if_any(processes) as workers:
         executor = executor or workers
         source, plan = planned(config, executor)
-        needed = _estimate(config, source, plan)
+        needed, kept_bytes = _estimate(config, source, plan)
         with Staging(path, listener.on_wait) as staging, kept_parts(config, staging, listener) as parts:
             if (finished := find_finished(path, config.fingerprint)) is not None:
                 return Outcome(path, finished, existed=True)
-            check_room(staging.path, needed)
+            check_room(staging.path, needed + plan.total * kept_bytes)
             listener.on_start(plan.total + len(config.models))
             with writable(path):
                 manifest, production = _write_dataset(
@@ -338,10 +338,13 @@ def _storage(config: RunConfig, split: str) -> Storage:
     return Storage(folder, names, config.storage != "files", config.programs_per_file)
 
 
-def _estimate(config: RunConfig, source: RandomOps | None, plan: Plan[RandomTask]) -> int:
-    """Return the bytes that the random programs need on disk, scaled up from the first of their plan."""
+def _estimate(config: RunConfig, source: RandomOps | None, plan: Plan[RandomTask]) -> tuple[int, int]:
+    """Return the bytes that the random programs need on disk, and one until all are written, from the first of them."""
     if source is None:
-        return 0
-    sample = result_of(source.produce(plan.tasks[0].first(_SAMPLE))).table
+        return 0, 0
+    result = result_of(source.produce(plan.tasks[0].first(_SAMPLE)))
+    if not len(result):
+        return 0, 0
     storage = _storage(config, next(iter(config.splits)))
-    return plan.total * disk_bytes(sample, storage, config.output_dir) // len(sample) if len(sample) else 0
+    needed = plan.total * disk_bytes(result.table, storage, config.output_dir) // len(result)
+    return needed, part_bytes(result) // len(result)

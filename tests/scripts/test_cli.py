@@ -211,23 +211,25 @@ def test_a_killed_run_leaves_no_dataset_and_the_next_run_clears_up(tmp_path):
     wait_until(lambda: staged_files(tmp_path), run)
     run.kill()
     run.communicate()
-    (left,) = (tmp_path / "outputs").iterdir()
-    assert left.name.endswith(".partial")
-    assert not (left / "manifest.json").exists()
+    left = {path.suffix: path for path in (tmp_path / "outputs").iterdir()}
+    assert set(left) == {".partial", ".parts"}
+    assert not (left[".partial"] / "manifest.json").exists()
     made = made_dataset(run_script("generate", *BIG, cwd=tmp_path), tmp_path)
     assert [path.name for path in (tmp_path / "outputs").iterdir()] == [made.name]
     assert sum(counts_of(made)["train"].values()) == 10_000
     assert subprocess.run(["sha256sum", "-c", "--quiet", "SHA256SUMS"], cwd=made).returncode == 0
 
 
-def test_an_interrupt_leaves_nothing(tmp_path):
+def test_an_interrupt_leaves_what_was_made(tmp_path):
     run = start(*BIG, cwd=tmp_path)
     wait_until(lambda: staged_files(tmp_path), run)
     run.send_signal(signal.SIGINT)
     _, told = run.communicate(timeout=60)
     assert run.returncode == 130
-    assert told == "Stopped; nothing was left behind. The same command starts again.\n"
-    assert not list(tmp_path.iterdir())
+    (left,) = (tmp_path / "outputs").iterdir()
+    assert left.suffix == ".parts"
+    assert told.startswith("Stopped; ")
+    assert told.endswith(f"are made and kept in outputs/{left.name}. The same command goes on from there.\n")
 
 
 def test_a_full_disk(tmp_path):
