@@ -241,11 +241,20 @@ def test_a_full_disk(tmp_path):
     if "unshare" in done.stderr or "mount:" in done.stderr:
         pytest.skip(f"no namespaces here: {done.stderr.strip()}")
     assert done.returncode == 2, done.stderr
-    assert "The dataset needs about 5 MB" in done.stderr
-    script = script.replace("size=2m", "size=6m,nr_inodes=200")
+    assert "The dataset needs about 6 MB" in done.stderr
+    generate = f"{sys.executable} {SCRIPTS}/generate.py output_dir={place}"
+    script = (
+        f"mount -t tmpfs -o size=8m,nr_inodes=200 none {place} && ! {generate} && ls -A {place} && "
+        f"mount -o remount,nr_inodes=5000 {place} && {generate} && ls -A {place} && "
+        f"{sys.executable} {SCRIPTS}/verify.py {place}/random-*"
+    )
     done = subprocess.run(["unshare", "-rm", "sh", "-c", script], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 2, done.stderr
+    assert done.returncode == 0, done.stderr
     assert "There is no room left on the disk" in done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) > 5
+    assert lines[0].endswith(".parts")
+    assert "Traceback" not in done.stderr
 
 
 def test_a_progress_bar_on_a_terminal_only(tmp_path):
