@@ -35,17 +35,29 @@ def open_parquet(path: Path) -> Iterator[Any]:
 
 def string_array(words: Sequence[str]) -> Any:
     """Return an array of strings."""
-    encoded = [word.encode() for word in words]
+    joined = "".join(words)
+    # Nearly all are, and then a letter is a byte.
+    lengths = list(map(len, words if joined.isascii() else [word.encode() for word in words]))
     offsets = np.zeros(len(words) + 1, np.int32)
-    np.cumsum([len(word) for word in encoded], out=offsets[1:])
-    return pa.StringArray.from_buffers(len(words), pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded)))
+    np.cumsum(lengths, out=offsets[1:])
+    return pa.StringArray.from_buffers(len(words), pa.py_buffer(offsets), pa.py_buffer(joined.encode()))
+
+
+def repeated_strings(words: Sequence[str], rows: int) -> Any:
+    """Return an array of some strings in a row, as often as there are rows."""
+    encoded = [word.encode() for word in words]
+    offsets = _repeated_offsets([len(word) for word in encoded], rows)
+    return pa.StringArray.from_buffers(rows * len(words), pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded) * rows))
 
 
 def repeated_string(word: str, rows: int) -> Any:
     """Return an array of one string, many times."""
-    encoded = word.encode()
-    offsets = np.arange(0, (rows + 1) * len(encoded), len(encoded), dtype=np.int32)
-    return pa.StringArray.from_buffers(rows, pa.py_buffer(offsets), pa.py_buffer(encoded * rows))
+    return repeated_strings([word], rows)
+
+
+def word_array(words: Sequence[str]) -> Any:
+    """Return an array of strings that are mostly the same."""
+    return repeated_string(words[0], len(words)) if len(set(words)) == 1 else string_array(words)
 
 
 def number_array(numbers: NDArray[Any]) -> Any:
@@ -72,10 +84,15 @@ def optional_number_array(numbers: Sequence[float | None], dtype: type = np.floa
 
 def list_array(lengths: Sequence[int], rows: int, elements: Any) -> Any:
     """Cut an array into lists whose lengths follow a pattern that is repeated `rows` times."""
+    return pa.ListArray.from_arrays(number_array(_repeated_offsets(lengths, rows)), elements)
+
+
+def _repeated_offsets(lengths: Sequence[int], rows: int) -> NDArray[np.int32]:
+    """Return where lists end whose lengths follow a pattern that is repeated, from 0 on."""
     ends = np.cumsum(lengths)
     offsets = np.zeros(rows * len(lengths) + 1, np.int32)
     offsets[1:] = (np.arange(rows)[:, np.newaxis] * (ends[-1] if len(ends) else 0) + ends).ravel()
-    return pa.ListArray.from_arrays(number_array(offsets), elements)
+    return offsets
 
 
 def array_of(values: Sequence[Any], type_: Any) -> Any:

@@ -18,7 +18,9 @@ from mlir_datagen.dataset.arrow import (
     number_array,
     optional_number_array,
     repeated_string,
+    repeated_strings,
     string_array,
+    word_array,
 )
 from mlir_datagen.dataset.schema import PROGRAM_COLUMNS, PROGRAM_SCHEMA
 from mlir_datagen.mlir.signature import Argument, Edge, Loop, Operand, Outline, OutlineNode
@@ -26,7 +28,7 @@ from mlir_datagen.ops.graph import Graph
 from mlir_datagen.programs.batch import Block, ProgramBlock
 from mlir_datagen.programs.forms import written
 from mlir_datagen.programs.program import Program
-from mlir_datagen.programs.proof import Proof
+from mlir_datagen.programs.proof import PARSED, Proof
 from mlir_datagen.programs.spec import spec_json
 
 
@@ -131,7 +133,7 @@ def _drawn_table(split: str, block: ProgramBlock) -> Any:
         "source": repeated_string(block.source, rows),
         "family": repeated_string(family.name, rows),
         "kind": repeated_string(block.variant.kind, rows),
-        "form": string_array([str(ways[form].form) for form in block.forms]),
+        "form": word_array([str(ways[form].form) for form in block.forms]),
         "dtype": repeated_string(graph.results[0].dtype, rows),
         "spec": string_array([spec_json(one) for one in block.specs]),
         "arguments": _operands(graph.arguments, "input", rows),
@@ -143,20 +145,26 @@ def _drawn_table(split: str, block: ProgramBlock) -> Any:
         "bytes_moved": number_array(bytes_moved),
         "arithmetic_intensity": number_array(flops / bytes_moved),
         "seed": number_array(np.full(rows, block.seed, np.int64)),
-        "check": string_array([proof.level for proof in block.proofs]),
-        "proven": string_array([str(proof.proven) for proof in block.proofs]),
-        "error": optional_number_array([proof.error for proof in block.proofs]),
-        "absolute_error": optional_number_array([proof.absolute_error for proof in block.proofs]),
-        "excused": optional_number_array([proof.excused for proof in block.proofs], np.int64),
-        "unshown": pa.nulls(rows, PROGRAM_COLUMNS["unshown"][0]),
-        "minimum_mlir": optional_number_array([ways[form].minimum_mlir for form in block.forms], np.int64),
-        "maximum_mlir": optional_number_array([ways[form].maximum_mlir for form in block.forms], np.int64),
+        # What is drawn was parsed, and is proven further as a row.
+        "check": repeated_string(PARSED.level, rows),
+        "proven": repeated_string(str(PARSED.proven), rows),
+        **{
+            name: pa.nulls(rows, PROGRAM_COLUMNS[name][0]) for name in ("error", "absolute_error", "excused", "unshown")
+        },
+        "minimum_mlir": _versions([ways[form].minimum_mlir for form in block.forms]),
+        "maximum_mlir": _versions([ways[form].maximum_mlir for form in block.forms]),
         "multiplicity": pa.nulls(rows, pa.int64()),
         "provenance": pa.nulls(rows, pa.string()),
         "sha256": string_array(block.digests),
         "mlir": string_array(block.texts),
     }
     return pa.Table.from_arrays(list(columns.values()), schema=PROGRAM_SCHEMA)
+
+
+def _versions(numbers: Sequence[int | None]) -> Any:
+    if set(numbers) == {None}:
+        return pa.nulls(len(numbers), pa.int64())
+    return optional_number_array(numbers, np.int64)
 
 
 def _interleave(columns: Sequence[Any], rows: int) -> Any:
@@ -173,8 +181,8 @@ def _operands(operands: Sequence[Operand], role: str, rows: int) -> Any:
     ranks = [len(operand.shape) for operand in operands]
     fields = {
         "role": repeated_string(role, rows * len(operands)),
-        "name": string_array([operand.name for operand in operands] * rows),
-        "dtype": string_array([operand.dtype for operand in operands] * rows),
+        "name": repeated_strings([operand.name for operand in operands], rows),
+        "dtype": repeated_strings([operand.dtype for operand in operands], rows),
         "shape": list_array(ranks, rows, _interleave(extents, rows)),
     }
     return list_array([len(operands)], rows, pa.StructArray.from_arrays(list(fields.values()), names=list(fields)))
@@ -185,7 +193,7 @@ def _loops(spaces: Sequence[Sequence[Loop]], rows: int) -> Any:
     loops = [loop for space in spaces for loop in space]
     fields = {
         "bound": _interleave([loop.bound for loop in loops], rows),
-        "iterator": string_array([loop.iterator for loop in loops] * rows),
+        "iterator": repeated_strings([loop.iterator for loop in loops], rows),
     }
     lengths = [len(space) for space in spaces]
     return list_array(lengths, rows, pa.StructArray.from_arrays(list(fields.values()), names=list(fields)))
@@ -194,8 +202,8 @@ def _loops(spaces: Sequence[Sequence[Loop]], rows: int) -> Any:
 def _nodes(graph: Graph, rows: int) -> Any:
     nodes = graph.nodes
     fields = {
-        "op": string_array([node.operation.label for node in nodes] * rows),
-        "dtype": string_array([node.dtype for node in nodes] * rows),
+        "op": repeated_strings([node.operation.label for node in nodes], rows),
+        "dtype": repeated_strings([node.dtype for node in nodes], rows),
         "shape": list_array(
             [len(node.result_shape) for node in nodes],
             rows,

@@ -11,7 +11,7 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from mlir_datagen.dataset.arrow import array_of, number_array, truth_array
+from mlir_datagen.dataset.arrow import array_of, number_array, repeated_string, truth_array
 from mlir_datagen.dataset.columns import block_table
 from mlir_datagen.dataset.schema import PROGRAM_SCHEMA
 from mlir_datagen.mlir.signature import Argument
@@ -195,14 +195,17 @@ def _with_working_columns(split: str, block: Block, keys: Callable[[Block], Sequ
         columns["command"] = [program.command or None for program in block.programs]
     if keys is not None:
         columns["key"] = keys(block)
-    arrays = [
-        pa.nulls(rows, pa.string()) if column is None else array_of(column, pa.string()) for column in columns.values()
-    ]
+    arrays = [pa.nulls(rows, pa.string()) if column is None else _strings(column) for column in columns.values()]
     return pa.Table.from_arrays([*block_table(split, block).columns, *arrays], schema=RESULT_SCHEMA)
 
 
 def _json(value: Measurement | Failure | None) -> str | None:
     return None if value is None else orjson.dumps(value).decode()
+
+
+def _strings(values: Sequence[str | None]) -> Any:
+    first = values[0] if len(set(values)) == 1 else None
+    return array_of(values, pa.string()) if first is None else repeated_string(first, len(values))
 
 
 def _with_column(table: Any, name: str, values: Sequence[Any]) -> Any:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mlir_datagen.ops.family import OpFamily, Spec, Variant
 from mlir_datagen.programs.program import Program
-from mlir_datagen.programs.proof import Failure, Proof
+from mlir_datagen.programs.proof import Failure
 from mlir_datagen.programs.rejected import Rejected, rejected_program
 from mlir_datagen.programs.spec import spec_json
 
@@ -29,7 +29,6 @@ class ProgramBlock:
         specs: the same, one spec for each program.
         forms: the form that is asked for of each.
         positions: where each program stands among those of its task.
-        proofs: what is proven of each.
     """
 
     source: str
@@ -42,16 +41,13 @@ class ProgramBlock:
     texts: Sequence[str]
     digests: Sequence[str]
     positions: NDArray[np.int64]
-    proofs: Sequence[Proof]
 
     @property
     def spec(self) -> Spec:
         """A spec whose dimensions are columns, one element for each program."""
         return self.family.spec(self.variant, *self.columns)
 
-    def select(self, rows: Sequence[int], proofs: Sequence[Proof]) -> ProgramBlock:
-        if len(rows) == len(self.texts):
-            return dataclasses.replace(self, proofs=proofs)
+    def select(self, rows: Sequence[int]) -> ProgramBlock:
         chosen = np.asarray(rows, np.int64)
         return dataclasses.replace(
             self,
@@ -61,7 +57,6 @@ class ProgramBlock:
             texts=[self.texts[row] for row in rows],
             digests=[self.digests[row] for row in rows],
             positions=self.positions[chosen],
-            proofs=proofs,
         )
 
     def rejected(self, row: int, split: str, failure: Failure) -> Rejected:
@@ -92,14 +87,9 @@ class ListedBlock:
     def positions(self) -> NDArray[np.int64]:
         return np.arange(len(self.programs)) if self.places is None else self.places
 
-    @property
-    def proofs(self) -> Sequence[Proof]:
-        return [program.proof for program in self.programs]
-
-    def select(self, rows: Sequence[int], proofs: Sequence[Proof]) -> ListedBlock:
-        pairs = zip([self.programs[row] for row in rows], proofs, strict=True)
-        programs = [one if one.proof is proof else dataclasses.replace(one, proof=proof) for one, proof in pairs]
-        return ListedBlock(programs, None if self.places is None else self.places[np.asarray(rows, np.int64)])
+    def select(self, rows: Sequence[int]) -> ListedBlock:
+        places = None if self.places is None else self.places[np.asarray(rows, np.int64)]
+        return ListedBlock([self.programs[row] for row in rows], places)
 
     def rejected(self, row: int, split: str, failure: Failure) -> Rejected:
         one = self.programs[row]
@@ -153,8 +143,8 @@ class Batch:
         """The rows of all blocks, one after the other, in plan order."""
         return np.argsort(np.concatenate([block.positions for block in self.blocks]))
 
-    def sift(self, judge: Callable[[Block], Iterable[Proof | Failure]]) -> Batch:
-        """Return the batch without the programs that fail a further stage.
+    def sift(self, judge: Callable[[Block], Iterable[Failure | None]]) -> Batch:
+        """Return the batch without the programs that fail.
 
         Args:
             judge: called with each block; its answer for each program of it, in order.
@@ -162,12 +152,8 @@ class Batch:
         blocks = []
         rejected = list(self.rejected)
         for block in self.blocks:
-            rows, proofs = [], []
-            for row, outcome in enumerate(judge(block)):
-                if isinstance(outcome, Proof):
-                    rows.append(row)
-                    proofs.append(outcome)
-                else:
-                    rejected.append(block.rejected(row, self.split, outcome))
-            blocks.append(block.select(rows, proofs))
+            failures = {row: failure for row, failure in enumerate(judge(block)) if failure is not None}
+            rejected += [block.rejected(row, self.split, failure) for row, failure in failures.items()]
+            left = [row for row in range(len(block.texts)) if row not in failures] if failures else ()
+            blocks.append(block.select(left) if failures else block)
         return dataclasses.replace(self, blocks=blocks, rejected=rejected)

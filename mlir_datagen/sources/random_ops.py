@@ -17,7 +17,7 @@ from mlir_datagen.mlir.parse import Verifier
 from mlir_datagen.ops.program_family import AnyFamily, AnySpec
 from mlir_datagen.programs.batch import Batch, Block
 from mlir_datagen.programs.content import Splitter
-from mlir_datagen.programs.proof import PARSED, Failure, Proof
+from mlir_datagen.programs.proof import Failure
 from mlir_datagen.programs.rejected import rejected_program
 from mlir_datagen.programs.spec import spec_json
 from mlir_datagen.sources.draws import DrawnWalk
@@ -126,7 +126,7 @@ class RandomOps:
         verifier = Verifier()
         # One stage after the other for a whole block: emitting and parsing in turn drive each other out of the
         # processor's caches.
-        return Batch(task.split, task.blocks()).sift(lambda block: [_verified(text, verifier) for text in block.texts])
+        return Batch(task.split, task.blocks()).sift(lambda block: [_failure(text, verifier) for text in block.texts])
 
     def restore(self, task: RandomTask, result: TaskResult) -> None:
         """Do nothing: a plan hangs on how many programs were kept, and not on which."""
@@ -156,9 +156,9 @@ def _walk(
     return VariantWalk(stream.family, stream.variant, stream.grid, limits, splitter, seed, strata)
 
 
-def _verified(text: str, verifier: Verifier) -> Proof | Failure:
+def _failure(text: str, verifier: Verifier) -> Failure | None:
     try:
         verifier.verify(text)
     except Rejection as rejection:
         return Failure(rejection.stage, rejection.reason)
-    return PARSED
+    return None

@@ -16,7 +16,6 @@ from mlir_datagen.programs.batch import ListedBlock, ProgramBlock
 from mlir_datagen.programs.content import stable_hash
 from mlir_datagen.programs.forms import Forms
 from mlir_datagen.programs.program import family_program
-from mlir_datagen.programs.proof import PARSED
 from mlir_datagen.sources.grid import Grid
 
 _MOST_KEPT = 1 << 14
@@ -50,10 +49,8 @@ class GridStream:
         asked = [forms.of(seed, family, spec) for spec in specs]
         texts = [family.program(*pair) for pair in zip(specs, asked, strict=True)]
         digests = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
-        proofs, columns = [PARSED] * len(texts), self.grid.columns(numbers)
-        return ProgramBlock(
-            SOURCE, seed, family, self.variant, columns, specs, asked, texts, digests, positions, proofs
-        )
+        columns = self.grid.columns(numbers)
+        return ProgramBlock(SOURCE, seed, family, self.variant, columns, specs, asked, texts, digests, positions)
 
 
 @dataclass(frozen=True)
