@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from mlir_datagen.mlir.element_types import is_float
+from mlir_datagen.mlir.element_types import ELEMENT_TYPES, is_float
 from mlir_datagen.ops.scalars import SCALARS
 from mlir_datagen.ops.structured_operation import StructuredOperation
 
@@ -37,9 +37,13 @@ def words_of(operations: tuple[StructuredOperation, ...], only_floats: bool) -> 
     """
     steps = [SCALARS[step] for operation in operations for step in operation.body.steps]
     casts, moves = operations[0].casts, all(step.is_free for step in steps)
+    # What is computed in a type of its own is converted to narrower ones by functions that a process need not have.
+    own = any(operation.body.is_typed for operation in operations)
     words = (*_COMPUTED, *(_WIDENED if casts else ()), *(_MOVED if moves else ()))
     return tuple(
         word
         for word in words
-        if all(step.has(of_result(word)) for step in steps) and (is_float(of_result(word)) or not only_floats)
+        if not (own and is_float(word) and ELEMENT_TYPES[word].bits < ELEMENT_TYPES[DEFAULT].bits)
+        and all(step.has(of_result(word)) for step in steps)
+        and (is_float(of_result(word)) or not only_floats)
     )

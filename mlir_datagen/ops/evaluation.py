@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mlir_datagen.mlir.element_types import ELEMENT_TYPES, is_float
+from mlir_datagen.mlir.element_types import ELEMENT_TYPES, is_float, torch_dtype
 from mlir_datagen.ops.body import NUMBER, Call, Expression
 from mlir_datagen.ops.lookup import aligned, looked_up_tensors, loops_of
 from mlir_datagen.ops.notation import Access, Window, dilated
@@ -143,11 +143,16 @@ def _at_rest(operation: StructuredOperation, sizes: Mapping[str, int], dtype: st
         example = next((one for one in inputs if one.is_floating_point()), inputs[0])
 
         def apply(kind: str, *operands: Any) -> Any:
+            if kind in ELEMENT_TYPES:
+                return torch.as_tensor(operands[0], dtype=torch_dtype(kind))
             tensors = [example.new_tensor(one) if isinstance(one, (int, float)) else one for one in operands]
             return scalar_function(kind, dtype)(*tensors)
 
         elements = [aligned(*pair, space) for pair in zip(inputs, read, strict=True)]
         found = body.evaluate(elements, sizes.get(NUMBER), apply, indices)
+        if body.is_typed:
+            # As it is converted to the result's type: integers are rounded towards zero.
+            found = found.to(example.dtype) if is_float(dtype) else found.trunc().to(example.dtype)
         found = found.broadcast_to([sizes[loop] for loop in space])
         for _ in reduced:
             found = _reduced(body.accumulate, found)

@@ -12,8 +12,9 @@ without either; how many positions oh has follows from the extent of h. In `m=mo
 is its stride. A window that the result has is written, and not summed up. `h=i+1` is a dimension h of which the element
 after i is read: i has as many positions as are inside, of all operands. `v@b` is a dimension v that is looked up: the
 element is read whose number the second operand has at the point. An operand in brackets has a shape that counts, and no
-contents. A loop that the result does not have is a reduction. `+n` in the result is a loop that nothing is read
-along: what is read is repeated.
+contents. `()` is a tensor without dimensions whose element is given as a scalar, and `(f64)` one that has this element
+type whatever the others have. A loop that the result does not have is a reduction. `+n` in the result is a loop that
+nothing is read along: what is read is repeated.
 
 The iteration space has the loops of the result first, and then the reductions in the order in which the operands name
 them, a window its own where it stands, as linalg's named operations have, but for a few, for which the order is given.
@@ -27,6 +28,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+_SCALAR = re.compile(r"\((\w*)\)")
 _DIMENSION = re.compile(r"(\w+)(?:=(\w+)(?:\*(\w+))?\+(\w+)(?:\*(\w+))?|@([a-z]))?")
 
 
@@ -76,10 +78,19 @@ class Dimension(NamedTuple):
 
 
 class Access(NamedTuple):
-    """What an operand of an operation is indexed with; `has_contents` is false where only its shape counts."""
+    """What an operand of an operation is indexed with.
+
+    Attributes:
+        dimensions: of the operand.
+        has_contents: false where only its shape counts.
+        is_scalar: whether its only element is given, and not a tensor.
+        dtype: its element type, where that does not depend on those of others.
+    """
 
     dimensions: tuple[Dimension, ...]
     has_contents: bool
+    is_scalar: bool = False
+    dtype: str | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -225,6 +236,8 @@ def _check_lookups(notation: Notation) -> None:
 
 def _operand(text: str) -> Access:
     text = text.strip()
+    if scalar := _SCALAR.fullmatch(text):
+        return Access((), True, is_scalar=True, dtype=scalar[1] or None)
     return Access(tuple(_dimension(word) for word in text.strip("[]").split()), not text.startswith("["))
 
 

@@ -13,9 +13,10 @@ import numpy as np
 
 from mlir_datagen.mlir.builder import FunctionBuilder, Value, integers
 from mlir_datagen.mlir.types import tensor
-from mlir_datagen.ops.body import NUMBER, Body
+from mlir_datagen.ops.body import NUMBER, Body, Constant
+from mlir_datagen.ops.indexing import expressions, steps_along
 from mlir_datagen.ops.lookup import read_elements
-from mlir_datagen.ops.notation import Access, Notation, read
+from mlir_datagen.ops.notation import Notation, read
 from mlir_datagen.ops.scalars import OLDEST_MLIR, SCALARS
 
 NAMED, GENERIC, CATEGORY = "named", "generic", "category"
@@ -138,8 +139,11 @@ class StructuredOperation:
 
     def argument_dtypes(self, dtype: str) -> list[str]:
         """Return the element types of these where they have this one: what is selected by are truth values."""
-        count = len(self._argument_names)
-        return ["i1" if letter in self.body.conditions else dtype for letter in string.ascii_lowercase[:count]]
+        contents = [operand for operand in self.notation.inputs if operand.has_contents]
+        return [
+            "i1" if letter in self.body.conditions else operand.dtype or dtype
+            for letter, operand in zip(string.ascii_lowercase, contents, strict=False)
+        ]
 
     def result_shape(self, sizes: Mapping[str, Any]) -> tuple[Any, ...]:
         """Return the shape of the result."""
@@ -165,7 +169,7 @@ class StructuredOperation:
         if not self.notation.reductions:
             return 1
         loop = self.notation.reductions[-1]
-        steps = [step for operand in self.notation.inputs for step in _steps(operand, loop, sizes)]
+        steps = [step for operand in self.notation.inputs for step in steps_along(operand, loop, sizes)]
         return reduce(np.maximum, steps)
 
     @cached_property
@@ -207,7 +211,7 @@ class StructuredOperation:
         places = {loop: f"d{index}" for index, loop in enumerate(self.notation.loops)}
         space = ", ".join(places.values())
         return [
-            f"affine_map<({space}) -> ({', '.join(_expressions(operand, places, sizes))})>"
+            f"affine_map<({space}) -> ({', '.join(expressions(operand, places, sizes))})>"
             for operand in (*self.notation.inputs, self.notation.result)
             if not operand.is_looked_up
         ]
@@ -239,9 +243,9 @@ class StructuredOperation:
             dtype: the element type of the result; left out, that of the last input.
         """
         dtype = dtype or inputs[-1].type.dtype
-        operands = self._with_shapes(builder, inputs, sizes) if self._reads_shapes else inputs
         form = self.form(builder.form)
         scalars = self._scalars(builder, sizes, dtype) if form == GENERIC else []
+        operands = self._operands(builder, inputs, sizes) if self._has_special_operands else inputs
         init = init or self.init(builder, dtype, sizes)
         if form == NAMED:
             return builder.structured(
@@ -254,21 +258,27 @@ class StructuredOperation:
         return self._emit_generic(builder, operands, init, scalars, sizes)
 
     @cached_property
-    def _reads_shapes(self) -> bool:
-        return not all(operand.has_contents for operand in self.notation.inputs)
+    def _has_special_operands(self) -> bool:
+        return any(operand.is_scalar or not operand.has_contents for operand in self.notation.inputs)
 
-    def _with_shapes(self, builder: FunctionBuilder, inputs: Sequence[Value], sizes: Mapping[str, int]) -> list[Value]:
-        """Return all inputs: where only the shape counts, a tensor without contents."""
+    def _operands(self, builder: FunctionBuilder, inputs: Sequence[Value], sizes: Mapping[str, int]) -> list[Value]:
+        """Return all inputs: a tensor without contents where only the shape counts, and scalars as such."""
         contents, dtype = iter(inputs), inputs[0].type.dtype
         return [
-            next(contents)
+            (builder.element(next(contents)) if operand.is_scalar else next(contents))
             if operand.has_contents
             else builder.empty(tensor(tuple([sizes[name] for name in operand.names]), dtype))
             for operand in self.notation.inputs
         ]
 
     def _scalars(self, builder: FunctionBuilder, sizes: Mapping[str, Any], dtype: str) -> list[str]:
-        return [builder.constant(one if isinstance(one, float) else sizes[NUMBER], dtype) for one in self.body.numbers]
+        typed = [
+            one if isinstance(one, Constant) else Constant(self._number(one, sizes), dtype) for one in self.body.numbers
+        ]
+        return [builder.constant(*one) for one in typed]
+
+    def _number(self, said: float | str, sizes: Mapping[str, Any]) -> Any:
+        return said if isinstance(said, float) else sizes[NUMBER]
 
     def _emit_generic(
         self,
@@ -328,35 +338,6 @@ class StructuredOperation:
     def equal_attributes(self, sizes: Mapping[str, int]) -> list[bool]:
         """Return for each of these whether its numbers are equal, so that it is written as one."""
         return [len({sizes[name] for name in names}) == 1 for names in self.attribute_names]
-
-
-def _expressions(operand: Access, places: Mapping[str, str], sizes: Mapping[str, int]) -> list[str]:
-    found = []
-    for dimension in operand.dimensions:
-        window, shift = dimension.window, dimension.shift
-        if window is None:
-            ahead = "" if shift is None else f" + {shift.distance}"
-            found.append(f"{places[dimension.position]}{ahead}")
-        else:
-            terms = ((window.position, window.stride), (window.offset, window.dilation))
-            factors = ["" if factor is None else f" * {sizes[factor]}" for _, factor in terms]
-            found.append(
-                " + ".join(f"{places[loop]}{factor}" for (loop, _), factor in zip(terms, factors, strict=True))
-            )
-    return found
-
-
-def _steps(operand: Access, loop: str, sizes: Mapping[str, Any]) -> list[Any]:
-    """Return how many elements lie between what an operand gives for neighbours along a loop, if it has that loop."""
-    found = []
-    for place, dimension in enumerate(operand.dimensions):
-        window = dimension.window
-        after = math.prod(sizes[inner] for inner in operand.names[place + 1 :])
-        if window is not None and window.offset == loop:
-            found.append(after * window.dilation_of(sizes))
-        elif window is None and dimension.position == loop:
-            found.append(after)
-    return found
 
 
 @lru_cache(maxsize=4096)

@@ -20,7 +20,8 @@ OPERATION = re.compile(
     r"(?P<name>%\S+) = linalg\.(?:generic \{indexing_maps = \[(?P<maps>.*)\], iterator_types = \[(?P<iterators>.*)\]\}"
     r"|map \{ \S+ \}) ins\((?P<inputs>.*?)(?: : (?P<input_types>.*?))?\) outs\(\S+ : (?P<result_type>.*?)\)"
 )
-FILL = re.compile(r"ins\(%\S+ : \w+\) outs")
+FILL = re.compile(r"ins\(%(?!extracted)\S+ : \w+\) outs")
+"""What makes an initial value, and is no operation of its own: of a constant, and not of an argument's element."""
 OPTIONS = ("--linalg-generalize-named-ops", "--mlir-print-local-scope")
 OTHERS_IN_19 = {"conv_3d_ncdhw_fcdhw": "its loops are in another order there, n od oh ow f kd kh kw c"}
 
@@ -60,7 +61,7 @@ def indexed(tmp_path_factory):
 
 
 def tensor_of(type_: str) -> tuple[list[int], str]:
-    *shape, dtype = re.fullmatch(r"tensor<(.*)>", type_)[1].split("x")
+    *shape, dtype = re.fullmatch(r"tensor<(.*)>|(.*)", type_).expand(r"\1\2").split("x")
     return [int(extent) for extent in shape], dtype
 
 

@@ -186,6 +186,7 @@ PYTHONS = {
     "sin": math.sin, "cos": math.cos, "log1p": math.log1p, "select": lambda c, x, y: x if c else y,
     "round": lambda x: math.copysign(math.floor(abs(x) + 0.5), x),
     "div_unsigned": lambda x, y: int(x % 2**32) // int(y % 2**32),
+    "f64": np.float64, "i32": np.int32, "i64": np.int64,
     "max_unsigned": lambda *both: max(both, key=lambda x: x % 2**32),
     "min_unsigned": lambda *both: min(both, key=lambda x: x % 2**32),
 }  # fmt: skip
@@ -195,11 +196,14 @@ STARTS = {"add": 0, "max": -math.inf, "min": math.inf, "max_unsigned": 0, "min_u
 
 def by_definition(operation, sizes, inputs):
     """Compute an operation point by point, as linalg defines it."""
-    accumulate = operation.body.accumulate
+    accumulate, notation = operation.body.accumulate, operation.notation
     result = np.full(operation.result_shape(sizes), STARTS.get(accumulate, np.nan), np.float64)
     for *places, written in points(operation, sizes):
         values = [float(array[place]) for array, place in zip(inputs, places, strict=False)]
-        value = operation.body.evaluate(values, None, lambda kind, *operands: PYTHONS[kind](*operands))
+        # Where something reads an index, the result is written at the loops themselves.
+        indices = dict(zip(notation.result.names, written, strict=True))
+        with np.errstate(over="ignore"):
+            value = operation.body.evaluate(values, None, lambda kind, *operands: PYTHONS[kind](*operands), indices)
         result[written] = value if accumulate is None else PYTHONS[accumulate](result[written], value)
     return result
 

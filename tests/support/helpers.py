@@ -29,7 +29,8 @@ SCRIPTS = REPOSITORY / "scripts"
 
 _GOLDEN_SIZES = {
     "batch": 3, "m": 16, "n": 8, "k": 32, "outer_m": 3, "outer_n": 2, "outer_k": 4, "tile_m": 4, "tile_n": 8,
-    "tile_k": 2, "groups": 2, "channels": 3, "in_channels": 3, "out_channels": 4, "multiplier": 2,
+    "tile_k": 2, "groups": 2, "rows": 7, "columns": 5,
+    "channels": 3, "in_channels": 3, "out_channels": 4, "multiplier": 2,
     "depth": 8, "height": 9, "width": 11, "kernel_depth": 2, "kernel_height": 3, "kernel_width": 2,
     "stride_depth": 1, "stride_height": 2, "stride_width": 1,
     "dilation_depth": 2, "dilation_height": 1, "dilation_width": 3,
