@@ -243,9 +243,9 @@ class StructuredOperation:
             dtype: the element type of the result; left out, that of the last input.
         """
         dtype = dtype or inputs[-1].type.dtype
+        operands = self._operands(builder, inputs, sizes) if self._has_special_operands else inputs
         form = self.form(builder.form)
         scalars = self._scalars(builder, sizes, dtype) if form == GENERIC else []
-        operands = self._operands(builder, inputs, sizes) if self._has_special_operands else inputs
         init = init or self.init(builder, dtype, sizes)
         if form == NAMED:
             return builder.structured(
