@@ -35,15 +35,14 @@ def words_of(operations: tuple[StructuredOperation, ...], only_floats: bool) -> 
         operations: the main operation, and those that follow it.
         only_floats: whether its integers would be another operation.
     """
-    steps = [SCALARS[step] for operation in operations for step in operation.body.steps]
+    steps = [SCALARS[step] for operation in operations for step in operation.steps]
     casts, moves = operations[0].casts, all(step.is_free for step in steps)
-    # What is computed in a type of its own is converted to narrower ones by functions that a process need not have.
-    own = any(operation.body.is_typed for operation in operations)
+    coarsest = min(operation.coarsest for operation in operations)
     words = (*_COMPUTED, *(_WIDENED if casts else ()), *(_MOVED if moves else ()))
     return tuple(
         word
         for word in words
-        if not (own and is_float(word) and ELEMENT_TYPES[word].bits < ELEMENT_TYPES[DEFAULT].bits)
+        if ELEMENT_TYPES[of_result(word)].unit <= coarsest
         and all(step.has(of_result(word)) for step in steps)
         and (is_float(of_result(word)) or not only_floats)
     )

@@ -13,8 +13,9 @@ import numpy as np
 from mlir_datagen.mlir.element_types import ELEMENT_TYPES, is_float, torch_dtype
 from mlir_datagen.ops.body import NUMBER, Call, Expression
 from mlir_datagen.ops.lookup import aligned, looked_up_tensors, loops_of
-from mlir_datagen.ops.notation import Access, Window, dilated
+from mlir_datagen.ops.notation import Access, Notation, Window, dilated
 from mlir_datagen.ops.scalars import SCALARS
+from mlir_datagen.ops.softmax import Softmax
 from mlir_datagen.ops.structured_operation import StructuredOperation
 
 _Term = tuple[int, tuple[int, ...]]
@@ -37,6 +38,10 @@ def evaluation(operation: StructuredOperation, sizes: Mapping[str, int], dtype: 
         sizes: of all its dimensions, and the number of its body where it has one.
         dtype: the element type of its result, which says what a division of integers is.
     """
+    if isinstance(operation, Softmax):
+        return partial(_in_turn, operation, sizes, dtype)
+    if operation.notation.placed:
+        return partial(_placed, operation.notation, sizes)
     at_rest = _at_rest(operation, sizes, dtype)
     if not operation.notation.windows and not operation.notation.shifts:
         return at_rest
@@ -50,6 +55,35 @@ def evaluation(operation: StructuredOperation, sizes: Mapping[str, int], dtype: 
         return total
 
     return moving
+
+
+def _in_turn(operation: Softmax, sizes: Mapping[str, int], dtype: str, *inputs: Any) -> Any:
+    """Return what several operations make one after the other."""
+    values = list(inputs)
+    for part, read in operation.parts:
+        values.append(evaluation(part, sizes, dtype)(*(values[number] for number in read)))
+    return values[-1]
+
+
+def _placed(notation: Notation, sizes: Mapping[str, int], given: Any) -> Any:
+    """Return the elements of an operand, each where a window says that it is written."""
+    import torch
+
+    (access,), loops = notation.inputs, list(notation.loops)
+
+    def along(loop: str) -> Any:
+        return aligned(torch.arange(sizes[loop]), [loop], loops)
+
+    places = []
+    for name, window, _, _ in notation.result.dimensions:
+        if window is None:
+            places.append(along(name))
+        else:
+            start = along(window.position) * window.stride_of(sizes)
+            places.append(start + along(window.offset) * window.dilation_of(sizes))
+    result = given.new_zeros([sizes[name] for name in notation.result.names])
+    result[tuple(places)] = aligned(given, list(access.names), loops)
+    return result
 
 
 def scalar_function(kind: str, dtype: str) -> Callable[..., Any]:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mlir_datagen.mlir.builder import FunctionBuilder, Value, integers
+from mlir_datagen.mlir.element_types import ELEMENT_TYPES
 from mlir_datagen.mlir.types import tensor
 from mlir_datagen.ops.body import NUMBER, Body, Constant
 from mlir_datagen.ops.indexing import expressions, steps_along
@@ -87,6 +88,19 @@ class StructuredOperation:
         reduces = ["reduce"] if self.body.accumulate is not None else []
         return "_".join([*reduces, *self.body.steps, *([NUMBER] if self.has_number else [])]) or "move"
 
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The scalar operations of one point, in order."""
+        return self.body.steps
+
+    @property
+    def coarsest(self) -> float:
+        """The largest unit of rounding of the element types that its results are proven in.
+
+        What is computed in a type of its own is converted to narrower ones by functions that a process need not have.
+        """
+        return ELEMENT_TYPES["f32"].unit if self.body.is_typed else 1.0
+
     @cached_property
     def has_number(self) -> bool:
         """Whether its body reads the program's number."""
@@ -102,7 +116,8 @@ class StructuredOperation:
     @cached_property
     def sizes(self) -> tuple[str, ...]:
         """The names of all its sizes, but for the number of its body."""
-        return tuple(dict.fromkeys([*self.notation.free, *self.notation.loops]))
+        placed = [name for name, _ in self.notation.placed]
+        return tuple(dict.fromkeys([*self.notation.free, *self.notation.loops, *placed]))
 
     @cached_property
     def looks_up(self) -> bool:
@@ -131,7 +146,7 @@ class StructuredOperation:
         if form == CATEGORY:
             assert self.category is not None
             return self.category.versions
-        return Versions(max((SCALARS[step].oldest_for(dtype) for step in self.body.steps), default=OLDEST_MLIR))
+        return Versions(max((SCALARS[step].oldest_for(dtype) for step in self.steps), default=OLDEST_MLIR))
 
     def argument_shapes(self, sizes: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Return the shapes of the inputs that have contents."""
@@ -205,7 +220,7 @@ class StructuredOperation:
 
     @cached_property
     def _maps_without_windows(self) -> list[str]:
-        return [] if self.notation.windows else self._maps({})
+        return [] if self.notation.windows or self.notation.placed else self._maps({})
 
     def _maps(self, sizes: Mapping[str, int]) -> list[str]:
         places = {loop: f"d{index}" for index, loop in enumerate(self.notation.loops)}
@@ -248,9 +263,7 @@ class StructuredOperation:
         scalars = self._scalars(builder, sizes, dtype) if form == GENERIC else []
         init = init or self.init(builder, dtype, sizes)
         if form == NAMED:
-            return builder.structured(
-                f"linalg.{self._head(dtype)}", operands, init, self._attributes(sizes), self._tail
-            )
+            return self._emit_named(builder, operands, init, sizes)
         if form == CATEGORY:
             assert self.category is not None
             text = self.category.text.format(maps=", ".join(self.indexing_maps(sizes)))
@@ -279,6 +292,12 @@ class StructuredOperation:
 
     def _number(self, said: float | str, sizes: Mapping[str, Any]) -> Any:
         return said if isinstance(said, float) else sizes[NUMBER]
+
+    def _emit_named(
+        self, builder: FunctionBuilder, operands: Sequence[Value], init: Value, sizes: Mapping[str, int]
+    ) -> Value:
+        head = f"linalg.{self._head(init.type.dtype)}"
+        return builder.structured(head, operands, init, self._attributes(sizes), self._tail)
 
     def _emit_generic(
         self,

@@ -14,6 +14,7 @@ from mlir_datagen.config.compose import compose_config
 from mlir_datagen.config.suites import parse_suites
 from mlir_datagen.ops import PROGRAM_FAMILIES
 from mlir_datagen.ops.drawn.families import DRAWN_FAMILIES
+from mlir_datagen.ops.structured_operation import GENERIC
 from mlir_datagen.pipeline.run import generate
 
 OPERATION = re.compile(
@@ -115,10 +116,21 @@ def ours(row: dict[str, Any]) -> Structure:
     )
 
 
+def with_body(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row of the same program with a body: those of some families have one as `linalg.generic` only."""
+    family = PROGRAM_FAMILIES[row["family"]]
+    if family.name not in ("pack", "unpack"):
+        return row
+    spec = family.spec_of_json(row["spec"])
+    return {**row, "mlir": family.program(spec, GENERIC), "minimum_mlir": family.versions(spec, GENERIC).oldest}
+
+
 @pytest.mark.parametrize("version", [19, 22])
 def test_loops_iterators_maps_and_edges_are_those_that_mlir_prints(version, indexed):
-    known = [row for row in indexed if row["minimum_mlir"] <= version]
-    assert {row["family"] for row in known} == set(PROGRAM_FAMILIES)
+    rows = [row for row in map(with_body, indexed) if row["minimum_mlir"] <= version]
+    assert {row["family"] for row in rows} == set(PROGRAM_FAMILIES)
+    # A softmax is one operation, and four where it has bodies: tests/ops hold these against MLIR's own.
+    known = [row for row in rows if row["family"] != "softmax"]
     texts = [row["mlir"] for row in known]
     printed, errors = each_by_mlir_opt(version, texts, *OPTIONS)
     assert not errors
