@@ -31,6 +31,11 @@ class Packing(StructuredOperation):
         return packing, (self.name, self.notation.line)
 
     @property
+    def has_body(self) -> bool:
+        """It has none by its name."""
+        return False
+
+    @property
     def _sides(self) -> tuple[Access, Access]:
         """The matrix, and the tiles."""
         (read_from,), written = self.notation.inputs, self.notation.result

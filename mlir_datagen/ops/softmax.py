@@ -35,6 +35,11 @@ class Softmax(StructuredOperation):
     def __reduce__(self) -> tuple[Any, ...]:
         return softmax, (len(self.notation.loops), self.axis)
 
+    @property
+    def has_body(self) -> bool:
+        """It has none by its name."""
+        return False
+
     @cached_property
     def parts(self) -> tuple[tuple[StructuredOperation, tuple[int, ...]], ...]:
         """The operations that it consists of, and the numbers of the values that each reads: first of all its input."""

@@ -94,6 +94,16 @@ class StructuredOperation:
         return self.body.steps
 
     @property
+    def has_body(self) -> bool:
+        """Whether it says in every form, in MLIR's own words, what it computes."""
+        return True
+
+    @property
+    def parts(self) -> Sequence[Any]:
+        """The operations that it consists of, where it is not one `linalg.generic`."""
+        return ()
+
+    @property
     def coarsest(self) -> float:
         """The largest unit of rounding of the element types that its results are proven in.
 

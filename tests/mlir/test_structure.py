@@ -166,7 +166,9 @@ FIRST = {family.name: f"{family.name}_{family.variants[0].name}" for family in F
 # MLIR 19 has the loops of the first in another order, gives the body of the second one argument less, and folds the
 # conversions of constants that the third has.
 OTHERS_IN_19 = ("conv_3d_ncdhw_fcdhw", "map", "fill_rng_2d")
-ONE_OF_EACH = [name for family, name in FIRST.items() if family not in OTHERS_IN_19]
+# MLIR 22 does not count the operands of each kind, as later ones do: among the attributes of one that is printed bare.
+OTHERS_IN_22 = ("unpack",)
+ONE_OF_EACH = [name for family, name in FIRST.items() if family not in OTHERS_IN_19 + OTHERS_IN_22]
 
 
 @pytest.mark.parametrize(
