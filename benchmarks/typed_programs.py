@@ -2,7 +2,8 @@
 
     python benchmarks/typed_programs.py
 
-Wrong are another scalar operation in the body, and an operand of which one element is read along a dimension.
+Wrong are another scalar operation in the body, an operand of which one element is read along a dimension, and a number
+instead of a scalar that is an argument.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ OTHER_SCALARS = {
     "sqrt": "math.rsqrt", "rsqrt": "math.sqrt", "tanh": "math.erf", "erf": "math.tanh", "sin": "math.cos",
     "cos": "math.sin", "log1p": "math.exp",
 }  # fmt: skip
+GIVEN = re.compile(r"tensor\.extract %\w+\[\] : tensor<(\w+)>")
 SCALAR = re.compile(rf"(?:arith|math)\.({'|'.join(OTHER_SCALARS)}) ")
 
 
@@ -56,7 +58,11 @@ def small_spec(family: OpFamily, word: str, place: int = 0) -> Spec:
     variant = having[place % len(having)].of(word)
     kinds = [axis.partition("_")[0] for axis in variant.axes]
     sizes = [1 if kind in _ONE else 2 if kind in _TWO else 3 + number % 3 for number, kind in enumerate(kinds)]
-    return family.spec(variant, *sizes)
+    named = dict(zip(variant.axes, sizes, strict=True))
+    # What is cut into tiles has two of them.
+    return family.spec(
+        variant, *(2 * named[f"tile_{axis}"] if f"tile_{axis}" in named else size for axis, size in named.items())
+    )
 
 
 def cases(family: OpFamily, word: str, place: int = 0) -> Iterator[Case]:
@@ -71,13 +77,17 @@ def wrong_ones(text: str) -> dict[str, str]:
     """Return what makes wrong programs of a generic one, by what is wrong: whatever of it the program has."""
     other = SCALAR.sub(lambda found: f"{OTHER_SCALARS[found[1]]} ", text, count=1)
     swapped = text.replace("arith.select %in, %in_0, %in_1", "arith.select %in, %in_1, %in_0")
-    found = {"other scalar": other, "swapped": swapped, "one element": _with_one_element(text)}
+    constant = GIVEN.sub(lambda found: f"arith.constant {7.0 if 'f' in found[1] else 7} : {found[1]}", text, count=1)
+    found = {"other scalar": other, "swapped": swapped, "one element": _with_one_element(text), "constant": constant}
     return {defect: wrong for defect, wrong in found.items() if wrong != text}
 
 
 def _with_one_element(text: str) -> str:
     """Read one element of the first operand along a loop of which another operand shows how long it is."""
     first, *others = (indices.split(", ") for indices in re.findall(r"-> \((.*?)\)>", text))
+    # What has no dimensions has one element; and a softmax is the same from whichever element it starts.
+    if first == [""] or text.count("linalg.generic") > 2:
+        return text
     known = [loop for loop in first if any(loop in other for other in others)]
     read = ", ".join("0" if loop in known[:1] else loop for loop in first)
     return text.replace(f"-> ({', '.join(first)})", f"-> ({read})", 1)

@@ -12,13 +12,13 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from mlir_datagen.mlir.element_types import literal
-from mlir_datagen.mlir.types import TensorType
+from mlir_datagen.mlir.types import TensorType, scalar
 
 BodyText = Callable[[Sequence[str], str], tuple[Sequence[str], str]]
 
 
 class Value(NamedTuple):
-    """An SSA value that holds a tensor: its name with the percent sign, and its type."""
+    """An SSA value that holds a tensor, or an element of one: its name with the percent sign, and its type."""
 
     name: str
     type: TensorType
@@ -106,6 +106,12 @@ class FunctionBuilder:
         scalar, init = self.constant(number, type_.dtype), self.empty(type_)
         operands = f"ins({scalar} : {type_.dtype}) outs({init.name} : {type_.text})"
         return self.operation(f"linalg.fill {operands} -> {type_.text}", type_, scalar, init.name)
+
+    def element(self, value: Value) -> Value:
+        """Emit the element of a tensor without dimensions, as a scalar."""
+        return self.operation(
+            f"tensor.extract {value.name}[] : {value.type.text}", scalar(value.type.dtype), value.name
+        )
 
     def structured(
         self, operation: str, inputs: Sequence[Value], init: Value, attributes: str = "", tail: str | None = None

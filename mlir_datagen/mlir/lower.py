@@ -8,6 +8,7 @@ from torch_mlir import ir, passmanager
 from torch_mlir._mlir_libs import _torchMlir  # noqa: F401  (registers refback-munge-memref-copy)
 
 from mlir_datagen.errors import Rejection
+from mlir_datagen.mlir.decompose import decompose
 from mlir_datagen.mlir.facts import walk
 from mlir_datagen.mlir.parse import first_diagnostic
 from mlir_datagen.mlir.pipelines import BASELINE_PIPELINES
@@ -21,6 +22,7 @@ def lower(text: str, context: ir.Context) -> ir.Module:
     """
     try:
         module = ir.Module.parse(text, context)
+        decompose(module, text)
         to_loops, to_llvm = BASELINE_PIPELINES
         passmanager.PassManager.parse(f"builtin.module({to_loops})", context).run(module.operation)
         _call_expm1(module)

@@ -14,8 +14,8 @@ Two programs have the same hash when they do the same operations on the same ope
 
 Everything else does: operations, types and shapes, indexing maps (so strides, dilations and layouts), the order of
 loops, initial values that are read, constants, which operand feeds what, the order of arguments and results, and how
-often a computation is repeated. A constant that MLIR stores as a resource counts by its type only, and a call by the
-name of the function.
+often a computation is repeated. A constant that MLIR stores as a resource counts by its type only, a call by the name
+of the function, and an operation without a body, as `linalg.softmax`, by its own.
 
 Only programs on tensors have a hash: on buffers the order of operations makes a difference, too.
 """

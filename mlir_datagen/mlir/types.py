@@ -20,3 +20,8 @@ def tensor(shape: tuple[int, ...], dtype: str) -> TensorType:
     """Make a ranked tensor type; the text is formed once, since a type is printed several times a program."""
     # One formatting operation: joining the dimensions' texts takes three times as long.
     return TensorType(shape, dtype, f"tensor<{'%dx' * len(shape) % shape}{dtype}>")
+
+
+def scalar(dtype: str) -> TensorType:
+    """Make the type of an element that is no tensor, `f32`, for where there may be either."""
+    return TensorType((), dtype, dtype)

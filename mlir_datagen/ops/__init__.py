@@ -7,14 +7,15 @@ May import: mlir.
 
 from __future__ import annotations
 
-from mlir_datagen.ops import contractions, elementwise, movement, windows
+from mlir_datagen.ops import contractions, elementwise, filling, movement, normalizing, packing, windows
 from mlir_datagen.ops.drawn.families import DRAWN_FAMILIES
 from mlir_datagen.ops.family import OpFamily
 from mlir_datagen.ops.program_family import AnyFamily
 
 _ORDER = ("matmul", "conv2d", "pooling", "elementwise", "relu", "batch_matmul")
 """As they are listed; those of later lines follow."""
-_MADE = {family.name: family for table in (contractions, windows, elementwise, movement) for family in table.FAMILIES}
+_TABLES = (contractions, windows, elementwise, movement, filling, normalizing, packing)
+_MADE = {family.name: family for table in _TABLES for family in table.FAMILIES}
 FAMILIES: dict[str, OpFamily] = {name: _MADE[name] for name in dict.fromkeys([*_ORDER, *_MADE])}
 """The families whose programs are counted: points of grids."""
 

@@ -4,6 +4,7 @@
     max(a, number)             the larger of an element and a number that the program has
     div(1, add(1, exp(neg(a))))
     select(equal(a, b), index(k), number)    the place along the loop k where two elements are equal
+    f64(mul(a, i32(add(b, 1))))    in these types, whatever type the result has, to which the value is converted
 
 The inputs with contents are `a`, `b`, `c` and so on, in their order; the functions are those of `scalars`. What is
 selected by is an input of truth values, or whether two inputs are equal, which may be of another type than the result.
@@ -21,6 +22,7 @@ from mlir_datagen.errors import shown
 from mlir_datagen.ops.scalars import SCALARS, conversion
 
 _INDEX = "index"
+_TYPES = ("f64", "i32", "i64")
 NUMBER = "number"
 """What stands in an expression for the number that a program has."""
 
@@ -38,7 +40,21 @@ class Index(NamedTuple):
     loop: str
 
 
-Expression = Union[str, float, "Call", "Index"]
+class Constant(NamedTuple):
+    """A number of an element type."""
+
+    number: float
+    dtype: str
+
+
+class Typed(NamedTuple):
+    """An expression that is computed in an element type; its inputs have it."""
+
+    dtype: str
+    operand: Expression
+
+
+Expression = Union[str, float, "Call", "Index", "Constant", "Typed"]
 """The name of an input, or of the program's number; a number; where a loop stands; or an operation on such."""
 
 
@@ -65,6 +81,7 @@ def _check_conditions(call: Call, text: str) -> None:
         ValueError: when it is not so.
     """
     for place, operand in enumerate(call.operands):
+        operand = operand.operand if isinstance(operand, Typed) else operand
         is_equality = isinstance(operand, Call) and operand.scalar == "equal"
         if call.scalar == "select" and place == 0:
             if not is_equality and not _is_input(operand):
@@ -81,27 +98,33 @@ def _is_input(expression: Expression) -> bool:
     return isinstance(expression, str) and expression != NUMBER
 
 
-def _read(node: ast.expr, text: str) -> Expression:
+def _read(node: ast.expr, text: str, dtype: str | None = None) -> Expression:
     if isinstance(node, ast.Name):
         if node.id == NUMBER or node.id in string.ascii_lowercase:
             return node.id
         raise ValueError(f"{text!r} reads {node.id!r}: inputs are a, b, c and so on, and the number is {NUMBER}")
     if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)) and not isinstance(node.value, bool):
-        return float(node.value)
+        return float(node.value) if dtype is None else Constant(float(node.value), dtype)
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant):
         return -_read(node.operand, text)  # type: ignore[operator]
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.keywords:
-        if node.func.id == _INDEX:
-            if len(node.args) != 1 or not isinstance(node.args[0], ast.Name):
-                raise ValueError(f"{text!r} has an index of no loop: it has the form index(k)")
-            return Index(node.args[0].id)
-        scalar = SCALARS.get(node.func.id)
-        if scalar is None:
-            raise ValueError(f"{text!r} has {node.func.id!r}, which is no scalar operation")
-        if len(node.args) != scalar.arity:
-            raise ValueError(f"{text!r} gives {node.func.id} {len(node.args)} operands, and it takes {scalar.arity}")
-        return Call(node.func.id, tuple(_read(argument, text) for argument in node.args))
+        return _read_call(node.func.id, node.args, text, dtype)
     raise ValueError(f"{text!r} is no expression: it has the form mul(a, b)")
+
+
+def _read_call(name: str, arguments: Sequence[ast.expr], text: str, dtype: str | None) -> Expression:
+    if name == _INDEX:
+        if len(arguments) != 1 or not isinstance(arguments[0], ast.Name):
+            raise ValueError(f"{text!r} has an index of no loop: it has the form index(k)")
+        return Index(arguments[0].id)
+    if name in _TYPES and len(arguments) == 1:
+        return Typed(name, _read(arguments[0], text, name))
+    scalar = SCALARS.get(name)
+    if scalar is None:
+        raise ValueError(f"{text!r} has {name!r}, which is no scalar operation")
+    if len(arguments) != scalar.arity:
+        raise ValueError(f"{text!r} gives {name} {len(arguments)} operands, and it takes {scalar.arity}")
+    return Call(name, tuple(_read(argument, text, dtype) for argument in arguments))
 
 
 class Body(NamedTuple):
@@ -137,9 +160,14 @@ class Body(NamedTuple):
         return NUMBER in self.numbers
 
     @property
-    def numbers(self) -> tuple[float | str, ...]:
+    def numbers(self) -> tuple[float | str | Constant, ...]:
         """The numbers that it reads, each once: those of the expression, and `number` for the program's."""
         return _numbers(self.text)
+
+    @property
+    def is_typed(self) -> bool:
+        """Whether it computes in a type of its own."""
+        return isinstance(self.expression, Typed)
 
     @property
     def letters(self) -> frozenset[str]:
@@ -192,7 +220,7 @@ class Body(NamedTuple):
         """
         lines: list[str] = []
         total, dtype = result
-        names: dict[float | str, str] = dict(zip(self.numbers, numbers, strict=True))
+        names: dict[float | str | Constant, str] = dict(zip(self.numbers, numbers, strict=True))
         given = dict(zip(string.ascii_lowercase, inputs, strict=False))
         for letter, (name, type_) in given.items():
             names[letter] = name
@@ -205,16 +233,23 @@ class Body(NamedTuple):
             lines.append(f"{name} = {SCALARS[kind].spelled(type_)} {', '.join(operands)} : {type_}")
             return name
 
-        def value(expression: Expression) -> str:
+        def value(expression: Expression, dtype: str = dtype) -> str:
             if isinstance(expression, Index):
                 place, name = fresh(), fresh()
                 lines.append(f"{place} = linalg.index {loops.index(expression.loop)} : index")
                 lines.append(f"{name} = arith.index_cast {place} : index to {dtype}")
                 return name
+            if isinstance(expression, Typed):
+                inner, found = expression.dtype, value(expression.operand, expression.dtype)
+                if inner == dtype:
+                    return found
+                name = fresh()
+                lines.append(f"{name} = {conversion(inner, dtype)} {found} : {inner} to {dtype}")
+                return name
             if not isinstance(expression, Call):
                 return names[expression]
             type_ = given[str(expression.operands[0])][1] if expression.scalar == "equal" else dtype
-            return computed(expression.scalar, [value(operand) for operand in expression.operands], type_)
+            return computed(expression.scalar, [value(operand, dtype) for operand in expression.operands], type_)
 
         found = value(self.expression)
         return lines, found if self.accumulate is None else computed(self.accumulate, [total, found])
@@ -231,7 +266,7 @@ class Body(NamedTuple):
         Args:
             inputs: what is read.
             number: the program's.
-            apply: returns the value of a scalar operation, given its name and operands.
+            apply: as that of `evaluated`.
             indices: where the loops stand that it reads.
         """
         known: dict[Any, Any] = {**dict(zip(string.ascii_lowercase, inputs, strict=False)), NUMBER: number}
@@ -239,17 +274,27 @@ class Body(NamedTuple):
         return evaluated(self.expression, known, apply)
 
 
-def evaluated(expression: Expression, known: Mapping[Any, Any], apply: Callable[..., Any]) -> Any:
+def evaluated(
+    expression: Expression, known: Mapping[Any, Any], apply: Callable[..., Any], dtype: str | None = None
+) -> Any:
     """Return an expression's value.
 
     Args:
         expression: the expression.
         known: what its names, and its indices, stand for.
-        apply: returns the value of a scalar operation, given its name and operands.
+        apply: returns the value of a scalar operation, given its name and operands; and what a number is in an element
+            type, given that and the number.
+        dtype: the element type that it is computed in, where that is its own.
     """
     if isinstance(expression, Call):
-        return apply(expression.scalar, *(evaluated(operand, known, apply) for operand in expression.operands))
-    return expression if isinstance(expression, float) else known[expression]
+        return apply(expression.scalar, *(evaluated(operand, known, apply, dtype) for operand in expression.operands))
+    if isinstance(expression, Typed):
+        found = evaluated(expression.operand, known, apply, expression.dtype)
+    elif isinstance(expression, Constant):
+        found = expression.number
+    else:
+        found = expression if isinstance(expression, float) else known[expression]
+    return found if dtype is None else apply(dtype, found)
 
 
 def _calls(expression: Expression) -> Iterator[Call]:
@@ -258,12 +303,14 @@ def _calls(expression: Expression) -> Iterator[Call]:
         for operand in expression.operands:
             yield from _calls(operand)
         yield expression
+    elif isinstance(expression, Typed):
+        yield from _calls(expression.operand)
 
 
-def _leaves(expression: Expression) -> list[str | float | Index]:
+def _leaves(expression: Expression) -> list[str | float | Index | Constant]:
     if isinstance(expression, Call):
         return [leaf for operand in expression.operands for leaf in _leaves(operand)]
-    return [expression]
+    return _leaves(expression.operand) if isinstance(expression, Typed) else [expression]
 
 
 @lru_cache(maxsize=1024)
@@ -272,9 +319,10 @@ def _scalars(text: str) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=1024)
-def _numbers(text: str) -> tuple[float | str, ...]:
+def _numbers(text: str) -> tuple[float | str | Constant, ...]:
     leaves, letters = _leaves(read_expression(text)), _letters(text)
-    return tuple(dict.fromkeys(leaf for leaf in leaves if isinstance(leaf, (float, str)) and leaf not in letters))
+    numbers = [leaf for leaf in leaves if isinstance(leaf, (float, str, Constant)) and leaf not in letters]
+    return tuple(dict.fromkeys(numbers))
 
 
 @lru_cache(maxsize=1024)
@@ -297,6 +345,8 @@ def _compared(text: str) -> frozenset[str]:
 @lru_cache(maxsize=1024)
 def _converted(text: str) -> frozenset[str]:
     def letters(expression: Expression, is_condition: bool = False) -> Iterator[str]:
+        if isinstance(expression, Typed):
+            return
         if isinstance(expression, Call) and expression.scalar != "equal":
             for place, operand in enumerate(expression.operands):
                 yield from letters(operand, expression.scalar == "select" and place == 0)

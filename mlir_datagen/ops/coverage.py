@@ -14,11 +14,6 @@ _LACKING = {
     r"contract|elementwise": "a category: how others are written with form=category",
     r".*_q|quantized_.*": "quantised: takes zero points beside its operands",
     r"winograd_.*": "a part of Winograd's algorithm, which means little alone",
-    r"fill": "an initial value: it is part of other programs, and reads no tensor",
-    r"fill_rng_2d": "reads no tensor: two bounds and a seed are scalars, which no line says",
-    r"softmax": "four operations in a row, which MLIR takes apart in another way from version to version",
-    r"pack": "`tensor.pack` in MLIR 19, so that no text is for both; as `linalg.generic`, which is, a kind of `kernel`",
-    r"unpack": "`tensor.unpack` in MLIR 19; as a generic it writes a dimension along two loops, which no line says",
     r"conv_2d_nhwgc_gfhwc": "not in MLIR 19",
 }
 """Why there is no family, by a regular expression for the whole name."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from mlir_datagen.mlir.element_types import is_float
+from mlir_datagen.mlir.element_types import ELEMENT_TYPES, is_float
 from mlir_datagen.ops.scalars import SCALARS
 from mlir_datagen.ops.structured_operation import StructuredOperation
 
@@ -35,11 +35,14 @@ def words_of(operations: tuple[StructuredOperation, ...], only_floats: bool) -> 
         operations: the main operation, and those that follow it.
         only_floats: whether its integers would be another operation.
     """
-    steps = [SCALARS[step] for operation in operations for step in operation.body.steps]
+    steps = [SCALARS[step] for operation in operations for step in operation.steps]
     casts, moves = operations[0].casts, all(step.is_free for step in steps)
+    coarsest = min(operation.coarsest for operation in operations)
     words = (*_COMPUTED, *(_WIDENED if casts else ()), *(_MOVED if moves else ()))
     return tuple(
         word
         for word in words
-        if all(step.has(of_result(word)) for step in steps) and (is_float(of_result(word)) or not only_floats)
+        if ELEMENT_TYPES[of_result(word)].unit <= coarsest
+        and all(step.has(of_result(word)) for step in steps)
+        and (is_float(of_result(word)) or not only_floats)
     )

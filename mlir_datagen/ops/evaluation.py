@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from mlir_datagen.mlir.element_types import ELEMENT_TYPES, is_float
+from mlir_datagen.mlir.element_types import ELEMENT_TYPES, is_float, torch_dtype
 from mlir_datagen.ops.body import NUMBER, Call, Expression
 from mlir_datagen.ops.lookup import aligned, looked_up_tensors, loops_of
-from mlir_datagen.ops.notation import Access, Window, dilated
+from mlir_datagen.ops.notation import Access, Notation, Window, dilated
 from mlir_datagen.ops.scalars import SCALARS
+from mlir_datagen.ops.softmax import Softmax
 from mlir_datagen.ops.structured_operation import StructuredOperation
 
 _Term = tuple[int, tuple[int, ...]]
@@ -37,6 +38,10 @@ def evaluation(operation: StructuredOperation, sizes: Mapping[str, int], dtype: 
         sizes: of all its dimensions, and the number of its body where it has one.
         dtype: the element type of its result, which says what a division of integers is.
     """
+    if isinstance(operation, Softmax):
+        return partial(_in_turn, operation, sizes, dtype)
+    if operation.notation.placed:
+        return partial(_placed, operation.notation, sizes)
     at_rest = _at_rest(operation, sizes, dtype)
     if not operation.notation.windows and not operation.notation.shifts:
         return at_rest
@@ -50,6 +55,35 @@ def evaluation(operation: StructuredOperation, sizes: Mapping[str, int], dtype: 
         return total
 
     return moving
+
+
+def _in_turn(operation: Softmax, sizes: Mapping[str, int], dtype: str, *inputs: Any) -> Any:
+    """Return what several operations make one after the other."""
+    values = list(inputs)
+    for part, read in operation.parts:
+        values.append(evaluation(part, sizes, dtype)(*(values[number] for number in read)))
+    return values[-1]
+
+
+def _placed(notation: Notation, sizes: Mapping[str, int], given: Any) -> Any:
+    """Return the elements of an operand, each where a window says that it is written."""
+    import torch
+
+    (access,), loops = notation.inputs, list(notation.loops)
+
+    def along(loop: str) -> Any:
+        return aligned(torch.arange(sizes[loop]), [loop], loops)
+
+    places = []
+    for name, window, _, _ in notation.result.dimensions:
+        if window is None:
+            places.append(along(name))
+        else:
+            start = along(window.position) * window.stride_of(sizes)
+            places.append(start + along(window.offset) * window.dilation_of(sizes))
+    result = given.new_zeros([sizes[name] for name in notation.result.names])
+    result[tuple(places)] = aligned(given, list(access.names), loops)
+    return result
 
 
 def scalar_function(kind: str, dtype: str) -> Callable[..., Any]:
@@ -143,11 +177,16 @@ def _at_rest(operation: StructuredOperation, sizes: Mapping[str, int], dtype: st
         example = next((one for one in inputs if one.is_floating_point()), inputs[0])
 
         def apply(kind: str, *operands: Any) -> Any:
+            if kind in ELEMENT_TYPES:
+                return torch.as_tensor(operands[0], dtype=torch_dtype(kind))
             tensors = [example.new_tensor(one) if isinstance(one, (int, float)) else one for one in operands]
             return scalar_function(kind, dtype)(*tensors)
 
         elements = [aligned(*pair, space) for pair in zip(inputs, read, strict=True)]
         found = body.evaluate(elements, sizes.get(NUMBER), apply, indices)
+        if body.is_typed:
+            # As it is converted to the result's type: integers are rounded towards zero.
+            found = found.to(example.dtype) if is_float(dtype) else found.trunc().to(example.dtype)
         found = found.broadcast_to([sizes[loop] for loop in space])
         for _ in reduced:
             found = _reduced(body.accumulate, found)

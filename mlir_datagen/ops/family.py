@@ -313,7 +313,7 @@ class OpFamily(AnyFamily):
         """Return what the result is compared with."""
 
         def added_up() -> float:
-            return largest(self.reference_result(spec, [np.abs(argument) for argument in arguments]))
+            return largest(self.reference_result(spec, [np.asarray(np.abs(one)) for one in arguments]))
 
         reference = as_held(self.reference_result(spec, arguments), spec.variant.result_dtype)
         return [HeldAgainst(reference, self.tolerance(spec), added_up)]

@@ -129,6 +129,12 @@ def _node(fields: Any, values: Sequence[Operand]) -> Node:
 
 def _check_types(operation: StructuredOperation, inputs: Sequence[str], dtype: str) -> None:
     body, label = operation.body, operation.label
+    takes_scalars = any(access.is_scalar for access in operation.notation.inputs)
+    if body.is_typed or takes_scalars or operation.notation.placed:
+        raise NoGraph(
+            f"{label} takes scalars, computes in a type of its own or writes through a window, which is for named "
+            "operations alone"
+        )
     if any(not SCALARS[step].has(dtype) for step in body.steps):
         raise NoGraph(f"{label} has no element type {dtype}")
     if body.indices and not _counts(dtype):

@@ -9,11 +9,13 @@ It is einsum's, with spaces, and with windows:
 A word is a dimension of an operand. A name alone is a loop, and the dimension has its extent. `h=oh*sh+kh*dh` is a
 dimension h of which the element at oh times the stride sh plus kh times the dilation dh is read, and `h=oh+kh` one
 without either; how many positions oh has follows from the extent of h. In `m=mo*mi+mi` the window is a tile: its extent
-is its stride. A window that the result has is written, and not summed up. `h=i+1` is a dimension h of which the element
-after i is read: i has as many positions as are inside, of all operands. `v@b` is a dimension v that is looked up: the
-element is read whose number the second operand has at the point. An operand in brackets has a shape that counts, and no
-contents. A loop that the result does not have is a reduction. `+n` in the result is a loop that nothing is read
-along: what is read is repeated.
+is its stride. A window that the result has is written, and not summed up; one in the result itself says where along the
+dimension an element is written. `h=i+1` is a dimension h of which the element after i is read: i has as many positions
+as are inside, of all operands. `v@b` is a dimension v that is looked up: the element is read whose number the second
+operand has at the point. An operand in brackets has a shape that counts, and no contents. `()` is a tensor without
+dimensions whose element is given as a scalar, and `(f64)` one that has this element type whatever the others have. A
+loop that the result does not have is a reduction. `+n` in the result is a loop that nothing is read along: what is read
+is repeated.
 
 The iteration space has the loops of the result first, and then the reductions in the order in which the operands name
 them, a window its own where it stands, as linalg's named operations have, but for a few, for which the order is given.
@@ -27,6 +29,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+_SCALAR = re.compile(r"\((\w*)\)")
 _DIMENSION = re.compile(r"(\w+)(?:=(\w+)(?:\*(\w+))?\+(\w+)(?:\*(\w+))?|@([a-z]))?")
 
 
@@ -76,10 +79,19 @@ class Dimension(NamedTuple):
 
 
 class Access(NamedTuple):
-    """What an operand of an operation is indexed with; `has_contents` is false where only its shape counts."""
+    """What an operand of an operation is indexed with.
+
+    Attributes:
+        dimensions: of the operand.
+        has_contents: false where only its shape counts.
+        is_scalar: whether its only element is given, and not a tensor.
+        dtype: its element type, where that does not depend on those of others.
+    """
 
     dimensions: tuple[Dimension, ...]
     has_contents: bool
+    is_scalar: bool = False
+    dtype: str | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -114,7 +126,13 @@ class Notation(NamedTuple):
     @property
     def reductions(self) -> tuple[str, ...]:
         """The loops that the result does not have."""
-        return tuple(loop for loop in self.loops if loop not in self.result.names)
+        placed = {loop for _, window in self.placed for loop in (window.position, window.offset)}
+        return tuple(loop for loop in self.loops if loop not in self.result.names and loop not in placed)
+
+    @property
+    def placed(self) -> tuple[tuple[str, Window], ...]:
+        """The windows that say where the result is written, in the order of its dimensions."""
+        return tuple((each.name, each.window) for each in self.result.dimensions if each.window is not None)
 
     @property
     def written_windows(self) -> frozenset[str]:
@@ -127,6 +145,7 @@ class Notation(NamedTuple):
         positions = [
             *(window.position for _, window in self.windows),
             *(shift.position for _, shift in self.shifts),
+            *(name for name, _ in self.placed),
         ]
         named = dict.fromkeys(name for operand in (*self.inputs, self.result) for name in operand.names)
         extents = [name for name in named if name not in positions]
@@ -143,6 +162,9 @@ class Notation(NamedTuple):
             # As many as are inside of all that is read, also of an operand that has the position as its dimension.
             inside = sizes[name] - shift.distance
             sizes[shift.position] = min(inside, sizes.get(shift.position, inside))
+        for name, window in self.placed:
+            before = (sizes[window.position] - 1) * window.stride_of(sizes)
+            sizes[name] = before + dilated(sizes[window.offset], window.dilation_of(sizes))
         return sizes
 
 
@@ -166,7 +188,8 @@ def read(line: str, loops: str = "") -> Notation:
     if not arrow:
         raise ValueError(f"{line!r} has no -> between what is read and what is written")
     inputs = tuple(_operand(each) for each in sources.split(","))
-    result = _operand(target.replace("+", ""))
+    result = _operand(" ".join(word.removeprefix("+") for word in target.split()))
+    written = [each.name for each in result.dimensions if each.window is None]
     repeated = [word[1:] for word in target.split() if word.startswith("+")]
     windows = tuple(
         (dimension.name, dimension.window)
@@ -187,9 +210,10 @@ def read(line: str, loops: str = "") -> Notation:
         if each.looked_up_by is None
     ]
     known = {*read_along, *(window.position for _, window in windows), *repeated}
-    if unknown := [name for name in result.names if name not in known]:
+    placed = [loop for each in result.dimensions if each.window for loop in (each.window.position, each.window.offset)]
+    if unknown := [name for name in (*written, *placed) if name not in known]:
         raise ValueError(f"{line!r} writes along {unknown[0]!r}, which nothing is read along")
-    followed = tuple(dict.fromkeys([*result.names, *read_along]))
+    followed = tuple(dict.fromkeys([*written, *read_along]))
     ordered = tuple(loops.split()) or followed
     if sorted(ordered) != sorted(followed):
         raise ValueError(f"the loops of {line!r} are {' '.join(followed)} in some order, and not {loops!r}")
@@ -225,6 +249,8 @@ def _check_lookups(notation: Notation) -> None:
 
 def _operand(text: str) -> Access:
     text = text.strip()
+    if scalar := _SCALAR.fullmatch(text):
+        return Access((), True, is_scalar=True, dtype=scalar[1] or None)
     return Access(tuple(_dimension(word) for word in text.strip("[]").split()), not text.startswith("["))
 
 

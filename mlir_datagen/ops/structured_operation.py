@@ -12,10 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mlir_datagen.mlir.builder import FunctionBuilder, Value, integers
+from mlir_datagen.mlir.element_types import ELEMENT_TYPES
 from mlir_datagen.mlir.types import tensor
-from mlir_datagen.ops.body import NUMBER, Body
+from mlir_datagen.ops.body import NUMBER, Body, Constant
+from mlir_datagen.ops.indexing import expressions, steps_along
 from mlir_datagen.ops.lookup import read_elements
-from mlir_datagen.ops.notation import Access, Notation, read
+from mlir_datagen.ops.notation import Notation, read
 from mlir_datagen.ops.scalars import OLDEST_MLIR, SCALARS
 
 NAMED, GENERIC, CATEGORY = "named", "generic", "category"
@@ -86,6 +88,29 @@ class StructuredOperation:
         reduces = ["reduce"] if self.body.accumulate is not None else []
         return "_".join([*reduces, *self.body.steps, *([NUMBER] if self.has_number else [])]) or "move"
 
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The scalar operations of one point, in order."""
+        return self.body.steps
+
+    @property
+    def has_body(self) -> bool:
+        """Whether it says in every form, in MLIR's own words, what it computes."""
+        return True
+
+    @property
+    def parts(self) -> Sequence[Any]:
+        """The operations that it consists of, where it is not one `linalg.generic`."""
+        return ()
+
+    @property
+    def coarsest(self) -> float:
+        """The largest unit of rounding of the element types that its results are proven in.
+
+        What is computed in a type of its own is converted to narrower ones by functions that a process need not have.
+        """
+        return ELEMENT_TYPES["f32"].unit if self.body.is_typed else 1.0
+
     @cached_property
     def has_number(self) -> bool:
         """Whether its body reads the program's number."""
@@ -101,7 +126,8 @@ class StructuredOperation:
     @cached_property
     def sizes(self) -> tuple[str, ...]:
         """The names of all its sizes, but for the number of its body."""
-        return tuple(dict.fromkeys([*self.notation.free, *self.notation.loops]))
+        placed = [name for name, _ in self.notation.placed]
+        return tuple(dict.fromkeys([*self.notation.free, *self.notation.loops, *placed]))
 
     @cached_property
     def looks_up(self) -> bool:
@@ -130,7 +156,7 @@ class StructuredOperation:
         if form == CATEGORY:
             assert self.category is not None
             return self.category.versions
-        return Versions(max((SCALARS[step].oldest_for(dtype) for step in self.body.steps), default=OLDEST_MLIR))
+        return Versions(max((SCALARS[step].oldest_for(dtype) for step in self.steps), default=OLDEST_MLIR))
 
     def argument_shapes(self, sizes: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Return the shapes of the inputs that have contents."""
@@ -138,8 +164,11 @@ class StructuredOperation:
 
     def argument_dtypes(self, dtype: str) -> list[str]:
         """Return the element types of these where they have this one: what is selected by are truth values."""
-        count = len(self._argument_names)
-        return ["i1" if letter in self.body.conditions else dtype for letter in string.ascii_lowercase[:count]]
+        contents = [operand for operand in self.notation.inputs if operand.has_contents]
+        return [
+            "i1" if letter in self.body.conditions else operand.dtype or dtype
+            for letter, operand in zip(string.ascii_lowercase, contents, strict=False)
+        ]
 
     def result_shape(self, sizes: Mapping[str, Any]) -> tuple[Any, ...]:
         """Return the shape of the result."""
@@ -165,7 +194,7 @@ class StructuredOperation:
         if not self.notation.reductions:
             return 1
         loop = self.notation.reductions[-1]
-        steps = [step for operand in self.notation.inputs for step in _steps(operand, loop, sizes)]
+        steps = [step for operand in self.notation.inputs for step in steps_along(operand, loop, sizes)]
         return reduce(np.maximum, steps)
 
     @cached_property
@@ -201,13 +230,13 @@ class StructuredOperation:
 
     @cached_property
     def _maps_without_windows(self) -> list[str]:
-        return [] if self.notation.windows else self._maps({})
+        return [] if self.notation.windows or self.notation.placed else self._maps({})
 
     def _maps(self, sizes: Mapping[str, int]) -> list[str]:
         places = {loop: f"d{index}" for index, loop in enumerate(self.notation.loops)}
         space = ", ".join(places.values())
         return [
-            f"affine_map<({space}) -> ({', '.join(_expressions(operand, places, sizes))})>"
+            f"affine_map<({space}) -> ({', '.join(expressions(operand, places, sizes))})>"
             for operand in (*self.notation.inputs, self.notation.result)
             if not operand.is_looked_up
         ]
@@ -239,14 +268,12 @@ class StructuredOperation:
             dtype: the element type of the result; left out, that of the last input.
         """
         dtype = dtype or inputs[-1].type.dtype
-        operands = self._with_shapes(builder, inputs, sizes) if self._reads_shapes else inputs
+        operands = self._operands(builder, inputs, sizes) if self._has_special_operands else inputs
         form = self.form(builder.form)
         scalars = self._scalars(builder, sizes, dtype) if form == GENERIC else []
         init = init or self.init(builder, dtype, sizes)
         if form == NAMED:
-            return builder.structured(
-                f"linalg.{self._head(dtype)}", operands, init, self._attributes(sizes), self._tail
-            )
+            return self._emit_named(builder, operands, init, sizes)
         if form == CATEGORY:
             assert self.category is not None
             text = self.category.text.format(maps=", ".join(self.indexing_maps(sizes)))
@@ -254,21 +281,33 @@ class StructuredOperation:
         return self._emit_generic(builder, operands, init, scalars, sizes)
 
     @cached_property
-    def _reads_shapes(self) -> bool:
-        return not all(operand.has_contents for operand in self.notation.inputs)
+    def _has_special_operands(self) -> bool:
+        return any(operand.is_scalar or not operand.has_contents for operand in self.notation.inputs)
 
-    def _with_shapes(self, builder: FunctionBuilder, inputs: Sequence[Value], sizes: Mapping[str, int]) -> list[Value]:
-        """Return all inputs: where only the shape counts, a tensor without contents."""
+    def _operands(self, builder: FunctionBuilder, inputs: Sequence[Value], sizes: Mapping[str, int]) -> list[Value]:
+        """Return all inputs: a tensor without contents where only the shape counts, and scalars as such."""
         contents, dtype = iter(inputs), inputs[0].type.dtype
         return [
-            next(contents)
+            (builder.element(next(contents)) if operand.is_scalar else next(contents))
             if operand.has_contents
             else builder.empty(tensor(tuple([sizes[name] for name in operand.names]), dtype))
             for operand in self.notation.inputs
         ]
 
     def _scalars(self, builder: FunctionBuilder, sizes: Mapping[str, Any], dtype: str) -> list[str]:
-        return [builder.constant(one if isinstance(one, float) else sizes[NUMBER], dtype) for one in self.body.numbers]
+        typed = [
+            one if isinstance(one, Constant) else Constant(self._number(one, sizes), dtype) for one in self.body.numbers
+        ]
+        return [builder.constant(*one) for one in typed]
+
+    def _number(self, said: float | str, sizes: Mapping[str, Any]) -> Any:
+        return said if isinstance(said, float) else sizes[NUMBER]
+
+    def _emit_named(
+        self, builder: FunctionBuilder, operands: Sequence[Value], init: Value, sizes: Mapping[str, int]
+    ) -> Value:
+        head = f"linalg.{self._head(init.type.dtype)}"
+        return builder.structured(head, operands, init, self._attributes(sizes), self._tail)
 
     def _emit_generic(
         self,
@@ -328,35 +367,6 @@ class StructuredOperation:
     def equal_attributes(self, sizes: Mapping[str, int]) -> list[bool]:
         """Return for each of these whether its numbers are equal, so that it is written as one."""
         return [len({sizes[name] for name in names}) == 1 for names in self.attribute_names]
-
-
-def _expressions(operand: Access, places: Mapping[str, str], sizes: Mapping[str, int]) -> list[str]:
-    found = []
-    for dimension in operand.dimensions:
-        window, shift = dimension.window, dimension.shift
-        if window is None:
-            ahead = "" if shift is None else f" + {shift.distance}"
-            found.append(f"{places[dimension.position]}{ahead}")
-        else:
-            terms = ((window.position, window.stride), (window.offset, window.dilation))
-            factors = ["" if factor is None else f" * {sizes[factor]}" for _, factor in terms]
-            found.append(
-                " + ".join(f"{places[loop]}{factor}" for (loop, _), factor in zip(terms, factors, strict=True))
-            )
-    return found
-
-
-def _steps(operand: Access, loop: str, sizes: Mapping[str, Any]) -> list[Any]:
-    """Return how many elements lie between what an operand gives for neighbours along a loop, if it has that loop."""
-    found = []
-    for place, dimension in enumerate(operand.dimensions):
-        window = dimension.window
-        after = math.prod(sizes[inner] for inner in operand.names[place + 1 :])
-        if window is not None and window.offset == loop:
-            found.append(after * window.dilation_of(sizes))
-        elif window is None and dimension.position == loop:
-            found.append(after)
-    return found
 
 
 @lru_cache(maxsize=4096)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from mlir_datagen.mlir.structural_hash import ProgramHasher
 from mlir_datagen.ops import FAMILIES
+from mlir_datagen.ops.program_family import AnyFamily, AnySpec
+from mlir_datagen.ops.structured_operation import GENERIC
 from mlir_datagen.programs.batch import Block, ProgramBlock
 from mlir_datagen.sources.settings import RandomSettings
 
@@ -18,7 +20,9 @@ def sameness(settings: RandomSettings) -> Sameness | None:
     """Return what tells programs apart; None where their texts do: without drawn graphs."""
     if not settings.has_drawn:
         return None
-    return Sameness(settings.least_operations <= _LARGEST_COUNTED, len(settings.forms.asked) > 1)
+    counted = [variant for name in settings.ops if name in FAMILIES for variant in FAMILIES[name].variants]
+    largest = max([_LARGEST_COUNTED, *(len(variant.operation.parts) for variant in counted)])
+    return Sameness(largest, settings.least_operations <= largest, len(settings.forms.asked) > 1)
 
 
 @dataclass(frozen=True)
@@ -31,10 +35,12 @@ class Sameness:
     It can be pickled, so that any process may give them.
 
     Attributes:
+        largest_counted: how many operations a program of a grid has at most, as `linalg.generic`.
         may_be_small: whether drawn graphs may have as few operations as the programs of grids.
         several_forms: whether programs are written in more than one form.
     """
 
+    largest_counted: int
     may_be_small: bool
     several_forms: bool
 
@@ -43,7 +49,8 @@ class Sameness:
         hasher = ProgramHasher()
         if isinstance(block, ProgramBlock):
             count = len(block.variant.operations)
-            return [self.key(block.family.name, count, text, hasher) for text in block.texts]
+            texts = [compared(block.family, *pair) for pair in zip(block.specs, block.texts, strict=True)]
+            return [self.key(block.family.name, count, text, hasher) for text in texts]
         return [
             self.key(one.family, len(one.outline.nodes) if one.outline is not None else 0, one.text, hasher)
             for one in block.programs
@@ -55,11 +62,22 @@ class Sameness:
         Args:
             family: its family, and its function's name.
             operations: how many it has.
-            text: the program.
+            text: the program, as `compared` has it.
             hasher: reads it where that is needed.
         """
-        is_small = self.may_be_small if family in FAMILIES else operations <= _LARGEST_COUNTED
+        is_small = self.may_be_small if family in FAMILIES else operations <= self.largest_counted
         if is_small or self.several_forms:
             return hasher.hash(text)
         named = f"@{family}("
         return hashlib.sha256(text.replace(named, "@(", 1).encode()).hexdigest()
+
+
+def compared(family: AnyFamily, spec: AnySpec, text: str) -> str:
+    """Return the text of a program that says what it computes: of an operation without a body, its name does not.
+
+    Args:
+        family: the program's family.
+        spec: its spec.
+        text: the program in the form that it has.
+    """
+    return text if family.main_operation(spec).has_body else family.program(spec, GENERIC)

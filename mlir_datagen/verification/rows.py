@@ -24,7 +24,7 @@ from mlir_datagen.programs.spec import parse_spec, spec_json
 from mlir_datagen.proving.batch import check_level
 from mlir_datagen.sources.decontamination import Decontamination
 from mlir_datagen.sources.random_ops import RandomOps
-from mlir_datagen.sources.sameness import sameness
+from mlir_datagen.sources.sameness import compared, sameness
 from mlir_datagen.sources.settings import SUITES
 from mlir_datagen.sources.suites import SOURCE
 from mlir_datagen.verification.drawn import Drawing
@@ -98,8 +98,9 @@ class RowChecks:
             yield from self._different_signature(program)
             if self._sameness is not None and is_drawn:
                 spec = parse_spec(program.family, program.spec)
-                operations = len(PROGRAM_FAMILIES[program.family].graph(spec).nodes)
-                computed = self._sameness.key(program.family, operations, program.text, self._hasher)
+                family = PROGRAM_FAMILIES[program.family]
+                text = compared(family, spec, program.text)
+                computed = self._sameness.key(program.family, len(family.graph(spec).nodes), text, self._hasher)
                 yield from self._repeated("computes the same as", "computed", computed, split, program)
             yield from self._meeting_problems(split, program, is_drawn)
             if self._drawing is not None and not is_drawn:

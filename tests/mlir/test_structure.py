@@ -163,8 +163,12 @@ def test_a_computation_that_is_repeated_is_not_one_that_is_shared():
 
 
 FIRST = {family.name: f"{family.name}_{family.variants[0].name}" for family in FAMILIES.values()}
-# MLIR 19 has the loops of the one in another order, and gives the body of the other one argument less.
-ONE_OF_EACH = [name for family, name in FIRST.items() if family not in ("conv_3d_ncdhw_fcdhw", "map")]
+# MLIR 19 has the loops of the first in another order, gives the body of the second one argument less, and folds the
+# conversions of constants that the third has.
+OTHERS_IN_19 = ("conv_3d_ncdhw_fcdhw", "map", "fill_rng_2d")
+# MLIR 22 does not count the operands of each kind, as later ones do: among the attributes of one that is printed bare.
+OTHERS_IN_22 = ("unpack",)
+ONE_OF_EACH = [name for family, name in FIRST.items() if family not in OTHERS_IN_19 + OTHERS_IN_22]
 
 
 @pytest.mark.parametrize(
@@ -181,7 +185,7 @@ ONE_OF_EACH = [name for family, name in FIRST.items() if family not in ("conv_3d
 @pytest.mark.parametrize("name", ["base", *ONE_OF_EACH])
 def test_what_another_mlir_writes_is_the_same_program(name, option):
     text = BASE if name == "base" else golden_program(name)[2]
-    done = run_mlir_opt(19, [text], *option.split())
+    done = run_mlir_opt(22 if "pack" in name else 19, [text], *option.split())
     assert done.returncode == 0, done.stderr
     assert done.stdout != text
     assert hashed(done.stdout) == hashed(text)

@@ -1,0 +1,7 @@
+module {
+  func.func @pack(%matrix: tensor<12x10xf32>) -> tensor<2x3x5x4xf32> {
+    %0 = tensor.empty() : tensor<2x3x5x4xf32>
+    %1 = linalg.pack %matrix outer_dims_perm = [1, 0] inner_dims_pos = [1, 0] inner_tiles = [5, 4] into %0 : tensor<12x10xf32> -> tensor<2x3x5x4xf32>
+    return %1 : tensor<2x3x5x4xf32>
+  }
+}
