@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -101,7 +100,7 @@ def command_line(arguments: Sequence[str], scratch: Path) -> list[str]:
     if named.config_dir is not None:
         saved = load_saved_config(Path(named.config_dir) / f"{named.config_name.removesuffix('.yaml')}.yaml")
         # A dataset does not say what made it, and this run may.
-        settings_of_run = {**saved.to_saved(), "executor": dataclasses.asdict(saved.executor)}
+        settings_of_run = {**saved.to_saved(), "executor": {"kind": saved.executor.kind, "workers": None}}
         (scratch / "saved.yaml").write_text(yaml.safe_dump(settings_of_run, sort_keys=False))
         rest = ["--config-dir", str(scratch), "--config-name", "saved", *rest]
     # Hydra wants all settings in one row, and an option like --info takes the word behind it for its own.

@@ -11,20 +11,18 @@ from itertools import islice
 from mlir_datagen.dataset.columns import program_tables
 from mlir_datagen.dataset.writer import SplitWriter
 from mlir_datagen.errors import UserError
+from mlir_datagen.executors.engine import sandbox_of, tasks_ahead
 from mlir_datagen.programs.batch import Batch
 from mlir_datagen.programs.production import Production, last_rejected
 from mlir_datagen.programs.proof import PARSED, Failure, Proof
 from mlir_datagen.proving.batch import BatchProver, Progress
 from mlir_datagen.proving.pool import JobEnded
-from mlir_datagen.proving.settings import available_cores
 from mlir_datagen.sources.decontamination import Decontamination
 from mlir_datagen.sources.sameness import Sameness
 from mlir_datagen.sources.source import Plan, Source, Task
 
 _MOST_FRUITLESS = 256
 _COMPUTES = "what computes the same was"
-_AHEAD = 2 * len(available_cores()) + 2
-"""How many tasks an executor has been given whose programs are not written yet, at most: all of these are in memory."""
 
 
 @dataclass
@@ -134,18 +132,20 @@ def _made(source: Source[Task], tasks: Sequence[Task], executor: Executor | None
     waiting = iter(tasks)
     given: deque[tuple[Task, Future[Batch]]] = deque()
 
-    def give(number: int) -> None:
+    def give() -> None:
+        # As many as it has use for now: workers may come and go.
+        number = max(1, tasks_ahead(executor) - len(given))
         given.extend((task, executor.submit(source.produce, task)) for task in islice(waiting, number))
 
     try:
-        give(_AHEAD)
+        give()
         while given:
             task, future = given.popleft()
             try:
                 yield future.result()
             except JobEnded as reason:
-                yield from _made_by_parts(source, task, executor, str(reason))
-            give(1)
+                yield from _made_by_parts(source, task, sandbox_of(executor), str(reason))
+            give()
     except BrokenExecutor as error:
         raise UserError(
             "A process of the executor has ended in the middle of its work, so that the run was stopped, and nothing "
