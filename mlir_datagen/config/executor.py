@@ -18,7 +18,7 @@ TRUSTED_EXECUTORS = ("concurrent", "dask", "distributed", "mlir_datagen")
 _EXAMPLES = {
     "workers": "executor=process executor.workers=2",
     "address": "executor=dask executor.address=tcp://127.0.0.1:8786",
-    "class_path": "executor=class executor.class_path=concurrent.futures.ThreadPoolExecutor",
+    "class_path": "executor.kind=class executor.class_path=concurrent.futures.ThreadPoolExecutor",
     "arguments": "executor=threads 'executor.arguments={max_workers: 2}'",
     "jobs": "executor=dask_slurm executor.jobs=4",
     "cores": "executor=dask_slurm executor.cores=16",
@@ -128,9 +128,10 @@ def parse_executor(raw: Mapping[str, Any], trust: Sequence[str] = ()) -> Executo
 
 def _misplaced(kind: str, key: str, value: Any, example: str) -> UserError:
     what = " has no worker processes, so that" if kind == "serial" and key == "workers" else ""
+    chosen = f"executor{'.kind' if kind == 'class' else ''}={kind}"
     own = listed(f"executor.{name}" for name in _KEYS[kind])
     return UserError(
-        f"executor.{key} is {shown(value)}, and executor={kind}{what} takes {own or 'no other setting'}. Type "
+        f"executor.{key} is {shown(value)}, and {chosen}{what} takes {own or 'no other setting'}. Type "
         f"{example}, or leave executor.{key} out."
     )
 

@@ -47,7 +47,7 @@ def _named(settings: ExecutorSettings) -> Iterator[Executor]:
     if not isinstance(made_by, type) or not issubclass(made_by, Executor):
         raise UserError(
             f"executor.class_path is {settings.class_path}, which is no class of executors "
-            f"(concurrent.futures.Executor).{nearest(name, known)} Type for instance executor=class "
+            f"(concurrent.futures.Executor).{nearest(name, known)} Type for instance executor.kind=class "
             "executor.class_path=concurrent.futures.ThreadPoolExecutor."
         )
     try:

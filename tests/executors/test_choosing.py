@@ -51,7 +51,7 @@ def test_any_class_makes_the_same_dataset(few_programs_a_task, own_package, monk
         "serial": ["executor=serial"],
         "file": ["executor=threads"],
         "settings": [*by_class, "executor.arguments={max_workers: 2}"],
-        "own": ["executor=class", "executor.class_path=own_package.Own", "trust=[own_package]"],
+        "own": ["executor.kind=class", "executor.class_path=own_package.Own", "trust=[own_package]"],
     }
     made = {
         name: generate(compose_config([*SETTINGS, *executor, f"output_dir={tmp_path / name}"])).manifest
@@ -64,7 +64,7 @@ def test_any_class_makes_the_same_dataset(few_programs_a_task, own_package, monk
 
 def test_a_package_that_is_not_trusted_is_not_imported(own_package):
     with pytest.raises(UserError) as error:
-        compose_config(["executor=class", "executor.class_path=own_package.Own"])
+        compose_config(["executor.kind=class", "executor.class_path=own_package.Own"])
     assert "not imported unless this run trusts their package" in str(error.value)
     assert "type 'trust=[own_package]'" in str(error.value)
     assert "own_package" not in sys.modules
@@ -86,10 +86,19 @@ def test_a_package_that_is_not_trusted_is_not_imported(own_package):
             "executor=process takes executor.workers. Type executor=dask",
         ),
         (["executor.adress=tcp://h:1"], 'There is no key "executor.adress" in the config.'),
-        (["executor=class"], "executor.class_path is None, and must name a class with its module. Type for instance"),
-        (["executor=class", "executor.class_path=threads"], "executor.class_path is 'threads', and must name a class"),
+        (
+            ["executor.kind=class"],
+            "executor.class_path is None, and must name a class with its module. Type for instance",
+        ),
+        (
+            ["executor.kind=class", "executor.class_path=threads"],
+            "executor.class_path is 'threads', and must name a class",
+        ),
         (["executor=threads", "executor.arguments=3"], "executor.arguments is 3, and must be a mapping"),
-        (["executor=threads", "executor.jobs=3"], "executor=class takes executor.class_path, executor.arguments. Type"),
+        (
+            ["executor=threads", "executor.jobs=3"],
+            "executor.kind=class takes executor.class_path, executor.arguments. Type",
+        ),
         (["executor=dask_slurm", "executor.jobs=0"], "executor.jobs is 0, and must be a whole number of at least 1"),
         (["executor=dask_slurm", "executor.cores=null"], "executor=dask_slurm needs executor.cores. Type for instance"),
         (["executor=dask_slurm", "executor.memory=32"], "executor.memory is 32, and must be an amount with its unit"),
@@ -126,7 +135,7 @@ def test_settings_that_are_refused(settings, message):
     ],
 )
 def test_a_class_that_is_none(path, arguments, message, own_package, tmp_path):
-    settings = ["executor=class", f"executor.class_path={path}", f"executor.arguments={arguments}"]
+    settings = ["executor.kind=class", f"executor.class_path={path}", f"executor.arguments={arguments}"]
     with pytest.raises(UserError) as error:
         generate(compose_config([*settings, "trust=[own_package]", f"output_dir={tmp_path / 'out'}"]))
     assert message in str(error.value)
@@ -134,7 +143,7 @@ def test_a_class_that_is_none(path, arguments, message, own_package, tmp_path):
 
 
 def test_a_bad_executor_ends_the_script_as_other_bad_input_does(tmp_path):
-    done = run_script("generate", "executor=class", "executor.class_path=numpy.ndarray", cwd=tmp_path)
+    done = run_script("generate", "executor.kind=class", "executor.class_path=numpy.ndarray", cwd=tmp_path)
     assert done.returncode == 2
     assert "type 'trust=[numpy]'" in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr

@@ -67,7 +67,7 @@ def test_few_programs_or_one_core_need_no_workers(monkeypatch, tmp_path):
     [
         (
             "executor=thread",
-            'no "thread" in the group executor. Did you mean "threads"? It has class, dask, dask_slurm, ',
+            'no "thread" in the group executor. Did you mean "threads"? It has dask, dask_slurm, ',
         ),
         ("executor.workers=0", "executor.workers is 0, and must be a whole number of at least 1"),
         ("executor.workers=9999", "executor.workers is 9999, and must be at most 1024"),

@@ -59,7 +59,7 @@ def test_a_job_that_is_killed_is_an_error_of_the_sweep(tmp_path):
         "class Killing(ThreadPoolExecutor):\n"
         "    def submit(self, *given):\n        os.kill(os.getpid(), 9)\n"
     )
-    killing = ["executor=class", "executor.class_path=killing.Killing", "trust=[killing]", "executor.arguments={}"]
+    killing = ["executor.kind=class", "executor.class_path=killing.Killing", "trust=[killing]", "executor.arguments={}"]
     sweep = ["-m", "hydra/launcher=joblib", "seed=1,2", *SETTINGS, *killing]
     done = run_script("generate", *sweep, cwd=tmp_path, environment={"PYTHONPATH": str(tmp_path)})
     said = " ".join(done.stderr.split())
