@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import _cli  # isort: split
 
+import os
 import sys
 import time
 from functools import partial
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import _telling
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from tabulate import tabulate
 from tqdm import tqdm
@@ -22,14 +24,23 @@ from mlir_datagen.config.compose import CONFIG_NAME, command_line, from_omegacon
 from mlir_datagen.config.export import ExportSettings
 from mlir_datagen.config.run import RunConfig
 from mlir_datagen.dataset.scratch import scratch_folder
-from mlir_datagen.errors import UserError
+from mlir_datagen.errors import UserError, said
 from mlir_datagen.pipeline.run import Listener, Preview, generate, preview
 from mlir_datagen.programs.program import NETWORKS_SPLIT
+
+_BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
+_LAUNCHING = ("joblib", "submitit")
+"""Libraries that start the jobs of a sweep elsewhere, and raise exceptions of their own about these."""
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name=CONFIG_NAME)
 def main(cfg: DictConfig) -> None:
     """Make the dataset of one composed config."""
+    if HydraConfig.get().launcher["_target_"] != _BASIC_LAUNCHER:
+        # In a process that a launcher has started: it hands on what is raised to the first one, and no exit code.
+        _generate(cfg)
+        sys.stdout.flush()
+        return
     # Here and not outside: Hydra would print a line of its own about a job that raises.
     if code := _cli.run(partial(_generate, cfg)):
         sys.exit(code)
@@ -111,9 +122,23 @@ def _print_preview(plan: Preview) -> None:
 
 
 def _start_hydra() -> None:
+    # Launchers start processes that import what this script does.
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (sys.path[0], os.environ.get("PYTHONPATH"))))
     with scratch_folder() as scratch:
         sys.argv[1:] = command_line(sys.argv[1:], scratch)
-        main()
+        try:
+            main()
+        except Exception as error:
+            if type(error).__module__.partition(".")[0] not in _LAUNCHING:
+                raise
+            raise UserError(
+                f"A job of the sweep has ended without an outcome: {said(error)}. The datasets that others have made "
+                "are finished, and the same command makes the rest."
+            ) from error
+    if any(argument.startswith("hydra/launcher=submitit") for argument in sys.argv):
+        print(
+            "What the jobs printed is in .submitit of the sweep's folder: hydra.sweep.dir, or the newest in multirun/."
+        )
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ ORDER = (
     {"networks"},
     {"sources"},
     {"config"},
+    {"executors"},
     {"pipeline"},
     {"export", "verification"},
     {"converter", "generator"},
@@ -32,6 +33,9 @@ LIBRARIES = {
     "torch_mlir": ("mlir/",),
     "hydra": ("config/compose.py", "config/overrides.py"),
     "omegaconf": ("config/compose.py", "config/overrides.py"),
+    "distributed": ("executors/on_dask.py", "executors/local_dask.py", "executors/clusters.py"),
+    "dask": ("executors/clusters.py",),
+    "dask_jobqueue": ("executors/clusters.py",),
     # Networks, and what compares programs of other kinds with PyTorch.
     "torch": (
         "nn/",
@@ -118,7 +122,7 @@ def test_a_wrong_import_is_seen(file, line, wrong, tmp_path):
 
 def test_boundaries():
     """Libraries have their places, PyTorch is imported when used, dataset/ writes files, and only scripts/ print."""
-    heavy = {"torch", "torchvision", "transformers", "pandas", "matplotlib"}
+    heavy = {"torch", "torchvision", "transformers", "pandas", "matplotlib", "dask_jobqueue"}
     for path in PACKAGE.rglob("*.py"):
         place = path.relative_to(PACKAGE).as_posix()
         tree = ast.parse(path.read_text())

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 import yaml
@@ -29,6 +29,9 @@ from mlir_datagen.ops import FAMILIES
 
 CONFIG_NAME = "generate"
 CONFIG_ERRORS = (HydraException, OmegaConfBaseException)
+
+_LAUNCHERS = ("joblib", "submitit_local", "submitit_slurm")
+"""What starts the jobs of a sweep, by plugins that are an extra."""
 
 # A dataset's folder holds its config; Hydra's own records of a run would be clutter in the working folder.
 _WITHOUT_HYDRA_FILES = {
@@ -86,6 +89,14 @@ def command_line(arguments: Sequence[str], scratch: Path) -> list[str]:
     """
     given = {argument.split("=")[0] for argument in arguments}
     settings = {**_WITHOUT_HYDRA_FILES, "hydra.sweep.dir": str(scratch / "sweep")}
+    if any(argument.startswith("hydra/launcher=submitit") for argument in arguments):
+        # Jobs of other machines read there what to do. Hydra's own place is in the working folder.
+        del settings["hydra.sweep.dir"]
+    if "hydra/launcher=submitit_slurm" in arguments and which("srun") is None:
+        raise UserError(
+            "hydra/launcher=submitit_slurm starts its jobs with SLURM, and there is no command srun here. Run it where "
+            "jobs are submitted, or type hydra/launcher=submitit_local for processes of this machine."
+        )
     own = [f"{key}={value}" for key, value in settings.items() if key not in given]
     options = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     options.add_argument("--config-dir", "-cd")
@@ -101,7 +112,7 @@ def command_line(arguments: Sequence[str], scratch: Path) -> list[str]:
     if named.config_dir is not None:
         saved = load_saved_config(Path(named.config_dir) / f"{named.config_name.removesuffix('.yaml')}.yaml")
         # A dataset does not say what made it, and this run may.
-        own_settings = {"executor": dataclasses.asdict(saved.executor), "shard": None}
+        own_settings = {"executor": {"kind": saved.executor.kind, "workers": None}, "shard": None}
         settings_of_run = {**saved.to_saved(), "programs_per_file": saved.programs_per_file, **own_settings}
         (scratch / "saved.yaml").write_text(yaml.safe_dump(settings_of_run, sort_keys=False))
         rest = ["--config-dir", str(scratch), "--config-name", "saved", *rest]
@@ -138,6 +149,8 @@ def explain(error: Exception) -> UserError:
         group, _, option = str(error.missing_cfg_file).partition("/")
         if group in GROUPS:
             return _unknown_option(group, option)
+        if option.startswith("launcher/"):
+            return _unknown_launcher(option.removeprefix("launcher/"))
     if isinstance(error, OverrideParseException):
         return unreadable(error.override, _first_line(error))
     if several := re.search(r"Ambiguous value for argument '([^=]+)=(.*)'", str(error)):
@@ -182,6 +195,18 @@ def _unknown_option(group: str, option: str) -> UserError:
     return UserError(
         f'There is no "{option}" in the group {group}.{hint} It has {listed(options)}{more}. '
         f"Type for instance {chosen}."
+    )
+
+
+def _unknown_launcher(name: str) -> UserError:
+    if name in _LAUNCHERS:
+        return UserError(
+            f"hydra/launcher={name} needs a plugin of Hydra, which is not installed: pip install "
+            "'mlir_datagen[sweep]'. Without it, a sweep (-m) makes its datasets one after the other."
+        )
+    return UserError(
+        f'There is no "{said(name)}" in the group hydra/launcher.{nearest(name, _LAUNCHERS)} It has basic, '
+        f"{listed(_LAUNCHERS)}. Type for instance hydra/launcher=joblib."
     )
 
 

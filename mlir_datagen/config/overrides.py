@@ -10,6 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override, QuotedString
 from hydra.errors import HydraException
 
+from mlir_datagen.config.executor import EXECUTOR_KEYS
 from mlir_datagen.errors import UserError, said, shown
 
 GROUPS = (
@@ -36,6 +37,8 @@ FIRST = re.compile(r"[~+\w./@:-]+=|~")
 _SETTING = re.compile(r"([~+]*[^=~+\s][^=]*)=(.*)", re.DOTALL)
 # Settings that are taken as a whole: OmegaConf would merge mappings, and refuses a list in the place of a mapping.
 _WHOLE = re.compile(r"(dims\.\w+|ops\.\w+\.grid\.\w+|splits|split_ratios)=(.*)", re.DOTALL)
+# Settings that go with one executor, of which others say so: Hydra would only say that they have no such key.
+_EXECUTOR = re.compile(r"executor\.(\w+)=.*", re.DOTALL)
 _FOLDER = re.compile(r"\+{0,2}output_dir")
 _GRAMMAR = frozenset("'\"[]{}(),")
 
@@ -68,6 +71,8 @@ def hydra_overrides(words: Iterable[str], unknown: Unknown) -> list[str]:
             taken = _with_choice(taken, word, read, unknown)
         elif whole := _WHOLE.fullmatch(word):
             taken += [f"{whole[1]}=null", f"++{whole[1]}={whole[2]}"]
+        elif (own := _EXECUTOR.fullmatch(word)) and own[1] in EXECUTOR_KEYS:
+            taken.append(f"++{read.input_line}")
         else:
             assert read.input_line is not None
             taken.append(read.input_line)

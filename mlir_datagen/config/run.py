@@ -254,6 +254,7 @@ def parse_config(raw: Mapping[str, Any]) -> RunConfig:
             f"python scripts/export.py {export.consumer} outputs/<dataset>"
         )
     strata = parse_strata(mapping(raw.get("strata") or {}, "strata"))
+    trust = parse_trust(raw["trust"])
     _check_times(measure, strata, export)
     return RunConfig(
         name=_parse_name(raw["name"]),
@@ -280,9 +281,9 @@ def parse_config(raw: Mapping[str, Any]) -> RunConfig:
         save_weights=choice(raw["save_weights"], "save_weights", (True, False)),
         output_dir=_parse_folder(raw["output_dir"]),
         dry_run=choice(raw["dry_run"], "dry_run", (True, False)),
-        trust=parse_trust(raw["trust"]),
+        trust=trust,
         export=export,
-        executor=parse_executor(mapping(raw.get("executor") or {}, "executor")),
+        executor=parse_executor(mapping(raw.get("executor") or {}, "executor"), trust),
         shard=_parse_shard(raw.get("shard")),
     )
 

@@ -40,6 +40,12 @@ def load_saved_config(path: Path) -> RunConfig:
     if not isinstance(raw, dict):
         raise UserError(f"{path} is not a saved config: it must be a mapping of keys to values.")
     check_schema_version(raw.get("schema_version"))
+    if raw.get("executor") is not None:
+        # It may name the scheduler of a stranger, who then has the run unpickle what he likes.
+        raise UserError(
+            f"{path} has the key executor, which no dataset's config has: what made it is not part of it. Remove the "
+            "key; the run may choose one (executor.kind=serial, executor.workers=2)."
+        )
     return parse_config(raw)
 
 

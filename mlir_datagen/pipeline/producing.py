@@ -13,20 +13,18 @@ from mlir_datagen.dataset.parts import Parts
 from mlir_datagen.dataset.results import TaskResult, joined, result_of
 from mlir_datagen.dataset.writer import SplitWriter
 from mlir_datagen.errors import Resumable, UserError
+from mlir_datagen.executors.engine import sandbox_of, tasks_ahead
 from mlir_datagen.programs.batch import Batch
 from mlir_datagen.programs.production import Production, Progress, last_rejected
 from mlir_datagen.programs.program import NETWORK
 from mlir_datagen.programs.proof import Failure
 from mlir_datagen.proving.batch import BatchProver
 from mlir_datagen.proving.pool import JobEnded
-from mlir_datagen.proving.settings import available_cores
 from mlir_datagen.sources.decontamination import Decontamination
 from mlir_datagen.sources.sameness import Sameness
 from mlir_datagen.sources.source import Plan, Source, Task
 
 _MOST_FRUITLESS = 256
-_AHEAD = 2 * len(available_cores()) + 2
-"""How many tasks an executor has been given whose programs are not written yet, at most: all of these are in memory."""
 
 
 Made = Callable[[int], Iterator[TaskResult]]
@@ -209,18 +207,20 @@ def made_by(
     waiting = iter(tasks)
     given: deque[tuple[Task, Future[TaskResult]]] = deque()
 
-    def give(number: int) -> None:
+    def give() -> None:
+        # As many as it has use for now: workers may come and go.
+        number = max(1, tasks_ahead(executor) - len(given))
         given.extend((task, executor.submit(make, task)) for task in islice(waiting, number))
 
     try:
-        give(_AHEAD)
+        give()
         while given:
             task, future = given.popleft()
             try:
                 yield future.result()
             except JobEnded as reason:
-                yield joined(list(_made_by_parts(source, make, task, executor, str(reason))))
-            give(1)
+                yield joined(list(_made_by_parts(source, make, task, sandbox_of(executor), str(reason))))
+            give()
     except BrokenExecutor as error:
         raise Resumable(
             "A process of the executor has ended in the middle of its work, so that the run was stopped. The system "

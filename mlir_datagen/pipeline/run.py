@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,12 +24,13 @@ from mlir_datagen.dataset.results import result_of
 from mlir_datagen.dataset.staging import Staging
 from mlir_datagen.dataset.writer import Checksums, SplitWriter, Storage
 from mlir_datagen.errors import Resumable, UserError
+from mlir_datagen.executors.opening import opened
+from mlir_datagen.executors.workers import FEWEST_PROGRAMS
 from mlir_datagen.networks.model_spec import require_trusted
 from mlir_datagen.networks.worker import PRELOADED
 from mlir_datagen.pipeline.collecting import collecting_rarely
 from mlir_datagen.pipeline.exclusions import excluded_suites, keep_out_datasets, with_found_exclusions
 from mlir_datagen.pipeline.producing import Made, Producer
-from mlir_datagen.pipeline.workers import FEWEST_PROGRAMS, prepare_workers, workers_if_any
 from mlir_datagen.programs.production import Production, Progress, last_rejected
 from mlir_datagen.programs.program import EXTRACTED
 from mlir_datagen.programs.rejected import Rejected
@@ -150,11 +151,7 @@ def generate(
         from mlir_datagen.proving.prover import prepare
 
         prepare(config.check, PRELOADED if config.models else ())
-    processes = worker_processes(config) if executor is None else 0
-    if processes:
-        prepare_workers()
-    with workers_if_any(processes) as workers:
-        executor = executor or workers
+    with opened(config.executor, is_short(config)) if executor is None else nullcontext(executor) as executor:
         source, plan = planned(config, executor)
         needed, kept_bytes = _estimate(config, source, plan)
         with Staging(path, listener.on_wait) as staging, kept_parts(config, staging, listener) as parts:
@@ -223,10 +220,9 @@ def require_all_trusted(config: RunConfig) -> None:
         require_trusted(spec, config.trust)
 
 
-def worker_processes(config: RunConfig) -> int:
-    """Return how many worker processes make programs: none for few, nor where others prove them, which takes longer."""
-    is_worth_it = sum(config.splits.values()) >= FEWEST_PROGRAMS and not config.needs_workers
-    return config.executor.processes if is_worth_it else 0
+def is_short(config: RunConfig) -> bool:
+    """Tell whether programs are made before there is help: few are, and where they are proven, that takes longer."""
+    return sum(config.splits.values()) < FEWEST_PROGRAMS or config.needs_workers
 
 
 def planned(config: RunConfig, executor: Executor | None = None) -> tuple[RandomOps | None, Plan[RandomTask]]:

@@ -16,6 +16,7 @@ from mlir_datagen.dataset.results import TaskResult
 from mlir_datagen.dataset.shard import SHARD, Shard, check_complete, read_shard, results_of, stretch, write_shard
 from mlir_datagen.dataset.staging import Staging
 from mlir_datagen.errors import UserError
+from mlir_datagen.executors.opening import opened
 from mlir_datagen.pipeline.collecting import collecting_rarely
 from mlir_datagen.pipeline.exclusions import with_found_exclusions
 from mlir_datagen.pipeline.producing import made_by, proven_result
@@ -25,12 +26,11 @@ from mlir_datagen.pipeline.run import (
     batch_prover,
     dataset_path,
     generate,
+    is_short,
     kept_parts,
     made_with,
     planned,
-    worker_processes,
 )
-from mlir_datagen.pipeline.workers import prepare_workers, workers_if_any
 from mlir_datagen.sources.sameness import sameness
 
 
@@ -73,10 +73,7 @@ def generate_shard(config: RunConfig, listener: Listener | None = None) -> Shard
     path = whole.with_name(f"{whole.name}.shard-{number}-of-{of}")
     if (found := _finished(path, config)) is not None:
         return ShardOutcome(path, found, existed=True)
-    processes = worker_processes(config)
-    if processes:
-        prepare_workers()
-    with workers_if_any(processes) as workers:
+    with opened(config.executor, is_short(config)) as workers:
         source, plan = planned(config, workers)
         assert source is not None
         own = stretch(number, of, len(plan.tasks))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future
-from contextlib import contextmanager
+from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 
+from mlir_datagen.executors.engine import Engine, ahead_for
 from mlir_datagen.proving.fork_server import SERVER
 from mlir_datagen.proving.pool import Pool
 from mlir_datagen.proving.settings import SandboxLimits
@@ -16,12 +16,12 @@ from mlir_datagen.sources import random_ops
 FEWEST_PROGRAMS = 4096
 """Fewer are made before worker processes have started."""
 
-_LIMITS = SandboxLimits(seconds=24 * 3600, memory_bytes=1 << 42)
+NO_LIMITS = SandboxLimits(seconds=24 * 3600, memory_bytes=1 << 42)
 """None that a task meets: programs are small, and only parsed."""
 _IDLE_SECONDS = 600
 
 
-class Workers(Executor):
+class Workers(Engine):
     """Worker processes that make programs.
 
     One that is killed from outside costs its task once more, and nothing else. A task that ends two of them raises a
@@ -32,8 +32,15 @@ class Workers(Executor):
     """
 
     def __init__(self, workers: int) -> None:
+        # Begun now, while this process goes on.
+        SERVER.load([random_ops.__name__])
         # They look for cycles of objects as rarely as this process does now.
-        self._pool = Pool(workers, _LIMITS, None, _IDLE_SECONDS, gc.set_threshold, gc.get_threshold())
+        self._ahead = ahead_for(workers)
+        self._pool = Pool(workers, NO_LIMITS, None, _IDLE_SECONDS, gc.set_threshold, gc.get_threshold())
+
+    @property
+    def ahead(self) -> int:
+        return self._ahead
 
     def submit(self, function: Callable[..., Any], /, *arguments: Any, **_: Any) -> Future[Any]:
         """Have a function of one argument called, which is found in the worker by its name."""
@@ -43,18 +50,3 @@ class Workers(Executor):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the workers, whatever they are at."""
         self._pool.__exit__(None, None, None)
-
-
-def prepare_workers() -> None:
-    """Begin to start what they need, while this process goes on."""
-    SERVER.load([random_ops.__name__])
-
-
-@contextmanager
-def workers_if_any(processes: int) -> Iterator[Executor | None]:
-    """Have so many of them; None for 0."""
-    if not processes:
-        yield None
-        return
-    with Workers(processes) as workers:
-        yield workers

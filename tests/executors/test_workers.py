@@ -8,18 +8,11 @@ from helpers import config, run_script
 
 from mlir_datagen.config.compose import compose_config
 from mlir_datagen.errors import UserError
+from mlir_datagen.executors.workers import Workers
 from mlir_datagen.pipeline.run import generate
-from mlir_datagen.pipeline.workers import Workers
 from mlir_datagen.proving.fork_server import SERVER
 
 KEYS = ("digest", "files", "funnel", "quotas", "counts")
-
-
-@pytest.fixture
-def few_programs_a_task(monkeypatch):
-    """Have worker processes for few programs, too, and several tasks for each of them."""
-    monkeypatch.setattr("mlir_datagen.pipeline.run.FEWEST_PROGRAMS", 1)
-    monkeypatch.setattr("mlir_datagen.sources.random_ops.PROGRAMS_PER_TASK", 7)
 
 
 def test_no_number_of_workers_changes_a_byte(few_programs_a_task, monkeypatch, tmp_path):
@@ -72,11 +65,14 @@ def test_few_programs_or_one_core_need_no_workers(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("executor=threads", 'There is no "threads" in the group executor. It has process, serial'),
+        (
+            "executor=thread",
+            'no "thread" in the group executor. Did you mean "threads"? It has dask, dask_slurm, ',
+        ),
         ("executor.workers=0", "executor.workers is 0, and must be a whole number of at least 1"),
         ("executor.workers=9999", "executor.workers is 9999, and must be at most 1024"),
         ("executor.kind=fork", "executor.kind is 'fork'"),
-        ("executor.cores=2", 'There is no key "executor.cores" in the config. Did you mean "executor'),
+        ("executor.core=2", 'There is no key "executor.core" in the config. Did you mean "executor'),
     ],
 )
 def test_bad_settings(setting, message):

@@ -1,0 +1,36 @@
+"""What an executor may know of itself beside `submit`."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+
+from mlir_datagen.proving.settings import available_cores
+
+
+class Engine(Executor):
+    """An executor that says how many tasks keep it busy, and where those are done that end their processes."""
+
+    @property
+    def ahead(self) -> int:
+        """How many tasks it is to have at once. All of these, or what they made, are in memory."""
+        return ahead_for(len(available_cores()))
+
+    @property
+    def sandbox(self) -> Executor:
+        """What does a task that has ended its processes, in parts."""
+        return self
+
+
+def ahead_for(workers: int) -> int:
+    """Return how many tasks keep so many workers busy."""
+    return 2 * workers + 2
+
+
+def tasks_ahead(executor: Executor) -> int:
+    """Return how many tasks an executor is to have at once."""
+    return executor.ahead if isinstance(executor, Engine) else ahead_for(len(available_cores()))
+
+
+def sandbox_of(executor: Executor) -> Executor:
+    """Return what does a task in parts that has ended the executor's processes."""
+    return executor.sandbox if isinstance(executor, Engine) else executor
