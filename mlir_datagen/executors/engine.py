@@ -16,6 +16,11 @@ class Engine(Executor):
         return ahead_for(len(available_cores()))
 
     @property
+    def proves(self) -> bool:
+        """Whether programs are proven in the processes that make them, since these have cores of their own."""
+        return False
+
+    @property
     def sandbox(self) -> Executor:
         """What does a task that has ended its processes, in parts."""
         return self
@@ -34,3 +39,8 @@ def tasks_ahead(executor: Executor) -> int:
 def sandbox_of(executor: Executor) -> Executor:
     """Return what does a task in parts that has ended the executor's processes."""
     return executor.sandbox if isinstance(executor, Engine) else executor
+
+
+def proves_where_made(executor: Executor | None) -> bool:
+    """Tell whether an executor's processes prove what they make."""
+    return isinstance(executor, Engine) and executor.proves

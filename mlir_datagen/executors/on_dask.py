@@ -19,7 +19,7 @@ from typing import Any
 
 from distributed import Client, KilledWorker
 
-from mlir_datagen.errors import UserError, listed, said
+from mlir_datagen.errors import Resumable, UserError, listed, said
 from mlir_datagen.executors.engine import Engine, ahead_for
 from mlir_datagen.executors.workers import Workers
 from mlir_datagen.version import GENERATOR_VERSION, PACKAGE_VERSION
@@ -63,6 +63,10 @@ class DaskExecutor(Engine):
                 raise self._gone() from error
             self._counted_at = time.monotonic()
         return ahead_for(self._threads)
+
+    @property
+    def proves(self) -> bool:
+        return True
 
     @property
     def sandbox(self) -> Workers:
@@ -130,10 +134,10 @@ class DaskExecutor(Engine):
             "installed, as this one."
         )
 
-    def _gone(self) -> UserError:
-        return UserError(
-            f"The scheduler of {self._name} has gone in the middle of the work, so that the run was stopped, and "
-            "nothing was left behind. The same command starts again, once there is one."
+    def _gone(self) -> Resumable:
+        return Resumable(
+            f"The scheduler of {self._name} has gone in the middle of the work, so that the run was stopped. The same "
+            "command goes on where it was, once there is one."
         )
 
 

@@ -13,13 +13,14 @@ from mlir_datagen.dataset.parts import Parts
 from mlir_datagen.dataset.results import TaskResult, joined, result_of
 from mlir_datagen.dataset.writer import SplitWriter
 from mlir_datagen.errors import Resumable, UserError
-from mlir_datagen.executors.engine import sandbox_of, tasks_ahead
+from mlir_datagen.executors.engine import proves_where_made, sandbox_of, tasks_ahead
 from mlir_datagen.programs.batch import Batch
 from mlir_datagen.programs.production import Production, Progress, last_rejected
 from mlir_datagen.programs.program import NETWORK
 from mlir_datagen.programs.proof import Failure
 from mlir_datagen.proving.batch import BatchProver
 from mlir_datagen.proving.pool import JobEnded
+from mlir_datagen.proving.where_made import ProverWhereMade
 from mlir_datagen.sources.decontamination import Decontamination
 from mlir_datagen.sources.sameness import Sameness
 from mlir_datagen.sources.source import Plan, Source, Task
@@ -43,6 +44,7 @@ class Producer:
         production: what has been made so far.
         sameness: tells programs apart where several families may draw the same; None where their texts do.
         parts: what an earlier run has made; it takes in what is made now. None where nothing is kept.
+        remote: proves programs where they are made, if the executor can do that; None where it must not.
     """
 
     writer_of: Callable[[str], SplitWriter]
@@ -52,6 +54,7 @@ class Producer:
     production: Production = field(default_factory=Production)
     sameness: Sameness | None = None
     parts: Parts | None = None
+    remote: ProverWhereMade | None = None
     _seen: set[bytes] = field(default_factory=set)
 
     def produce(
@@ -99,8 +102,10 @@ class Producer:
             self.progress(result.attempted)
             yield result
         if made is None:
-            new = made_by(source, list(waiting), self.sameness if fills else None, executor)
-            proven = (self._proven(self._sifted(result) if fills else result) for result in new)
+            remote = self.remote if fills and proves_where_made(executor) else None
+            new = made_by(source, list(waiting), self.sameness if fills else None, executor, remote)
+            prover = None if remote is not None else self.prover
+            proven = (proven_result(self._sifted(result) if fills else result, prover, self.progress) for result in new)
         else:
             proven = (self._sifted(result) for result in made(len(tasks) - len(waiting)))
         for unsettled in proven:
@@ -136,9 +141,6 @@ class Producer:
             self.unseen.add(result.split, (text for family, text in pairs if family != NETWORK), **result.kept_out)
         return result
 
-    def _proven(self, result: TaskResult) -> TaskResult:
-        return proven_result(result, self.prover, self.progress)
-
     def _write(self, result: TaskResult) -> int:
         """Write what is left of a task; return how many programs that are."""
         production = self.production
@@ -170,16 +172,21 @@ class _Making(Generic[Task]):
     Attributes:
         produce: the source's.
         sameness: tells programs apart, where their texts do not.
+        prover: proves them there, too, if anything does.
     """
 
     produce: Callable[[Task], Batch]
     sameness: Sameness | None
+    prover: ProverWhereMade | None = None
 
     def __call__(self, task: Task) -> TaskResult:
-        return result_of(self.produce(task), None if self.sameness is None else self.sameness.keys)
+        result = result_of(self.produce(task), None if self.sameness is None else self.sameness.keys)
+        return result if self.prover is None else proven_result(result, self.prover)
 
 
-def proven_result(result: TaskResult, prover: BatchProver | None, progress: Progress) -> TaskResult:
+def proven_result(
+    result: TaskResult, prover: BatchProver | ProverWhereMade | None, progress: Progress = lambda count: None
+) -> TaskResult:
     """Return a result with what is proven of its programs beyond the parser, if anything."""
     progress(len(result.rejected))
     if prover is None:
@@ -193,14 +200,25 @@ def proven_result(result: TaskResult, prover: BatchProver | None, progress: Prog
 
 
 def made_by(
-    source: Source[Task], tasks: Sequence[Task], sameness: Sameness | None, executor: Executor | None
+    source: Source[Task],
+    tasks: Sequence[Task],
+    sameness: Sameness | None,
+    executor: Executor | None,
+    prover: ProverWhereMade | None = None,
 ) -> Iterator[TaskResult]:
     """Yield what each task makes, in the order of the tasks.
+
+    Args:
+        source: makes it.
+        tasks: the tasks.
+        sameness: tells programs apart, where their texts do not.
+        executor: does the tasks; None where this process does.
+        prover: proves programs where they are made, if anything does.
 
     Raises:
         UserError: when the executor breaks, as one of processes may when one of them is killed.
     """
-    make = _Making(source.produce, sameness)
+    make = _Making(source.produce, sameness, prover)
     if executor is None:
         yield from map(make, tasks)
         return

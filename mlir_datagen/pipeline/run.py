@@ -36,6 +36,7 @@ from mlir_datagen.programs.program import EXTRACTED
 from mlir_datagen.programs.rejected import Rejected
 from mlir_datagen.proving.batch import BatchProver
 from mlir_datagen.proving.machine import machine
+from mlir_datagen.proving.where_made import ProverWhereMade
 from mlir_datagen.sources.decontamination import Decontamination
 from mlir_datagen.sources.quotas import Quota, quotas_part
 from mlir_datagen.sources.random_ops import RandomOps, RandomTask
@@ -256,7 +257,18 @@ def _write_dataset(
             return writers[split]
 
         prover = stack.enter_context(batch_prover(config)) if config.needs_workers else None
-        producer = Producer(writer_of, prover, progress, unseen, sameness=sameness(config.random_settings), parts=parts)
+        producer = Producer(
+            writer_of,
+            prover,
+            progress,
+            unseen,
+            sameness=sameness(config.random_settings),
+            parts=parts,
+            # Times are to be of one machine.
+            remote=None
+            if prover is None or config.measure.enabled
+            else ProverWhereMade(config.check, config.sandbox, config.seed),
+        )
         excluded = excluded_suites(config.exclude)
         if config.models or config.suites or excluded:
             # Only here, since it brings libraries that runs without networks and suites do not need.

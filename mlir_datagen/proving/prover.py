@@ -34,29 +34,39 @@ def prepare(check: CheckSettings, others: Sequence[str] = ()) -> None:
 class Prover:
     """Worker processes that prove programs. Use it as a context.
 
-    This process stays off the measuring core meanwhile.
+    This process stays off the measuring core meanwhile, if there is one.
+
+    Args:
+        check: how far programs are checked.
+        measure: whether and how they are measured.
+        limits: what each may use.
+        workers: how many processes; left out, as many as keep all cores busy.
 
     Raises:
         UserError: when programs are to be compared, and the reference's library is not installed; or to be measured,
             and the system has no clock for it.
     """
 
-    def __init__(self, check: CheckSettings, measure: MeasureSettings, limits: SandboxLimits) -> None:
+    def __init__(
+        self, check: CheckSettings, measure: MeasureSettings, limits: SandboxLimits, workers: int | None = None
+    ) -> None:
         if check.level == "execute" and find_spec("torch") is None:
             raise UserError(
                 "check=execute compares programs with PyTorch, which is not installed. Install it with "
                 "pip install 'mlir_datagen[execute]', or use check=lower."
             )
+        self._measures = measure.enabled
         if measure.enabled:
             require_clocks()
         self._cores = Cores.available()
+        workers = workers or self._cores.workers
         prepare(check)
         self._pool = Pool(
-            self._cores.workers,
+            workers,
             limits,
             "sandbox",
             # The other workers may have the measuring core for so long.
-            idle_seconds=(self._cores.workers + 1) * limits.seconds + _GRACE_SECONDS,
+            idle_seconds=(workers + 1) * limits.seconds + _GRACE_SECONDS,
             start=worker.start,
             arguments=(self._cores, measure, check.level == "execute"),
         )
@@ -71,12 +81,14 @@ class Prover:
 
     def __enter__(self) -> Self:
         self._pool.__enter__()
-        # Not before, as the process that the workers are forked from inherits it.
-        pin(set(self._cores.others))
+        if self._measures:
+            # Not before, as the process that the workers are forked from inherits it.
+            pin(set(self._cores.others))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._pool.__exit__(kind, error, trace)
-        pin({self._cores.measuring, *self._cores.others})
+        if self._measures:
+            pin({self._cores.measuring, *self._cores.others})

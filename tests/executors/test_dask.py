@@ -18,6 +18,7 @@ from mlir_datagen.config.compose import compose_config
 from mlir_datagen.errors import UserError
 from mlir_datagen.executors import on_dask
 from mlir_datagen.pipeline.run import Listener, generate
+from mlir_datagen.proving.batch import BatchProver
 from mlir_datagen.proving.fork_server import SERVER
 
 KEYS = ("digest", "files", "funnel", "quotas", "counts")
@@ -55,6 +56,20 @@ def test_a_local_cluster_changes_no_byte_and_is_used_for_few_programs(serial, tm
         assert made[key] == serial[key]
 
 
+def test_programs_are_checked_where_they_are_made(cluster, monkeypatch, tmp_path):
+    """The same are kept and rejected as by the pool of this process, which has nothing to prove then."""
+    settings = ["ops=[matmul,pooling,softmax]", "dims=small", "num_samples=40", "check=execute", "check.fraction=0.8"]
+    # So little memory that some programs cannot be run.
+    settings += ["ops.matmul.grid.m=[16,2048]", "ops.matmul.grid.n=[16,2048]", "sandbox.memory_bytes=3000000000"]
+    here = generate(compose_config([*settings, f"output_dir={tmp_path / 'here'}"])).manifest
+    monkeypatch.setattr(BatchProver, "outcomes", lambda *_: pytest.fail("it is proven here"))
+    run = [*settings, "executor=dask", f"executor.address={cluster.address}", f"output_dir={tmp_path / 'there'}"]
+    there = generate(compose_config(run)).manifest
+    for key in (*KEYS, "check"):
+        assert there[key] == here[key]
+    assert here["check"]["matched"] > 10
+
+
 def test_a_worker_that_is_killed_costs_no_byte(serial, tmp_path):
     with dask_cluster(tmp_path, workers=2) as running:
         killed = running.workers[0]
@@ -74,7 +89,7 @@ def test_a_scheduler_that_goes_stops_the_run(few_programs_a_task, tmp_path):
     gone = pytest.raises(UserError, match="has gone in the middle of the work")
     with dask_cluster(tmp_path, workers=1) as running, gone:
         generate(addressed(running, tmp_path), Listener(on_written=lambda count: running.scheduler.kill()))
-    assert not list(tmp_path.glob("dask/*"))
+    assert not list(tmp_path.glob("dask/[!.]*"))
 
 
 def test_a_program_that_ends_workers_is_rejected_and_one_that_is_killed_is_not(
