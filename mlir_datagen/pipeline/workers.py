@@ -1,4 +1,4 @@
-"""Worker processes that make programs, as an executor."""
+"""Worker processes that make programs, or look at them, as an executor."""
 
 from __future__ import annotations
 
@@ -45,9 +45,13 @@ class Workers(Executor):
         self._pool.__exit__(None, None, None)
 
 
-def prepare_workers() -> None:
-    """Begin to start what they need, while this process goes on."""
-    SERVER.load([random_ops.__name__])
+def prepare_workers(module: str = random_ops.__name__) -> None:
+    """Begin to start what they need, while this process goes on.
+
+    Args:
+        module: has what they do.
+    """
+    SERVER.load([module])
 
 
 @contextmanager
