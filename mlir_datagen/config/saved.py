@@ -15,6 +15,8 @@ from mlir_datagen.version import check_schema_version
 
 _MOST_BYTES = 2 << 20
 _DEEPEST = 48
+_MOST_VALUES = 100_000
+"""A thousand times as many as a config has; these take some seconds."""
 _MOST_DIGITS = 40
 _PLAIN = ("null", "bool", "int", "float")
 
@@ -56,6 +58,7 @@ class _PlainLoader(yaml.SafeLoader):
     """
 
     _depth = 0
+    _values = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         event: Any = self.peek_event()  # type: ignore[no-untyped-call]
@@ -67,6 +70,9 @@ class _PlainLoader(yaml.SafeLoader):
             raise _problem("a tag (!name) is not allowed", event)
         if self._depth == _DEEPEST:
             raise _problem(f"values are nested more than {_DEEPEST} deep", event)
+        if self._values == _MOST_VALUES:
+            raise _problem(f"there are more than {_MOST_VALUES} values", event)
+        self._values += 1
         self._depth += 1
         node = super().compose_node(parent, index)
         self._depth -= 1

@@ -2,7 +2,8 @@
 
 A part is what became of one task, checked, proven and ready to be written, in a file of its own: a table of Arrow, and
 all else as JSON in its metadata. Its name says which one it is, and the digest of its content, so that one that was cut
-or changed is made again. Nothing in it is run.
+or changed is made again. So is one that somebody else wrote, as far as that shows: in its form, or where it has other
+programs than its task. Nothing in it is run.
 """
 
 from __future__ import annotations
@@ -13,27 +14,31 @@ import os
 import re
 import shutil
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
 import pyarrow as pa
-from pyarrow import ipc
 
 from mlir_datagen import foreign
+from mlir_datagen.dataset.arrow_stream import stream_of, table_of
+from mlir_datagen.dataset.part_form import checked_result, checked_weights
 from mlir_datagen.dataset.results import RESULT_SCHEMA, TaskResult
 from mlir_datagen.dataset.weights import WEIGHTS_FOLDER, weights_file
 from mlir_datagen.dataset.writer import file_sha256
 from mlir_datagen.errors import Resumable
 from mlir_datagen.programs.program import NETWORKS_SPLIT
-from mlir_datagen.programs.rejected import Rejected
+
+Fits = Callable[[TaskResult, Collection[str]], bool]
+"""Tells whether a result, and the names of the networks whose weights are there, can be what became of a task."""
 
 PART_NAME = re.compile(r"\d{8}-[0-9a-f]{64}\.arrow", re.ASCII)
 _METADATA = b"mlir_datagen"
-_LARGEST = 16 << 30
-_OPTIONS = ipc.IpcWriteOptions(compression="zstd")
+_LARGEST = 4 << 30
+"""In bytes: of a part, and of what is in it. The texts of one are in a column, which takes half of that."""
+_MOST_PROGRAMS = 1 << 20
 
 
 class Parts:
@@ -58,8 +63,12 @@ class Parts:
         self.count = self.programs = 0
         self._waiting = self._usable()
 
-    def next(self) -> TaskResult | None:
+    def next(self, fits: Fits) -> TaskResult | None:
         """Return what became of the next task, if that is known, with its files put in their place.
+
+        Args:
+            fits: tells whether a result can be that of the task. One that cannot is made again, and so are those after
+                it.
 
         Raises:
             Resumable: when a part has changed since this was opened.
@@ -73,6 +82,9 @@ class Parts:
                 f"{path} was changed while the run went on from it. Type the same command again: what it held is made "
                 "again."
             )
+        if not fits(part.result, part.weights):
+            self._forget([path, *self._waiting])
+            return None
         for name in part.weights:
             target = weights_file(self._root, name)
             target.parent.mkdir(exist_ok=True)
@@ -103,6 +115,11 @@ class Parts:
         self.count += 1
         self.programs += len(result)
 
+    def _forget(self, paths: Iterable[Path]) -> None:
+        for path in paths:
+            _delete(path)
+        self._waiting.clear()
+
     @property
     def names(self) -> list[str]:
         """The names of their files, in order."""
@@ -117,6 +134,9 @@ class Parts:
         if self.folder.is_symlink() or not self.folder.is_dir():
             _delete(self.folder)
             return usable
+        weights = self.folder / WEIGHTS_FOLDER
+        if weights.is_symlink() or not weights.is_dir():
+            _delete(weights)
         found = sorted(path for path in self.folder.iterdir() if path.name != WEIGHTS_FOLDER)
         for number, path in enumerate(found):
             part = self._usable_part(path, number) if number == len(usable) and PART_NAME.fullmatch(path.name) else None
@@ -130,10 +150,12 @@ class Parts:
     def _usable_part(self, path: Path, number: int) -> Part | None:
         """Return a part; None where it is not whole, or is none of this run."""
         # What is in it has another form in other versions, or where somebody else wrote it.
-        with suppress(OSError, pa.ArrowException, ValueError, KeyError, TypeError, AttributeError):
-            part = read_part(path)
-            is_of_this_run = part.header == self._header and part.number == number
-            if is_of_this_run and not path.is_symlink() and part.weights == self._digests(part.weights):
+        with suppress(*PART_ERRORS):
+            part = None if path.is_symlink() else read_part(path)
+            if part is None or part.header != self._header or part.number != number:
+                return None
+            are_linked = any(weights_file(self.folder, name).is_symlink() for name in part.weights)
+            if not are_linked and part.weights == self._digests(part.weights):
                 return part
         return None
 
@@ -164,39 +186,26 @@ def _content(part: Part) -> bytes:
     values = {field.name: getattr(part.result, field.name) for field in dataclasses.fields(TaskResult)}
     table = values.pop("table")
     described = {"header": part.header, "number": part.number, "weights": part.weights, "result": values}
-    sink = pa.BufferOutputStream()
-    schema = RESULT_SCHEMA.with_metadata({_METADATA: orjson.dumps(described)})
-    with ipc.new_file(sink, schema, options=_OPTIONS) as writer:
-        writer.write_table(table.combine_chunks())
-    return bytes(sink.getvalue())
+    return stream_of(table, RESULT_SCHEMA.with_metadata({_METADATA: orjson.dumps(described)}))
+
+
+PART_ERRORS = (OSError, pa.ArrowException, ValueError, KeyError, TypeError, AttributeError)
+"""What reading a part raises when it is none: others have another form, of other versions or of somebody else."""
 
 
 def read_part(path: Path) -> Part:
     """Read a part.
 
     Raises:
-        OSError, pyarrow.ArrowException, ValueError, KeyError, TypeError: when it is none.
+        OSError, pyarrow.ArrowException, ValueError, KeyError, TypeError, AttributeError: when it is none.
     """
     content = foreign.read_bytes(path, _LARGEST)
     if path.name.partition("-")[2] != f"{_sha256(content)}.arrow":
         raise ValueError("its content is not that of its name")
-    file = ipc.open_file(pa.py_buffer(content))
-    if not file.schema.equals(RESULT_SCHEMA):
-        raise ValueError("it has other columns")
-    described = orjson.loads(file.schema.metadata[_METADATA])
-    table = file.read_all().replace_schema_metadata(None)
-    table.validate(full=True)
-    texts, digests = (table.column(name).to_pylist() for name in ("mlir", "sha256"))
-    if [_sha256(text.encode()) for text in texts] != digests:
-        raise ValueError("its programs have other digests")
-    values = described["result"]
-    rejected = [Rejected(**one) for one in values.pop("rejected")]
-    return Part(
-        described["header"],
-        described["number"],
-        described["weights"],
-        TaskResult(**values, rejected=rejected, table=table),
-    )
+    table = table_of(content, RESULT_SCHEMA, _MOST_PROGRAMS, _LARGEST)
+    described = orjson.loads(table.schema.metadata[_METADATA])
+    result = checked_result(described["result"], table.replace_schema_metadata(None))
+    return Part(described["header"], described["number"], checked_weights(described["weights"], result), result)
 
 
 def _sha256(content: bytes) -> str:

@@ -57,21 +57,47 @@ class Dataset:
         Raises:
             UserError: when an index cannot be read.
         """
+        for split, file, batch in self.batches():
+            yield split, self.rows_of(file, batch)
+
+    def batches(self, rows: int = _ROWS_AT_A_TIME) -> Iterator[tuple[str, str, Any]]:
+        """Yield the index in the same order, as (split, file, some rows of Arrow).
+
+        Args:
+            rows: how many rows at a time, at most.
+
+        Raises:
+            UserError: when an index cannot be read.
+        """
         for split in self.splits:
             left = sum(self.manifest["counts"][split].values())
             files = self.index_files(split)
             for file in files:
-                path = self.folder / file
                 try:
-                    with open_parquet(path) as index:
+                    with open_parquet(self.folder / file) as index:
                         left -= index.metadata.num_rows
                         if left < 0 or (left and file == files[-1]):
                             raise self._miscounted(split, left)
                         self._check_index(split, index)
-                        for batch in index.iter_batches(_ROWS_AT_A_TIME):
-                            yield split, batch.to_pylist()
-                except (*PARQUET_ERRORS, UnicodeDecodeError) as error:
-                    raise UserError(f"{path} cannot be read ({said(error)}). Generate the dataset again.") from error
+                        for batch in index.iter_batches(rows):
+                            yield split, file, batch
+                except PARQUET_ERRORS as error:
+                    raise self._unreadable(file, error) from error
+
+    def rows_of(self, file: str, batch: Any) -> list[dict[str, Any]]:
+        """Return rows of Arrow as plain values.
+
+        Raises:
+            UserError: when they are none.
+        """
+        try:
+            rows: list[dict[str, Any]] = batch.to_pylist()
+        except (*PARQUET_ERRORS, UnicodeDecodeError) as error:
+            raise self._unreadable(file, error) from error
+        return rows
+
+    def _unreadable(self, file: str, error: Exception) -> UserError:
+        return UserError(f"{self.folder / file} cannot be read ({said(error)}). Generate the dataset again.")
 
     def index_files(self, split: str) -> list[str]:
         """Return the files of a split's index, in their order.

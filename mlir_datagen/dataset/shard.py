@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from mlir_datagen import foreign
-from mlir_datagen.dataset.arrow import PARQUET_ERRORS
 from mlir_datagen.dataset.description import CONFIG, config_text
 from mlir_datagen.dataset.durable import flush_folder
-from mlir_datagen.dataset.parts import PART_NAME, read_part
+from mlir_datagen.dataset.parts import PART_ERRORS, PART_NAME, read_part
 from mlir_datagen.dataset.results import TaskResult
 from mlir_datagen.dataset.settings import DatasetSettings
 from mlir_datagen.errors import UserError, listed, said, shown
@@ -110,8 +110,13 @@ def _check(shard: Shard) -> None:
             raise ValueError(f"{shown(name)} is not the name of its part {place}")
     if not isinstance(shard.fingerprint, str) or not re.fullmatch(r"[0-9a-f]{12}", shard.fingerprint, re.ASCII):
         raise ValueError(f"{shown(shard.fingerprint)} is no fingerprint")
-    if not isinstance(shard.environment, dict):
-        raise TypeError("its environment must be a mapping")
+    if not isinstance(shard.environment, dict) or not all(map(_is_plain, shard.environment.values())):
+        raise TypeError("its environment must be a mapping to texts, but for the machine")
+
+
+def _is_plain(value: Any) -> bool:
+    values = value.values() if isinstance(value, dict) else [value]
+    return all(one is None or isinstance(one, (str, int)) for one in values)
 
 
 def results_of(folder: Path, shard: Shard, first: int) -> Iterator[TaskResult]:
@@ -123,11 +128,14 @@ def results_of(folder: Path, shard: Shard, first: int) -> Iterator[TaskResult]:
     for name in shard.parts[max(0, first - shard.first_task) :]:
         path = folder / name
         try:
-            yield read_part(path).result
-        except (*PARQUET_ERRORS, ValueError, KeyError, TypeError, AttributeError) as error:
+            part = read_part(path)
+        except PART_ERRORS as error:
             raise UserError(
                 f"{path} is missing or damaged ({said(error)}). Make shard={shard.number}/{shard.of} again."
             ) from error
+        if part.weights:
+            raise UserError(f"{path} has weights of networks, and a shard has random programs alone. Make it again.")
+        yield part.result
 
 
 def check_complete(shards: Mapping[Path, Shard]) -> None:
@@ -145,11 +153,10 @@ def check_complete(shards: Mapping[Path, Shard]) -> None:
                     f"{first[0]} and {folder} are not shards of one run: the {what} of one is {shown(one)}, that of "
                     f"the other {shown(other)}. Name the shards of one config, made with one version of everything."
                 )
-    numbers = [shard.number for shard in shards.values()]
-    missing = [f"shard={number}/{first[1].of}" for number in range(1, first[1].of + 1) if number not in numbers]
-    if missing:
-        raise UserError(
-            f"Of the {first[1].of} shards {len(missing)} are missing: {listed(missing[:10])}. Make these, too."
-        )
+    of, numbers = first[1].of, [shard.number for shard in shards.values()]
+    # There may be said to be any number of them.
+    missing = itertools.islice((number for number in range(1, of + 1) if number not in numbers), 10)
+    if some := [f"shard={number}/{of}" for number in missing]:
+        raise UserError(f"Of the {of} shards {of - len(set(numbers))} are missing: {listed(some)}. Make these, too.")
     if len(set(numbers)) < len(numbers):
         raise UserError("One of the shards is named twice, in two folders. Name each once.")

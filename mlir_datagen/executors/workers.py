@@ -1,4 +1,4 @@
-"""Worker processes that make programs, as an executor."""
+"""Worker processes that make programs, or look at them, as an executor."""
 
 from __future__ import annotations
 

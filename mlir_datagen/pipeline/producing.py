@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Generic
 
@@ -14,6 +15,7 @@ from mlir_datagen.dataset.results import TaskResult, joined, result_of
 from mlir_datagen.dataset.writer import SplitWriter
 from mlir_datagen.errors import Resumable, UserError
 from mlir_datagen.executors.engine import proves_where_made, sandbox_of, tasks_ahead
+from mlir_datagen.mlir.bounds import nesting_problem
 from mlir_datagen.programs.batch import Batch
 from mlir_datagen.programs.production import Production, Progress, last_rejected
 from mlir_datagen.programs.program import NETWORK
@@ -96,7 +98,7 @@ class Producer:
     ) -> Iterator[TaskResult]:
         """Yield what becomes of each task, in their order: first what is known from an earlier run."""
         waiting = deque(tasks)
-        while waiting and self.parts is not None and (result := self.parts.next()) is not None:
+        while waiting and self.parts is not None and (result := self._made_before(source, waiting[0])) is not None:
             self._seen.update(map(_short, result.identities if fills else ()))
             source.restore(waiting.popleft(), result)
             self.progress(result.attempted)
@@ -107,12 +109,18 @@ class Producer:
             prover = None if remote is not None else self.prover
             proven = (proven_result(self._sifted(result) if fills else result, prover, self.progress) for result in new)
         else:
-            proven = (self._sifted(result) for result in made(len(tasks) - len(waiting)))
+            done = len(tasks) - len(waiting)
+            fitting = _fitting(source, list(waiting), made(done), done, are_parsed=bool(self.unseen.against))
+            proven = (self._sifted(result) for result in fitting)
         for unsettled in proven:
             result = unsettled.settled()
             if self.parts is not None:
                 self.parts.add(result)
             yield result
+
+    def _made_before(self, source: Source[Task], task: Task) -> TaskResult | None:
+        assert self.parts is not None
+        return self.parts.next(partial(source.fits, task))
 
     def _sifted(self, result: TaskResult) -> TaskResult:
         """Return a result without what is there already, and what must not be there."""
@@ -197,6 +205,35 @@ def proven_result(
         outcomes.append(outcome)
         progress(1)
     return result.proven(outcomes)
+
+
+def _fitting(
+    source: Source[Task], tasks: Sequence[Task], made: Iterator[TaskResult], first: int, are_parsed: bool
+) -> Iterator[TaskResult]:
+    """Yield what became of tasks elsewhere, if it can be that.
+
+    Args:
+        source: of the tasks.
+        tasks: the tasks.
+        made: what became of them.
+        first: the number of the first.
+        are_parsed: whether MLIR's parser is given the programs.
+
+    Raises:
+        UserError: when it is of other programs, or of none.
+    """
+    for number, task in enumerate(tasks, first):
+        result = next(made, None)
+        if result is None or not source.fits(task, result, ()):
+            problem = "is missing" if result is None else "has other programs than are drawn there"
+        else:
+            refused = filter(None, map(nesting_problem, result.strings("mlir") if are_parsed else ()))
+            problem = next((f"has a program that is not given to MLIR's parser: {why}" for why in refused), "")
+        if problem or result is None:
+            raise UserError(f"Task {number} of the config, as the shards have it, {problem}. Make the shards again.")
+        yield result
+    if next(made, None) is not None:
+        raise UserError(f"The shards have more than the {first + len(tasks)} tasks of their config. Make them again.")
 
 
 def made_by(

@@ -6,16 +6,18 @@ import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from mlir_datagen.config import RunConfig
 from mlir_datagen.config.saved import load_saved_config
 from mlir_datagen.dataset.description import CONFIG
 from mlir_datagen.dataset.disk_errors import writable
+from mlir_datagen.dataset.parts import Parts
 from mlir_datagen.dataset.results import TaskResult
 from mlir_datagen.dataset.shard import SHARD, Shard, check_complete, read_shard, results_of, stretch, write_shard
 from mlir_datagen.dataset.staging import Staging
-from mlir_datagen.errors import UserError
+from mlir_datagen.errors import UserError, shown
 from mlir_datagen.executors.opening import opened
 from mlir_datagen.pipeline.collecting import collecting_rarely
 from mlir_datagen.pipeline.exclusions import with_found_exclusions
@@ -31,6 +33,7 @@ from mlir_datagen.pipeline.run import (
     made_with,
     planned,
 )
+from mlir_datagen.sources.random_ops import RandomOps, RandomTask
 from mlir_datagen.sources.sameness import sameness
 
 
@@ -87,9 +90,7 @@ def generate_shard(config: RunConfig, listener: Listener | None = None) -> Shard
             if (found := _finished(path, config)) is not None:
                 return ShardOutcome(path, found, existed=True)
             listener.on_start(sum(len(task.points) for task in tasks))
-            while parts.next() is not None:
-                pass
-            done = parts.count
+            done = _made_before(source, tasks, parts)
             with writable(path):
                 new = made_by(source, tasks[done:], sameness(config.random_settings), workers)
                 if config.needs_workers:
@@ -106,6 +107,14 @@ def generate_shard(config: RunConfig, listener: Listener | None = None) -> Shard
                 write_shard(staging.path, parts.folder, shard, config.dataset_settings)
             staging.publish()
     return ShardOutcome(path, shard, existed=False)
+
+
+def _made_before(source: RandomOps, tasks: Sequence[RandomTask], parts: Parts) -> int:
+    """Return how many of the tasks an earlier run has done."""
+    for done, task in enumerate(tasks):
+        if parts.next(partial(source.fits, task)) is None:
+            return done
+    return len(tasks)
 
 
 def merge_shards(folders: Sequence[Path], output_dir: Path, listener: Listener | None = None) -> Outcome:
@@ -139,8 +148,9 @@ def merge_shards(folders: Sequence[Path], output_dir: Path, listener: Listener |
     if differing:
         key = differing[0]
         raise UserError(
-            f"The shards were made with {key} {first.environment.get(key)}, and here is {here[key]}, so that what is "
-            "still to be made would not go with them. Merge them where they were made, or with the same versions."
+            f"The shards were made with {key} {shown(first.environment.get(key))}, and here is {shown(here[key])}, so "
+            "that what is still to be made would not go with them. Merge them where they were made, or with the same "
+            "versions."
         )
 
     def made(task: int) -> Iterator[TaskResult]:

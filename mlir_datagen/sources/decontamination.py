@@ -41,7 +41,9 @@ class Decontamination:
 
     def refused(self, text: str) -> Failure | None:
         """Say why a random program may not be kept; None where it may."""
-        if not self._homes:
-            return None
-        home = next((self._homes[digest] for digest in self._hasher.hashes(text) if digest in self._homes), None)
+        return self.refused_hashes(self._hasher.hashes(text)) if self._homes else None
+
+    def refused_hashes(self, hashes: Iterable[str]) -> Failure | None:
+        """Say the same of one whose hashes a `ProgramHasher` gave."""
+        home = next((self._homes[digest] for digest in hashes if digest in self._homes), None)
         return None if home is None else Failure("unseen", f"{home} has a program that computes the same")

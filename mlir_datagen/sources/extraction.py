@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from mlir_datagen.dataset.results import TaskResult
 from mlir_datagen.errors import UserError
 from mlir_datagen.mlir.extraction import ExtractedProgram, extract
 from mlir_datagen.mlir.parse import Contexts
@@ -17,7 +18,7 @@ from mlir_datagen.programs.program import EXTRACTED, Program
 from mlir_datagen.programs.proof import PARSED
 from mlir_datagen.programs.rejected import Rejected
 from mlir_datagen.sources.settings import ExtractSettings
-from mlir_datagen.sources.source import ListedSource, Plan, Taken
+from mlir_datagen.sources.source import Listed, ListedSource, Plan, Taken
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,10 @@ class Extraction(ListedSource):
         """
         programs = extracted_programs(task.networks, task.settings)
         return Batch.listed(EXTRACTED, programs, kept_out={} if task.networks else None)
+
+    def must_be(self, task: ExtractionTask, result: TaskResult) -> Listed:
+        """Return what is known of what is taken out of networks."""
+        return Listed(EXTRACTED, {} if task.networks else None)
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from mlir_datagen.proving.fork_server import SERVER
 from mlir_datagen.proving.pool import Pool
 from mlir_datagen.proving.settings import Cores, SandboxLimits
 from mlir_datagen.sources.settings import NetworkSettings, SuiteSpec
-from mlir_datagen.sources.source import ListedSource, Plan, Taken
+from mlir_datagen.sources.source import Listed, ListedSource, Plan, Taken
 
 _IDLE_SECONDS = 300
 
@@ -68,6 +68,11 @@ class Networks(ListedSource):
     def produce(self, task: NetworkJob) -> Batch:
         """Convert a network."""
         return Batch.listed(NETWORKS_SPLIT, self.converted([task]))
+
+    def must_be(self, task: NetworkJob, result: TaskResult) -> Listed:
+        """Return what is known of a network."""
+        weights = [] if task.weights_file is None else result.strings("own_name")
+        return Listed(NETWORKS_SPLIT, None, [task.spec.name], weights)
 
     def restore(self, task: NetworkJob, result: TaskResult) -> None:
         """Take in a network that an earlier run has converted, for what is taken out of it."""

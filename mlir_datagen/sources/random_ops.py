@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +18,7 @@ from mlir_datagen.ops.program_family import AnyFamily, AnySpec
 from mlir_datagen.programs.batch import Batch, Block
 from mlir_datagen.programs.content import Splitter
 from mlir_datagen.programs.proof import Failure
-from mlir_datagen.programs.rejected import rejected_program
+from mlir_datagen.programs.rejected import Rejected, rejected_program
 from mlir_datagen.programs.spec import spec_json
 from mlir_datagen.sources.draws import DrawnWalk
 from mlir_datagen.sources.mix import FamilyWalk, allot, check_admissible
@@ -128,6 +128,24 @@ class RandomOps:
         # processor's caches.
         return Batch(task.split, task.blocks()).sift(lambda block: [_failure(text, verifier) for text in block.texts])
 
+    def fits(self, task: RandomTask, result: TaskResult, weights: Collection[str]) -> bool:
+        """Tell whether programs are those of a task, in its order, and the rejected ones its others: by their specs."""
+        if (result.split, result.kept_out, len(weights)) != (task.split, None, 0):
+            return False
+        if any(result.table.column(name).null_count < len(result) for name in ("own_name", "command")):
+            return False
+        kept = zip(result.strings("family"), result.strings("spec"), strict=True)
+        following = next(kept, None)
+        lost = {}
+        for family, spec in task.specs():
+            if following == (family.name, spec_json(spec)):
+                following = next(kept, None)
+            else:
+                lost[family.name, spec_json(spec)] = family, spec
+        if following is not None or len(lost) != len(result.rejected):
+            return False
+        return all(_is_of(task, lost.pop((one.family, one.spec), None), one) for one in result.rejected)
+
     def restore(self, task: RandomTask, result: TaskResult) -> None:
         """Do nothing: a plan hangs on how many programs were kept, and not on which."""
 
@@ -154,6 +172,14 @@ def _walk(
     if isinstance(stream, DrawnStream):
         return DrawnWalk(stream, limits, splitter, seed, strata, executor)
     return VariantWalk(stream.family, stream.variant, stream.grid, limits, splitter, seed, strata)
+
+
+def _is_of(task: RandomTask, drawn: tuple[AnyFamily, AnySpec] | None, one: Rejected) -> bool:
+    """Tell whether a reject is said to be what a task has drawn."""
+    if drawn is None:
+        return False
+    form = task.settings.forms.of(task.settings.seed, *drawn)
+    return one == rejected_program(one.family, task.split, one.spec, Failure(one.stage, one.reason), form)
 
 
 def _failure(text: str, verifier: Verifier) -> Failure | None:

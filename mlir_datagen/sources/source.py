@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from mlir_datagen.dataset.results import TaskResult
 from mlir_datagen.errors import UserError
+from mlir_datagen.mlir.bounds import nesting_problem
 from mlir_datagen.programs.batch import Batch
 from mlir_datagen.sources.quotas import Quota
 
@@ -69,6 +70,15 @@ class Source(Protocol[Task]):
             UserError: when there is nothing to be had from the source, whatever else is made.
         """
 
+    def fits(self, task: Task, result: TaskResult, weights: Collection[str]) -> bool:
+        """Tell whether something that was read can be what became of a task, without making that.
+
+        Args:
+            task: the task.
+            result: what was read, of the right form.
+            weights: the names of the networks whose weights are there.
+        """
+
     def restore(self, task: Task, result: TaskResult) -> None:
         """Take in what became of a task of this plan in an earlier run, where later ones hang on it."""
 
@@ -83,8 +93,41 @@ class Source(Protocol[Task]):
         """
 
 
+class Listed(NamedTuple):
+    """What is known of what becomes of a listed task.
+
+    Attributes:
+        split: the split.
+        kept_out: what the manifest says of the programs.
+        names: of the programs and of the rejected ones; None where they are not known.
+        weights: the names of the networks whose weights must be there.
+    """
+
+    split: str
+    kept_out: Mapping[str, Any] | None
+    names: Collection[str] | None = None
+    weights: Collection[str] = ()
+
+
 class ListedSource:
     """What sources that list their programs have in common: a task is done as a whole."""
+
+    def fits(self, task: Any, result: TaskResult, weights: Collection[str]) -> bool:
+        """Tell whether these can be a task's programs."""
+        must = self.must_be(task, result)
+        own = result.strings("own_name")
+        return (
+            (result.split, result.kept_out, set(weights)) == (must.split, must.kept_out, set(must.weights))
+            and None not in own
+            and len(set(own)) == len(own)
+            and (must.names is None or {*own, *(one.name for one in result.rejected)} == set(must.names))
+            # They are parsed where other programs are compared with them.
+            and not any(map(nesting_problem, result.strings("mlir")))
+        )
+
+    def must_be(self, task: Any, result: TaskResult) -> Listed:
+        """Return what is known of a task's result before it is there; or follows from other parts of it."""
+        raise NotImplementedError
 
     def restore(self, task: Any, result: TaskResult) -> None:
         """Do nothing: no later task hangs on it."""

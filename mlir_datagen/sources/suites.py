@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from mlir_datagen.dataset.results import TaskResult
 from mlir_datagen.errors import UserError
 from mlir_datagen.mlir.parse import Verifier
 from mlir_datagen.ops import PROGRAM_FAMILIES
@@ -18,7 +19,7 @@ from mlir_datagen.programs.rejected import Rejected
 from mlir_datagen.programs.spec import spec_of_fields
 from mlir_datagen.sources.extraction import extracted_programs
 from mlir_datagen.sources.settings import SuiteSpec
-from mlir_datagen.sources.source import ListedSource, Plan, Taken
+from mlir_datagen.sources.source import Listed, ListedSource, Plan, Taken
 
 if TYPE_CHECKING:
     from mlir_datagen.sources.networks import Networks
@@ -70,6 +71,18 @@ class Suites(ListedSource):
         return Batch.listed(
             suite.split, programs, kept_out={"version": suite.version, "digest": found, "size": len(programs)}
         )
+
+    def must_be(self, task: SuiteTask, result: TaskResult) -> Listed:
+        """Return what is known of a suite."""
+        suite = task.suite
+        digest = suite.digest
+        if digest is None and not result.rejected:
+            digest = digest_of(result.strings("own_name"), result.strings("sha256"))
+        elif digest is None:
+            # The texts of those that were rejected later are not known.
+            digest = (result.kept_out or {}).get("digest")
+        names = list(suite.programs) or ([model.name for model in suite.models] if suite.is_of_networks else None)
+        return Listed(suite.split, {"version": suite.version, "digest": digest, "size": result.attempted}, names)
 
 
 def _of_networks(task: SuiteTask) -> list[Program]:

@@ -1,14 +1,15 @@
 """Checking a finished dataset, which may be anyone's, against all that it claims.
 
-`files` looks at the folder, `rows` at each program; `drawn` and `listed` know what a row must be; `manifest` and
-`measured` compare what is counted. What follows from nothing in the dataset is not verified, and the last sentence says
-so.
+`files` looks at the folder, `rows` at each program; `one_row` and `drawn_rows` have what is said of a row alone, which
+other processes do; `drawn` and `listed` know what a row must be; `manifest` and `measured` compare what is counted.
+What follows from nothing in the dataset is not verified, and the last sentence says so.
 
 May import: mlir, ops, programs, proving, dataset, networks, sources, config, pipeline.
 """
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 from mlir_datagen.config import RunConfig
@@ -18,8 +19,12 @@ from mlir_datagen.dataset.manifest import MEASUREMENTS_KEY
 from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.dataset.rejects import read_rejects
 from mlir_datagen.errors import UserError
+from mlir_datagen.executors.workers import FEWEST_PROGRAMS, Workers
 from mlir_datagen.programs.production import Progress
 from mlir_datagen.programs.program import NETWORK
+from mlir_datagen.proving.fork_server import SERVER
+from mlir_datagen.proving.settings import available_cores
+from mlir_datagen.verification import drawn_rows
 from mlir_datagen.verification.drawn import Drawing
 from mlir_datagen.verification.files import check_files, file_set_problems
 from mlir_datagen.verification.manifest import (
@@ -43,8 +48,14 @@ UNVERIFIABLE_KEYS = frozenset({"environment", MEASUREMENTS_KEY})
 _SHOWN = 10
 
 
-def verify_dataset(folder: Path, progress: Progress = lambda count: None) -> list[str]:
+def verify_dataset(folder: Path, progress: Progress = lambda count: None, workers: int | None = None) -> list[str]:
     """Check every file and every program of a dataset.
+
+    Args:
+        folder: the dataset's.
+        progress: called with the number of programs that were just looked at.
+        workers: how many worker processes look at programs, 0 for none; left out, one for each core where there are
+            programs enough. What is found does not depend on it.
 
     Returns:
         What was checked, a sentence each.
@@ -53,6 +64,9 @@ def verify_dataset(folder: Path, progress: Progress = lambda count: None) -> lis
         UserError: when something does not hold; it names the files or programs.
     """
     dataset = Dataset(folder)
+    processes = _processes(dataset) if workers is None else workers
+    if processes:
+        SERVER.load([drawn_rows.__name__])
     checked = check_files(dataset, lambda problems: refuse(folder, problems))
     config = load_saved_config(folder / CONFIG)
     same_generator = dataset.manifest["generator_version"] == GENERATOR_VERSION
@@ -62,12 +76,11 @@ def verify_dataset(folder: Path, progress: Progress = lambda count: None) -> lis
     problems: list[str] = []
     drawing = Drawing(config, rejected) if same_generator else None
     rows = RowChecks(dataset, config, rejected, drawing)
-    for split, some in dataset.rows():
-        for row in some:
-            problems += rows.problems(split, row)
+    with Workers(processes) if processes else nullcontext() as executor:
+        for some in rows.problems(executor, progress):
+            problems += some
             if len(problems) > _SHOWN * _SHOWN:
                 refuse(folder, problems)
-        progress(len(some))
     problems += rows.totals()
     if drawing is not None:
         problems += manifest_problems(dataset, config, rows.summary, rejected, drawing)
@@ -80,6 +93,12 @@ def verify_dataset(folder: Path, progress: Progress = lambda count: None) -> lis
         # Of a manifest that was found to be right.
         refuse(folder, list(description_problems(dataset, config)))
     return [checked, *_sentences(dataset, config, same_generator, bool(rejected))]
+
+
+def _processes(dataset: Dataset) -> int:
+    """Return how many worker processes are worth it."""
+    cores = len(available_cores())
+    return cores if cores > 1 and dataset.count() >= FEWEST_PROGRAMS else 0
 
 
 def refuse(folder: Path, problems: list[str]) -> None:

@@ -2,36 +2,46 @@
 
 from __future__ import annotations
 
-import hashlib
-import math
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from itertools import zip_longest
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
+from itertools import islice
 from typing import Any
 
 from mlir_datagen.config import RunConfig
 from mlir_datagen.dataset.paths import program_file
 from mlir_datagen.dataset.reader import Dataset
-from mlir_datagen.errors import Rejection, UserError, said, shown
-from mlir_datagen.mlir.parse import Contexts, Verifier, function_types
-from mlir_datagen.mlir.structural_hash import ProgramHasher
-from mlir_datagen.ops import PROGRAM_FAMILIES
-from mlir_datagen.programs.content import Splitter
-from mlir_datagen.programs.program import NETWORK, NETWORKS_SPLIT, StoredProgram, family_program
-from mlir_datagen.programs.proof import Proof
+from mlir_datagen.errors import Rejection, UserError, said
+from mlir_datagen.mlir.parse import Contexts, Verifier
+from mlir_datagen.programs.production import Progress
+from mlir_datagen.programs.program import NETWORK, NETWORKS_SPLIT, StoredProgram
 from mlir_datagen.programs.rejected import Rejected
-from mlir_datagen.programs.spec import parse_spec, spec_json
-from mlir_datagen.proving.batch import check_level
+from mlir_datagen.programs.spec import spec_json
+from mlir_datagen.proving.pool import JobEnded
+from mlir_datagen.proving.settings import available_cores
 from mlir_datagen.sources.decontamination import Decontamination
-from mlir_datagen.sources.random_ops import RandomOps
-from mlir_datagen.sources.sameness import compared, sameness
-from mlir_datagen.sources.settings import SUITES
 from mlir_datagen.sources.suites import SOURCE
 from mlir_datagen.verification.drawn import Drawing
-from mlir_datagen.verification.listed import Listing, row_beside_text
+from mlir_datagen.verification.drawn_rows import DrawnRows, check_drawn
+from mlir_datagen.verification.listed import Listing
+from mlir_datagen.verification.one_row import (
+    Found,
+    InFile,
+    Meets,
+    Repeated,
+    Row,
+    differences,
+    different_signature,
+    found_of_text,
+    looked_at,
+    place_problems,
+    proof_problems,
+)
 from mlir_datagen.verification.summary import Summary
 
-_ERRORS = ("error", "absolute_error")
+_ROWS_AT_A_TIME = 1024
+_AHEAD = 2 * len(available_cores()) + 2
+"""How many times as many rows are in memory at most where several processes look at them."""
 
 
 class RowChecks:
@@ -54,146 +64,134 @@ class RowChecks:
         self._dataset, self._config, self._drawing = dataset, config, drawing
         self._listing = Listing(config, rejected)
         self._verifier, self._contexts = Verifier(), Contexts()
-        self._splitter = Splitter(config.split_ratios)
         self._listed = dataset.checksums()
         self._first_places: dict[tuple[str, str], str] = {}
-        self._sameness, self._hasher = sameness(config.random_settings), ProgramHasher()
         self._unseen = Decontamination()
-        self._split = ""
-        self._width = 0
-        self._planned: Iterator[Any] = iter(())
-        self._names: list[str] | None = None
 
-    def problems(self, split: str, row: dict[str, Any]) -> Iterator[str]:
-        """Say what is wrong with a row; they come in the order of the index."""
-        program = self._dataset.program(split, row)
-        place = f"{split}/{program.name}"
-        for problem in self._problems(split, program, row):
-            yield f"{place} {problem}"
+    def problems(self, executor: Executor | None, progress: Progress) -> Iterator[list[str]]:
+        """Say what is wrong with each row, in the order of the index.
 
-    def _problems(self, split: str, program: StoredProgram, row: dict[str, Any]) -> Iterator[str]:
-        if split != self._split:
-            self._open(split)
-        index = len(self.summary.names[split])
-        self.summary.names[split].append(program.name)
-        self.summary.families[split][program.family] += 1
-        self.summary.digests[split].append(program.sha256)
-        self.summary.checked += row.get("check") != "parse"
-        self.summary.matched += row.get("proven") == "matched"
-        yield from self._text_problems(split, program)
-        file = None if self._config.storage == "parquet" else program_file(split, program.name)
-        place = {"split": split, "index": index, "file": file, "mlir": program.text}
-        yield from _differences({column: value for column, value in place.items() if column in row}, row)
-        is_drawn = split in self._config.splits
-        if self._drawing is not None and is_drawn:
-            yield from self._drawn_problems(split, index, program, row)
-        elif is_drawn:
-            yield from self._foreign_problems(split, program)
+        Args:
+            executor: looks at rows that were drawn, some of them at once; left out, this process does.
+            progress: called with the number of rows that were just looked at.
+
+        Raises:
+            UserError: when rows cannot be read, or end the processes that look at them.
+        """
+        for split, rows in self._in_turn(executor):
+            count = 0
+            for row in rows():
+                count += 1
+                yield [f"{split}/{row.name} {problem}" for problem in self._answered(split, row)]
+            progress(count)
+
+    def _in_turn(self, executor: Executor | None) -> Iterator[tuple[str, Callable[[], Iterator[Row]]]]:
+        """Yield some rows after others, each with what looks at them, which may have begun."""
+        chunks = self._chunks(executor)
+        waiting: deque[tuple[str, Callable[[], Iterator[Row]]]] = deque(
+            islice(chunks, 1 if executor is None else _AHEAD)
+        )
+        while waiting:
+            yield waiting.popleft()
+            waiting.extend(islice(chunks, 1))
+
+    def _chunks(self, executor: Executor | None) -> Iterator[tuple[str, Callable[[], Iterator[Row]]]]:
+        split, start = "", 0
+        planned: Iterator[tuple[str, str]] | None = None
+        are_judged = False
+        batches = self._dataset.batches(_ROWS_AT_A_TIME)
+        while True:
+            try:
+                now, file, batch = next(batches)
+            except StopIteration:
+                return
+            except UserError as error:
+                # In its turn: what is wrong with rows before comes first.
+                yield split, _raising(error)
+                return
+            if now != split:
+                split, start, planned = now, 0, self._planned(now)
+            if split in self._config.splits:
+                expected = None if planned is None else list(islice(planned, len(batch)))
+                rows = DrawnRows(self._dataset, self._config, split, file, start, batch, expected, are_judged)
+                yield split, _begun(rows, executor)
+            else:
+                are_judged |= split != NETWORKS_SPLIT
+                yield split, self._listed_rows(split, file, start, batch)
+            start += len(batch)
+
+    def _planned(self, split: str) -> Iterator[tuple[str, str]] | None:
+        if self._drawing is None:
+            return None
+        if split not in self._config.splits:
+            return iter(())
+        return ((family.name, spec_json(spec)) for family, spec in self._drawing.programs(split))
+
+    def _answered(self, split: str, row: Row) -> Iterator[str]:
+        """Yield the problems of a row, with those that only the rows before tell."""
+        if split not in self.summary.names:
+            self.summary.names[split], self.summary.digests[split] = [], []
+            self.summary.families[split] = Counter()
+        self.summary.names[split].append(row.name)
+        self.summary.families[split][row.family] += 1
+        self.summary.digests[split].append(row.sha256)
+        self.summary.checked += row.check != "parse"
+        self.summary.matched += row.proven == "matched"
+        for found in row.found:
+            problem = found if isinstance(found, str) else self._answer(found, split, row)
+            if problem is not None:
+                yield problem
+
+    def _answer(self, question: Repeated | InFile | Meets, split: str, row: Row) -> str | None:
+        """Return what is wrong, if anything."""
+        if isinstance(question, InFile):
+            is_listed = self._listed.get(program_file(split, row.name)) == row.sha256
+            return None if is_listed else "has another text in its file than in the index"
+        if isinstance(question, Meets):
+            refused = self._unseen.refused_hashes(question.hashes)
+            return None if refused is None else f"must not be there: {refused.reason}"
+        key = question.where, question.digest
+        before = self._first_places.get(key)
+        self._first_places[key] = f"{split}/{row.name}"
+        return None if before is None else f"{question.what} {before}"
+
+    def _listed_rows(self, split: str, file: str, start: int, batch: Any) -> Callable[[], Iterator[Row]]:
+        """Return what looks at rows that were listed, in this process: what they must be hangs on those before."""
+
+        def rows() -> Iterator[Row]:
+            for index, row in enumerate(self._dataset.rows_of(file, batch), start):
+                program = self._dataset.program(split, row)
+                yield looked_at(program, row, self._listed_found(split, index, program, row))
+
+        return rows
+
+    def _listed_found(self, split: str, index: int, program: StoredProgram, row: dict[str, Any]) -> Iterator[Found]:
+        yield from found_of_text(self._config, split, program)
+        yield from place_problems(self._config, split, index, program, row)
         try:
             self._verifier.verify(program.text)
         except Rejection as rejection:
             yield f"is not valid MLIR: {said(rejection.reason)}"
             return
         try:
-            yield from self._different_signature(program)
-            if self._sameness is not None and is_drawn:
-                spec = parse_spec(program.family, program.spec)
-                family = PROGRAM_FAMILIES[program.family]
-                text = compared(family, spec, program.text)
-                computed = self._sameness.key(program.family, len(family.graph(spec).nodes), text, self._hasher)
-                yield from self._repeated("computes the same as", "computed", computed, split, program)
-            yield from self._meeting_problems(split, program, is_drawn)
-            if self._drawing is not None and not is_drawn:
+            yield from different_signature(program, self._contexts)
+            # Those splits come before the ones that are drawn.
+            if split != NETWORKS_SPLIT and program.family != NETWORK:
+                self._unseen.add(split, [program.text])
+            if self._drawing is not None:
                 yield from self._listed_problems(split, index, program, row)
         except (UserError, ValueError) as error:
             yield f"is no program of this split: {said(error)}"
 
-    def _open(self, split: str) -> None:
-        self._split = split
-        self.summary.names[split], self.summary.digests[split] = [], []
-        self.summary.families[split] = Counter()
-        if split in self._config.splits:
-            self._width = max(4, len(str(self._config.splits[split] - 1)))
-            self._planned = self._drawing.programs(split) if self._drawing is not None else iter(())
-        else:
-            self._names = self._listing.names(split) if self._drawing is not None else None
-
-    def _text_problems(self, split: str, program: StoredProgram) -> Iterator[str]:
-        # A suite stays whole, whatever else is in the dataset.
-        where = split if split.startswith(f"{SUITES}.") else ""
-        yield from self._repeated("is the same program as", where, program.sha256, split, program)
-        if hashlib.sha256(program.text.encode()).hexdigest() != program.sha256:
-            yield "has another text than its sha256 says"
-        in_files = self._config.storage != "parquet"
-        if in_files and self._listed.get(program_file(split, program.name)) != program.sha256:
-            yield "has another text in its file than in the index"
-
-    def _repeated(self, what: str, where: str, digest: str, split: str, program: StoredProgram) -> Iterator[str]:
-        if (where, digest) in self._first_places:
-            yield f"{what} {self._first_places[where, digest]}"
-        self._first_places[where, digest] = f"{split}/{program.name}"
-
-    def _drawn_problems(self, split: str, index: int, program: StoredProgram, row: dict[str, Any]) -> Iterator[str]:
-        """Say what is wrong with a program that was drawn from a grid: all of it follows from the config."""
-        try:
-            family, spec = PROGRAM_FAMILIES.get(program.family), parse_spec(program.family, program.spec)
-        except UserError as error:
-            yield f"has no usable spec: {error}"
-            return
-        assert family is not None
-        if self._splitter.names[int(self._splitter(family.name, spec))] != split:
-            yield "belongs to another split"
-        planned = next(self._planned, None)
-        if planned is None or (planned[0].name, planned[1]) != (family.name, spec):
-            would = "none" if planned is None else f"{planned[0].name} {spec_json(planned[1])}"
-            yield f"is not what the config draws in its place: {would}"
-        form = self._config.forms.of(self._config.seed, family, spec)
-        name, config = f"{family.name}_{index:0{self._width}d}", self._config
-        made = family_program(name, RandomOps.name, family, spec, config.seed, form)
-        if made.text != program.text:
-            yield "is not the program of its spec"
-        level = check_level(config.check, config.seed, program.sha256)
-        yield from _differences({**row_beside_text(split, made, level), "name": name}, row)
-        yield from _proof_problems(row, is_compared=True, is_network=False)
-
-    def _foreign_problems(self, split: str, program: StoredProgram) -> Iterator[str]:
-        """Say what is wrong with a program that another generator version drew."""
-        if program.source != RandomOps.name:
-            yield f"has source {shown(program.source)} and must have {RandomOps.name}"
-        try:
-            spec = parse_spec(program.family, program.spec)
-        except UserError as error:
-            yield f"has no usable spec: {error}"
-            return
-        if self._splitter.names[int(self._splitter(program.family, spec))] != split:
-            yield "belongs to another split"
-
-    def _different_signature(self, program: StoredProgram) -> Iterator[str]:
-        """Compare the signature in the index with the function's."""
-        types = function_types(program.text, self._contexts.next())
-        for what, listed, found in zip(
-            ("arguments", "results"), (program.arguments, program.results), types, strict=True
-        ):
-            if [(operand.dtype, operand.shape) for operand in listed] != found:
-                yield f"has other {what} than its function"
-
-    def _meeting_problems(self, split: str, program: StoredProgram, is_drawn: bool) -> Iterator[str]:
-        """Say which program that is judged on a drawn one meets; those splits come before the random ones."""
-        if is_drawn:
-            refused = self._unseen.refused(program.text)
-            if refused is not None:
-                yield f"must not be there: {refused.reason}"
-        elif split != NETWORKS_SPLIT and program.family != NETWORK:
-            self._unseen.add(split, [program.text])
-
     def _listed_problems(self, split: str, index: int, program: StoredProgram, row: dict[str, Any]) -> Iterator[str]:
+        names = self._listing.names(split)
         expected = self._listing.expected(split, program, row)
-        if self._names is not None and self._names[index : index + 1] != [program.name]:
-            must = ", ".join(self._names[index : index + 1]) or "none"
+        if names is not None and names[index : index + 1] != [program.name]:
+            must = ", ".join(names[index : index + 1]) or "none"
             yield f"is not the program of its place: {must}"
-        yield from _differences(expected, row)
+        yield from differences(expected, row)
         is_compared = expected["source"] == SOURCE or split == NETWORKS_SPLIT or expected["source"] == NETWORK
-        yield from _proof_problems(row, is_compared, is_network=expected["source"] == NETWORK)
+        yield from proof_problems(row, is_compared, is_network=expected["source"] == NETWORK)
 
     def totals(self) -> Iterator[str]:
         """Say which splits lack programs that are made."""
@@ -206,50 +204,27 @@ class RowChecks:
                 yield f"{split} lacks {expected[len(names)]}"
 
 
-def _differences(expected: dict[str, Any], row: dict[str, Any]) -> Iterator[str]:
-    """Compare what the index says of a program with what must stand there."""
-    for column, value in expected.items():
-        found = row.get(column)
-        if isinstance(value, float) and isinstance(found, float):
-            # One was computed with numbers of 64 bits.
-            if math.isclose(value, found, rel_tol=1e-12):
-                continue
-        elif found == value and (found is None) == (value is None):
-            continue
-        yield f"has {column} {_where(found, value)}"
+def _begun(rows: DrawnRows, executor: Executor | None) -> Callable[[], Iterator[Row]]:
+    """Return what gives the rows looked at; where there is an executor, that begins now."""
+    if executor is None:
+        return lambda: iter(check_drawn(rows))
+    future = executor.submit(check_drawn, rows)
+
+    def done() -> Iterator[Row]:
+        try:
+            return iter(future.result())
+        except JobEnded as reason:
+            last = rows.start + len(rows.batch) - 1
+            raise UserError(
+                f"One of the programs {rows.start} to {last} of {rows.split} ends the processes that look at it: "
+                f"{reason}. Generate the dataset again."
+            ) from None
+
+    return done
 
 
-def _where(found: Any, value: Any) -> str:
-    """Show two values that differ; of lists, the first elements that do."""
-    if isinstance(found, list) and isinstance(value, list):
-        pairs = zip_longest(found, value, fillvalue="nothing")
-        found, value = next((one, other) for one, other in pairs if one != other)
-    return f"{shown(found)} where {shown(value)} follows"
+def _raising(error: UserError) -> Callable[[], Iterator[Row]]:
+    def rows() -> Iterator[Row]:
+        raise error
 
-
-def _proof_problems(row: dict[str, Any], is_compared: bool, is_network: bool) -> Iterator[str]:
-    """Say where the columns of what is proven contradict each other, or what can be proven of such a program."""
-    must_have = is_compared and row["check"] == "execute"
-    for column in _ERRORS:
-        error = row[column]
-        if (error is None) == must_have:
-            yield f"has {'no ' if error is None else ''}{column}, and its check is {shown(row['check'])}"
-        elif error is not None and not 0 <= error < math.inf:
-            yield f"has {column} {shown(error)}, which is none"
-    excused, unshown = row["excused"], row["unshown"]
-    if not _is_count(excused) if must_have and is_network else excused != (0 if must_have else None):
-        yield f"has excused {shown(excused)}, and its check is {shown(row['check'])}"
-    if not _are_names(unshown) if must_have and is_network else unshown is not None:
-        yield f"has unshown {shown(unshown)}, and its check is {shown(row['check'])}"
-        unshown = None
-    follows = Proof(row["check"], row["error"], None, (), unshown=tuple(unshown) if unshown else None).proven
-    if row["proven"] != follows:
-        yield f"has proven {shown(row['proven'])} where {shown(follows)} follows"
-
-
-def _is_count(value: Any) -> bool:
-    return value is not None and value >= 0
-
-
-def _are_names(value: Any) -> bool:
-    return value is not None and all(value) and len(set(value)) == len(value)
+    return rows

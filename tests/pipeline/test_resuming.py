@@ -173,12 +173,12 @@ def _beside(parts):
 
 def _forged(parts):
     """Give a part another text, with a name that says so."""
-    with ipc.open_file(parts[1]) as file:
-        table, schema = file.read_all(), file.schema
+    with ipc.open_stream(parts[1]) as stream:
+        table, schema = stream.read_all(), stream.schema
     texts = pa.array(["module {}\n"] * len(table))
     table = table.set_column(table.schema.get_field_index("mlir"), "mlir", texts).cast(schema)
     sink = pa.BufferOutputStream()
-    with ipc.new_file(sink, schema) as writer:
+    with ipc.new_stream(sink, schema) as writer:
         writer.write_table(table)
     content = bytes(sink.getvalue())
     parts[1].unlink()

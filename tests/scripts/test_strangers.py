@@ -78,6 +78,7 @@ def test_an_alias_bomb(key, tiny, tmp_path):
         ("exclude", f"exclude: {'[' * 100_000}", "nested more than 48 deep"),
         ("name", f"name: {'a' * 100_000}", "name is 'aaa"),
         ("ops", f"ops: [{'1, ' * 20_000}1]", "ops is "),
+        ("ops", f"ops: [{'1,' * 200_000}1]", "there are more than 100000 values"),
         ("name", f"# {'x' * (2 << 20)}", "it has more than 2097152 bytes"),
         ("name", 'name: "\\uD800"', "name is "),
     ],
