@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mlir_datagen.mlir.structural_hash import ProgramHasher
 from mlir_datagen.ops import FAMILIES
 from mlir_datagen.programs.batch import Block, ProgramBlock
+from mlir_datagen.programs.forms import Forms
 from mlir_datagen.sources.settings import RandomSettings
 
 _LARGEST_COUNTED = max(len(variant.operations) for family in FAMILIES.values() for variant in family.variants)
@@ -19,6 +21,14 @@ def sameness(settings: RandomSettings) -> Sameness | None:
     if not settings.has_drawn:
         return None
     return Sameness(settings.least_operations <= _LARGEST_COUNTED, len(settings.forms.asked) > 1)
+
+
+def sameness_of_any(families: Iterable[str], forms: Forms) -> Sameness | None:
+    """Return what tells the programs of any datasets apart, of which no more is known than families and forms."""
+    several_forms = len(forms.asked) > 1
+    if not several_forms and all(family in FAMILIES for family in families):
+        return None
+    return Sameness(may_be_small=True, several_forms=several_forms)
 
 
 @dataclass(frozen=True)

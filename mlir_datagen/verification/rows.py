@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import zip_longest
 from typing import Any
 
 from mlir_datagen.config import RunConfig
@@ -18,7 +16,6 @@ from mlir_datagen.mlir.structural_hash import ProgramHasher
 from mlir_datagen.ops import PROGRAM_FAMILIES
 from mlir_datagen.programs.content import Splitter
 from mlir_datagen.programs.program import NETWORK, NETWORKS_SPLIT, StoredProgram, family_program
-from mlir_datagen.programs.proof import Proof
 from mlir_datagen.programs.rejected import Rejected
 from mlir_datagen.programs.spec import parse_spec, spec_json
 from mlir_datagen.proving.batch import check_level
@@ -27,11 +24,11 @@ from mlir_datagen.sources.random_ops import RandomOps
 from mlir_datagen.sources.sameness import sameness
 from mlir_datagen.sources.settings import SUITES
 from mlir_datagen.sources.suites import SOURCE
+from mlir_datagen.verification.comparing import differences, proof_problems
 from mlir_datagen.verification.drawn import Drawing
 from mlir_datagen.verification.listed import Listing, row_beside_text
+from mlir_datagen.verification.merged import Merged
 from mlir_datagen.verification.summary import Summary
-
-_ERRORS = ("error", "absolute_error")
 
 
 class RowChecks:
@@ -41,23 +38,30 @@ class RowChecks:
         dataset: the dataset.
         config: its config.
         rejected: what its run rejected.
-        drawing: the programs that its run draws; None where another generator version did.
+        drawing: the programs that its run draws; None where another generator version did, or it was merged.
+        merged: knows what the programs of a merged dataset must be; None for others.
 
     Attributes:
         summary: what was seen so far.
     """
 
     def __init__(
-        self, dataset: Dataset, config: RunConfig, rejected: Sequence[Rejected], drawing: Drawing | None
+        self,
+        dataset: Dataset,
+        config: RunConfig,
+        rejected: Sequence[Rejected],
+        drawing: Drawing | None,
+        merged: Merged | None = None,
     ) -> None:
         self.summary = Summary()
-        self._dataset, self._config, self._drawing = dataset, config, drawing
+        self._dataset, self._config, self._drawing, self._merged = dataset, config, drawing, merged
         self._listing = Listing(config, rejected)
         self._verifier, self._contexts = Verifier(), Contexts()
         self._splitter = Splitter(config.split_ratios)
         self._listed = dataset.checksums()
         self._first_places: dict[tuple[str, str], str] = {}
-        self._sameness, self._hasher = sameness(config.random_settings), ProgramHasher()
+        self._sameness = sameness(config.random_settings) if merged is None else merged.sameness
+        self._hasher = ProgramHasher()
         self._unseen = Decontamination()
         self._split = ""
         self._width = 0
@@ -83,11 +87,11 @@ class RowChecks:
         yield from self._text_problems(split, program)
         file = None if self._config.storage == "parquet" else program_file(split, program.name)
         place = {"split": split, "index": index, "file": file, "mlir": program.text}
-        yield from _differences({column: value for column, value in place.items() if column in row}, row)
+        yield from differences({column: value for column, value in place.items() if column in row}, row)
         is_drawn = split in self._config.splits
         if self._drawing is not None and is_drawn:
             yield from self._drawn_problems(split, index, program, row)
-        elif is_drawn:
+        elif is_drawn and self._merged is None:
             yield from self._foreign_problems(split, program)
         try:
             self._verifier.verify(program.text)
@@ -102,6 +106,8 @@ class RowChecks:
                 computed = self._sameness.key(program.family, operations, program.text, self._hasher)
                 yield from self._repeated("computes the same as", "computed", computed, split, program)
             yield from self._meeting_problems(split, program, is_drawn)
+            if self._merged is not None:
+                yield from self._merged.problems(split, index, program, row)
             if self._drawing is not None and not is_drawn:
                 yield from self._listed_problems(split, index, program, row)
         except (UserError, ValueError) as error:
@@ -152,8 +158,8 @@ class RowChecks:
         if made.text != program.text:
             yield "is not the program of its spec"
         level = check_level(config.check, config.seed, program.sha256)
-        yield from _differences({**row_beside_text(split, made, level), "name": name}, row)
-        yield from _proof_problems(row, is_compared=True, is_network=False)
+        yield from differences({**row_beside_text(split, made, level), "name": name}, row)
+        yield from proof_problems(row, is_compared=True, is_network=False)
 
     def _foreign_problems(self, split: str, program: StoredProgram) -> Iterator[str]:
         """Say what is wrong with a program that another generator version drew."""
@@ -164,7 +170,9 @@ class RowChecks:
         except UserError as error:
             yield f"has no usable spec: {error}"
             return
-        if self._splitter.names[int(self._splitter(program.family, spec))] != split:
+        # Datasets of other proportions may have been merged.
+        names = self._splitter.names
+        if names and names[int(self._splitter(program.family, spec))] != split:
             yield "belongs to another split"
 
     def _different_signature(self, program: StoredProgram) -> Iterator[str]:
@@ -190,9 +198,9 @@ class RowChecks:
         if self._names is not None and self._names[index : index + 1] != [program.name]:
             must = ", ".join(self._names[index : index + 1]) or "none"
             yield f"is not the program of its place: {must}"
-        yield from _differences(expected, row)
+        yield from differences(expected, row)
         is_compared = expected["source"] == SOURCE or split == NETWORKS_SPLIT or expected["source"] == NETWORK
-        yield from _proof_problems(row, is_compared, is_network=expected["source"] == NETWORK)
+        yield from proof_problems(row, is_compared, is_network=expected["source"] == NETWORK)
 
     def totals(self) -> Iterator[str]:
         """Say which splits lack programs that are made."""
@@ -203,52 +211,3 @@ class RowChecks:
             expected = None if split in self._config.splits else self._listing.names(split)
             if expected is not None and len(expected) > len(names):
                 yield f"{split} lacks {expected[len(names)]}"
-
-
-def _differences(expected: dict[str, Any], row: dict[str, Any]) -> Iterator[str]:
-    """Compare what the index says of a program with what must stand there."""
-    for column, value in expected.items():
-        found = row.get(column)
-        if isinstance(value, float) and isinstance(found, float):
-            # One was computed with numbers of 64 bits.
-            if math.isclose(value, found, rel_tol=1e-12):
-                continue
-        elif found == value and (found is None) == (value is None):
-            continue
-        yield f"has {column} {_where(found, value)}"
-
-
-def _where(found: Any, value: Any) -> str:
-    """Show two values that differ; of lists, the first elements that do."""
-    if isinstance(found, list) and isinstance(value, list):
-        pairs = zip_longest(found, value, fillvalue="nothing")
-        found, value = next((one, other) for one, other in pairs if one != other)
-    return f"{shown(found)} where {shown(value)} follows"
-
-
-def _proof_problems(row: dict[str, Any], is_compared: bool, is_network: bool) -> Iterator[str]:
-    """Say where the columns of what is proven contradict each other, or what can be proven of such a program."""
-    must_have = is_compared and row["check"] == "execute"
-    for column in _ERRORS:
-        error = row[column]
-        if (error is None) == must_have:
-            yield f"has {'no ' if error is None else ''}{column}, and its check is {shown(row['check'])}"
-        elif error is not None and not 0 <= error < math.inf:
-            yield f"has {column} {shown(error)}, which is none"
-    excused, unshown = row["excused"], row["unshown"]
-    if not _is_count(excused) if must_have and is_network else excused != (0 if must_have else None):
-        yield f"has excused {shown(excused)}, and its check is {shown(row['check'])}"
-    if not _are_names(unshown) if must_have and is_network else unshown is not None:
-        yield f"has unshown {shown(unshown)}, and its check is {shown(row['check'])}"
-        unshown = None
-    follows = Proof(row["check"], row["error"], None, (), unshown=tuple(unshown) if unshown else None).proven
-    if row["proven"] != follows:
-        yield f"has proven {shown(row['proven'])} where {shown(follows)} follows"
-
-
-def _is_count(value: Any) -> bool:
-    return value is not None and value >= 0
-
-
-def _are_names(value: Any) -> bool:
-    return value is not None and all(value) and len(set(value)) == len(value)
