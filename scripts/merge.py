@@ -51,6 +51,11 @@ def _merged(arguments: argparse.Namespace, listener: Listener) -> Outcome:
             f"{datasets[0]} is a finished dataset, and {shards[0]} is a shard of one. Merge all shards of a config "
             "first, and their dataset with the other."
         )
+    if not datasets and not shards:
+        raise UserError(
+            f"{folders[0]} is neither a finished dataset, with a {MANIFEST}, nor a shard, with a {SHARD}. Name folders "
+            "that scripts/generate.py printed as its last line."
+        )
     if not datasets:
         if arguments.name is not None or arguments.storage is not None:
             raise UserError("--name and --storage are for datasets; of shards, their config says both. Leave them out.")

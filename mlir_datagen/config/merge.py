@@ -88,6 +88,6 @@ def refuse_beside_merge(given: Mapping[str, Any]) -> None:
     key = next((key for key, chosen in given.items() if chosen), None)
     if key is not None:
         raise UserError(
-            f"merge makes one dataset of finished ones, and {key} would make other programs, or do more with them. "
-            f"Leave it out, and choose no ops: {_EXAMPLE}."
+            f"merge makes one dataset of finished ones, and {key} would make other programs, or do more with them, for "
+            f"which there are scripts/measure.py and scripts/export.py. Leave it out, and choose no ops: {_EXAMPLE}."
         )

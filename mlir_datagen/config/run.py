@@ -256,7 +256,8 @@ def parse_config(raw: Mapping[str, Any]) -> RunConfig:
     extract = parse_extract(mapping(raw["extract"], "extract"), with_models=bool(models))
     if merge:
         making = {"ops": ops, "models": models, "suites": suites, "save_weights": raw["save_weights"]}
-        refuse_beside_merge({**making, "measure": measure.enabled, "shard": raw.get("shard")})
+        exported = mapping(raw["export"], "export").get("consumer")
+        refuse_beside_merge({**making, "measure": measure.enabled, "export": exported, "shard": raw.get("shard")})
         ratios = {} if raw.get("split_ratios") is None else ratios
     export = parse_export(mapping(raw["export"], "export"), CONSUMERS)
     if export is not None and not measure.enabled:

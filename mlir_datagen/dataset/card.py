@@ -137,8 +137,8 @@ def _merged(settings: DatasetSettings) -> str:
     if not settings.parents:
         return ""
     return (
-        f"\nMerged of {settings.parents} datasets, which `parents` in `manifest.json` names. The columns `seed` and "
-        "`spec` say where a program comes from.\n"
+        f"\nMerged of {settings.parents} datasets, which `parents` in `manifest.json` names: to make it again, they "
+        "must\nbe where `config.yaml` says. The columns `seed` and `spec` say where a program comes from.\n"
     )
 
 

@@ -108,7 +108,7 @@ class _Choosing:
                         texts.append(text)
             self._add(number, split, kept, ["unique"] * kept.count(False))
         if split != NETWORKS_SPLIT:
-            described = next(parent.against.get(split, {}) for _, parent, _ in self._tables(split))
+            described = self._parents.having(split)[0][1].against.get(split, {})
             self._unseen.add(
                 split, texts, **{key: described[key] for key in ("version", "digest", "size") if key in described}
             )
@@ -136,9 +136,8 @@ class _Choosing:
 
     def _tables(self, split: str) -> Iterator[tuple[int, ParentDataset, Iterator[Any]]]:
         """Yield each parent that has a split, with its number and its rows, some at a time."""
-        for number, parent in enumerate(self._parents.datasets):
-            if split in parent.sizes:
-                yield number, parent, self._rows(parent, split)
+        for number, parent in self._parents.having(split):
+            yield number, parent, self._rows(parent, split)
 
     def _rows(self, parent: ParentDataset, split: str) -> Iterator[Any]:
         for table in parent.dataset.tables(split, ROWS):

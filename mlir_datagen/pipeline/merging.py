@@ -135,8 +135,8 @@ def _write(
     with Checksums(root) as checksums:
         for split, size in sizes.items():
             with SplitWriter(root, split, size, storage_of(config, split), checksums) as writer:
-                for number, parent in enumerate(parents.datasets):
-                    for table in _kept_rows(parent, split, choice.kept.get((number, split)), progress):
+                for number, parent in parents.having(split):
+                    for table in _kept_rows(parent, split, choice.kept[number, split], progress):
                         before = table.column("name").to_pylist()
                         is_numbered = is_drawn(split) or split == EXTRACTED
                         names = writer.write(table, None if is_numbered else before)
@@ -162,8 +162,6 @@ def _write(
 
 def _kept_rows(parent: ParentDataset, split: str, kept: Any, progress: Progress) -> Iterator[Any]:
     """Yield the rows of a parent's split that are kept, so many at a time that row groups have their usual size."""
-    if kept is None:
-        return
     begin, waiting, rows = 0, [], 0
     for table in parent.dataset.tables(split, ROWS):
         chosen = kept[begin : begin + len(table)]
@@ -242,8 +240,8 @@ def _unlike(parents: Parents) -> str:
 
 def _remarks(parents: Parents, manifest: Mapping[str, Any]) -> list[str]:
     remarks = [
-        f"{one['dataset']}: {one['kept']} of {one['programs']} programs; {one['duplicates']} are there already"
-        + (f", {one['unseen']} compute what no drawn program may" if one["unseen"] else "")
+        f"{one['dataset']}: {one['kept']} of {one['programs']} programs kept; duplicates: {one['duplicates']}"
+        + (f"; computing what no drawn program may: {one['unseen']}" if one["unseen"] else "")
         for one in manifest["parents"]
     ]
     if not parents.config.split_ratios and any(parent.has_drawn for parent in parents.datasets):

@@ -95,6 +95,14 @@ class Parents:
             total.update(parent.sizes)
         return Counter({split: total[split] for split in sorted(total, key=is_drawn)})
 
+    def having(self, split: str) -> list[tuple[int, ParentDataset]]:
+        """Return those that have a split, with their numbers, in the order in which its programs are taken from them.
+
+        Of a suite, that is those first that have lost the fewest programs, so that it keeps its order.
+        """
+        having = [(number, one) for number, one in enumerate(self.datasets) if split in one.sizes]
+        return sorted(having, key=lambda pair: -pair[1].sizes[split]) if _SUITE.fullmatch(split) else having
+
 
 def found_parents(config: RunConfig) -> Parents:
     """Find the parents of a config, and what follows from them.
@@ -120,9 +128,9 @@ def found_parents(config: RunConfig) -> Parents:
     check = _weakest_check(one.config.check for one in parents)
     _require_none_or_same(config, "check", config.check, _UNCHECKED, check)
     exclude, fresh = _exclusions(config, drawing)
-    entries = [Parent(str(one.dataset.folder), *_identity(one)) for one in parents]
-    known = {"split_ratios": agreed, "forms": forms, "check": check, "exclude": exclude, "merge": tuple(entries)}
-    found = Parents(dataclasses.replace(config, **known), parents, fresh)  # type: ignore[arg-type]
+    entries = tuple(Parent(str(one.dataset.folder), *_identity(one)) for one in parents)
+    config = dataclasses.replace(config, split_ratios=agreed, forms=forms, check=check, exclude=exclude, merge=entries)
+    found = Parents(config, parents, fresh)
     drawn = [split for split in found.sizes if is_drawn(split)]
     check_split_names(drawn, "One of the datasets", "Make them again with splits of other names.")
     _check_suites(parents)
@@ -197,9 +205,8 @@ def _require_none_or_same(config: RunConfig, key: str, given: Any, default: Any,
 def _weakest_check(checks: Iterable[CheckSettings]) -> CheckSettings:
     """Return how far the programs of all are checked at least."""
     each = list(checks)
-    return CheckSettings(
-        min((one.level for one in each), key=LEVELS.index), min((one.fraction for one in each), default=1.0)
-    )
+    level = min((one.level for one in each), key=LEVELS.index)
+    return _UNCHECKED if level == _UNCHECKED.level else CheckSettings(level, min(one.fraction for one in each))
 
 
 def _exclusions(

@@ -1,8 +1,8 @@
 """Checking a finished dataset, which may be anyone's, against all that it claims.
 
 `files` looks at the folder, `rows` at each program; `drawn` and `listed` know what a row must be; `manifest` and
-`measured` compare what is counted. What follows from nothing in the dataset is not verified, and the last sentence says
-so.
+`measured` compare what is counted; `merged` knows both of a dataset that was made of others. What follows from nothing in
+the dataset is not verified, and the last sentence says so.
 
 May import: mlir, ops, programs, proving, dataset, networks, sources, config, pipeline.
 """
@@ -15,12 +15,14 @@ from mlir_datagen.config import RunConfig
 from mlir_datagen.config.saved import load_saved_config
 from mlir_datagen.dataset.description import CONFIG
 from mlir_datagen.dataset.manifest import MEASUREMENTS_KEY
+from mlir_datagen.dataset.paths import is_drawn
 from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.dataset.rejects import read_rejects
 from mlir_datagen.errors import UserError
 from mlir_datagen.pipeline.parents import merged_settings
 from mlir_datagen.programs.production import Progress
 from mlir_datagen.programs.program import NETWORK, NETWORKS_SPLIT
+from mlir_datagen.sources.settings import SUITES
 from mlir_datagen.verification.drawn import Drawing
 from mlir_datagen.verification.files import check_files, file_set_problems
 from mlir_datagen.verification.manifest import (
@@ -146,7 +148,9 @@ def _unverified(dataset: Dataset, config: RunConfig, has_rejects: bool) -> str:
     if config.save_weights:
         unverified.append("the weights")
     if config.merge:
-        unverified.append("what the datasets that it was merged of had, and what became of that")
+        unverified.append("the seeds, and what the datasets that it was merged of had")
+        if not all(is_drawn(split) or split.startswith(f"{SUITES}.") for split in dataset.splits):
+            unverified.append("which networks there are, and what was taken out of which")
     if config.exclude:
         unverified.append("that no program is one of those that exclude names")
     return (

@@ -7,7 +7,7 @@ of what was taken out of these, the columns that follow from the text are compar
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import orjson
@@ -238,10 +238,27 @@ def _against(config: RunConfig, summary: Summary, found: Any) -> dict[str, Any]:
         against[split] = {"programs": len(names) - summary.families[split][NETWORK], "kept": len(names)}
         if split != EXTRACTED:
             size = max(said_of_it.get("size", 0), len(names))
-            is_whole = size == len(names)
-            digest = digest_of(names, summary.digests[split]) if is_whole else said_of_it.get("digest")
+            digest = said_of_it.get("digest")
+            if size == len(names) and digest not in (found := _suite_digests(split, names, summary.digests[split])):
+                digest = found[0]
             against[split] |= {"version": said_of_it.get("version"), "size": size, "digest": digest}
     return against
+
+
+def _suite_digests(split: str, names: Sequence[str], digests: Sequence[str]) -> list[str]:
+    """Return the digests that a whole suite may have: of the order that it has, and of its list's, or its numbers.
+
+    Where every parent had lost some of its programs, what one has and the other lacks is behind the others.
+    """
+    defined = defined_suite(split.partition(".")[2])
+    place = {name: number for number, name in enumerate(defined.programs if defined is not None else ())}
+    orders: list[Callable[[tuple[str, str]], Any]] = [
+        lambda pair: 0,
+        lambda pair: place.get(pair[0], -1),
+        lambda pair: pair[0].rpartition("_")[2].zfill(12),
+    ]
+    pairs = list(zip(names, digests, strict=True))
+    return [digest_of(*zip(*sorted(pairs, key=order), strict=True)) for order in orders]
 
 
 def _said_of(claimed: dict[str, Any], home: str) -> dict[str, Any]:
