@@ -1,8 +1,8 @@
 """Checking a finished dataset, which may be anyone's, against all that it claims.
 
 `files` looks at the folder, `rows` at each program; `drawn` and `listed` know what a row must be; `manifest` and
-`measured` compare what is counted; `merged` knows both of a dataset that was made of others. What follows from nothing in
-the dataset is not verified, and the last sentence says so.
+`measured` compare what is counted; `merged` knows both of a dataset that was made of others. What follows from nothing
+in the dataset is not verified, and the last sentence says so.
 
 May import: mlir, ops, programs, proving, dataset, networks, sources, config, pipeline.
 """
