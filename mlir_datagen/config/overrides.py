@@ -99,7 +99,7 @@ def _readable(word: str, key: str, value: str) -> Override:
     except UserError:
         if not _FOLDER.fullmatch(key) and _GRAMMAR & set(value):
             raise
-        return _parse(f"{key}={_quoted(value)}")
+        return _parse(f"{key}={quoted(value)}")
 
 
 def _require_for_hydra(word: str, read: Override) -> None:
@@ -131,7 +131,7 @@ def _parse(word: str) -> Override:
     raise unreadable(word, reason)
 
 
-def _quoted(value: str) -> str:
+def quoted(value: str) -> str:
     """Return a text in quotes, as the grammar has them: backslashes count only before a quote."""
     escaped = re.sub(r"(\\*)('|$)", lambda found: 2 * found[1] + (r"\'" if found[2] else ""), value)
     return f"'{escaped}'"

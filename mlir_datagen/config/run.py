@@ -18,6 +18,7 @@ from typing import Any
 from mlir_datagen.config.executor import ExecutorSettings, parse_executor
 from mlir_datagen.config.export import DEFAULT_MIN_NS, ExportSettings, parse_export
 from mlir_datagen.config.form import parse_form, saved_form
+from mlir_datagen.config.merge import Parent, parse_merge, refuse_beside_merge
 from mlir_datagen.config.models import parse_converter, parse_models, parse_trust
 from mlir_datagen.config.ops import parse_ops
 from mlir_datagen.config.proving import parse_check, parse_measure, parse_sandbox
@@ -81,6 +82,7 @@ _OPTIONAL = (
     "executor",
     "programs_per_file",
     "shard",
+    "merge",
 )
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 
@@ -90,7 +92,8 @@ class RunConfig:
     """All that a run may choose.
 
     `splits` and `split_ratios` are in canonical order, `ops` in the table's. A split may have a ratio and no size.
-    A shard is the number of one, from 1 on, and of how many.
+    A shard is the number of one, from 1 on, and of how many. Where finished datasets are merged, the sizes follow from
+    these, and there are no ratios where theirs differ.
     """
 
     name: str
@@ -119,6 +122,7 @@ class RunConfig:
     export: ExportSettings | None
     executor: ExecutorSettings
     shard: tuple[int, int] | None = None
+    merge: tuple[Parent, ...] = ()
 
     @property
     def needs_workers(self) -> bool:
@@ -177,6 +181,7 @@ class RunConfig:
         identity = {
             **self.to_saved(),
             "exclude": sorted(exclusion.identity for exclusion in self.exclude),
+            **({"merge": [parent.identity for parent in self.merge]} if self.merge else {}),
             "generator_version": GENERATOR_VERSION,
         }
         canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"))
@@ -201,7 +206,7 @@ class RunConfig:
             "seed": self.seed,
             "num_samples": total if derived and self.ops else None,
             "splits": None if derived or not self.ops else dict(self.splits),
-            "split_ratios": dict(self.split_ratios),
+            "split_ratios": dict(self.split_ratios) or None,
             "ops": {name: op.to_saved() for name, op in self.ops.items()},
             "models": {name: model.to_saved() for name, model in self.models.items()},
             "extract": dataclasses.asdict(self.extract),
@@ -213,6 +218,7 @@ class RunConfig:
             **({} if self.forms == ALL_NAMED else {"form": saved_form(self.forms)}),
             **({} if self.strata == WHOLE else {"strata": saved_strata(self.strata)}),
             **({} if self.programs_per_file == PROGRAMS_PER_FILE else {"programs_per_file": self.programs_per_file}),
+            **({"merge": [parent.to_saved() for parent in self.merge]} if self.merge else {}),
             "check": dataclasses.asdict(self.check),
             "measure": dataclasses.asdict(self.measure),
             "sandbox": dataclasses.asdict(self.sandbox),
@@ -236,7 +242,8 @@ def parse_config(raw: Mapping[str, Any]) -> RunConfig:
         raise UserError(f"The config lacks {listed(missing)}. Compare it with conf/generate.yaml, which has every key.")
     models = parse_models(mapping(raw.get("models") or {}, "models"))
     suites = parse_suites(mapping(raw.get("suites") or {}, "suites"))
-    ops = parse_ops(mapping(raw.get("ops") or {}, "ops"), required=not (models or suites))
+    merge = parse_merge(raw.get("merge"))
+    ops = parse_ops(mapping(raw.get("ops") or {}, "ops"), required=not (models or suites or merge))
     splits, ratios = parse_splits(raw.get("num_samples"), raw.get("splits"), raw.get("split_ratios"))
     if not ops:
         for key in ("num_samples", "splits"):
@@ -246,6 +253,12 @@ def parse_config(raw: Mapping[str, Any]) -> RunConfig:
                 )
         splits = {}
     measure = parse_measure(mapping(raw["measure"], "measure"))
+    extract = parse_extract(mapping(raw["extract"], "extract"), with_models=bool(models))
+    if merge:
+        making = {"ops": ops, "models": models, "suites": suites, "save_weights": raw["save_weights"]}
+        exported = mapping(raw["export"], "export").get("consumer")
+        refuse_beside_merge({**making, "measure": measure.enabled, "export": exported, "shard": raw.get("shard")})
+        ratios = {} if raw.get("split_ratios") is None else ratios
     export = parse_export(mapping(raw["export"], "export"), CONSUMERS)
     if export is not None and not measure.enabled:
         raise UserError(
@@ -263,7 +276,7 @@ def parse_config(raw: Mapping[str, Any]) -> RunConfig:
         split_ratios=ratios,
         ops=ops,
         models=models,
-        extract=parse_extract(mapping(raw["extract"], "extract"), with_models=bool(models)),
+        extract=extract,
         suites=suites,
         exclude=parse_exclude(raw["exclude"]),
         limits=_parse_limits(mapping(raw["limits"], "limits")),
@@ -285,6 +298,7 @@ def parse_config(raw: Mapping[str, Any]) -> RunConfig:
         export=export,
         executor=parse_executor(mapping(raw.get("executor") or {}, "executor"), trust),
         shard=_parse_shard(raw.get("shard")),
+        merge=merge,
     )
 
 

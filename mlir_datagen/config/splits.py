@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -66,7 +66,25 @@ def _parse_split_numbers(value: Any, key: str) -> dict[str, int]:
     numbers = mapping(value, key, example)
     if not numbers:
         raise UserError(f"{key} is empty: there must be at least one split. Type for instance {example}.")
-    for name in numbers:
+    check_split_names(numbers, key, f"Type for instance {example}.")
+    return {
+        name: whole_number(number, f"{key}.{name}", minimum=1, maximum=MOST_PROGRAMS, example=example)
+        for name, number in numbers.items()
+    }
+
+
+def check_split_names(names: Collection[str], key: str, instead: str) -> None:
+    """Refuse names that no split of drawn programs may have.
+
+    Args:
+        names: the names.
+        key: where they stand.
+        instead: a sentence that says what to do.
+
+    Raises:
+        UserError: with the first such name.
+    """
+    for name in names:
         if name in RESERVED_SPLITS:
             raise UserError(
                 f"{key} has a split named {shown(name)}, which is a folder of its own in a dataset. Choose another."
@@ -74,13 +92,8 @@ def _parse_split_numbers(value: Any, key: str) -> dict[str, int]:
         if not _SPLIT_NAME.fullmatch(name) or name == "all":
             raise UserError(
                 f"{key} has a split named {shown(name)}, and it becomes the name of a folder and of a split of Hugging "
-                'Face: a letter, then letters, digits and underscores, 64 at most, not "all". Type for instance '
-                f"{example}."
+                f'Face: a letter, then letters, digits and underscores, 64 at most, not "all". {instead}'
             )
-    folded = [name.casefold() for name in numbers]
+    folded = [name.casefold() for name in names]
     if len(set(folded)) < len(folded):
         raise UserError(f"{key} has names that differ only in case, which some file systems take for the same.")
-    return {
-        name: whole_number(number, f"{key}.{name}", minimum=1, maximum=MOST_PROGRAMS, example=example)
-        for name, number in numbers.items()
-    }

@@ -77,11 +77,10 @@ def dataset_card(
 
 {total} MLIR programs, made by mlir_datagen (generator version {GENERATOR_VERSION}). Each is a module with one
 function on tensors of static shape. Every one passed MLIR's parser and verifier, and no two are the same.
-{_forms(settings)}{_networks(settings)}{_incomplete(against)}
+{_merged(settings)}{_forms(settings)}{_networks(settings)}{_incomplete(against)}
 {tabulate(rows, headers=["split", *families, "all"], tablefmt="github")}
 
-A program's split is decided by its content and the proportions of the splits alone: a program that is in `test` here is
-in no `train` of a dataset with the same proportions.
+{_splitting(settings)}
 
 ## Use
 
@@ -133,10 +132,36 @@ def without_times(card: str) -> str:
     return card.partition(_TIMES_HEADING)[0]
 
 
+def _merged(settings: DatasetSettings) -> str:
+    """Say what it was merged of."""
+    if not settings.parents:
+        return ""
+    return (
+        f"\nMerged of {settings.parents} datasets, which `parents` in `manifest.json` names: to make it again, they "
+        "must\nbe where `config.yaml` says. The columns `seed` and `spec` say where a program comes from.\n"
+    )
+
+
+def _splitting(settings: DatasetSettings) -> str:
+    """Say what decides a program's split."""
+    if settings.saved["split_ratios"] is None:
+        return (
+            "The datasets that it was merged of have different proportions of the splits: what was in several splits\n"
+            "is in the smallest of these."
+        )
+    return (
+        "A program's split is decided by its content and the proportions of the splits alone: a program that is in "
+        "`test` here is\nin no `train` of a dataset with the same proportions."
+    )
+
+
 def _forms(settings: DatasetSettings) -> str:
     """Say how the random programs are written, and what parses them."""
     if not settings.families:
         return ""
+    if settings.versions is None:
+        each = "The columns `minimum_mlir` and `maximum_mlir` say which MLIR parses each"
+        return f"\nForms of the random programs: {', '.join(settings.forms)}. {each}.\n"
     oldest, newest = settings.versions
     versions = f"{oldest} and newer" if newest is None else f"{oldest} to {newest}"
     return f"\nForms of the random programs: {', '.join(settings.forms)}. All of them parse on MLIR {versions}.\n"

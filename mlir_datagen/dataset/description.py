@@ -19,7 +19,6 @@ from mlir_datagen.dataset.settings import DatasetSettings
 from mlir_datagen.dataset.weights import WEIGHTS_FOLDER
 from mlir_datagen.dataset.writer import CHECKSUMS, Checksums, dataset_digest, file_sha256
 from mlir_datagen.programs.production import Production
-from mlir_datagen.proving.machine import session
 
 CONFIG = "config.yaml"
 
@@ -31,6 +30,8 @@ def write_description(
     quotas: Mapping[str, Any],
     production: Production,
     against: Mapping[str, dict[str, Any]],
+    session: Mapping[str, Any] | None = None,
+    besides: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Write config, card, rejects, checksums and, last, the manifest; return the manifest.
 
@@ -41,6 +42,8 @@ def write_description(
         quotas: what the manifest says of what each family was asked for and had.
         production: what was attempted and rejected.
         against: what was kept out of the random splits; how many programs of each suite were kept is added.
+        session: what the manifest says of the session that measured the programs; None where none has.
+        besides: what the manifest says besides, or instead.
     """
     by_family = {
         split: {family: counter[family] for family in (settings.families if split in settings.splits else counter)}
@@ -51,8 +54,9 @@ def write_description(
         against[split]["kept"] = counts[split].total()
     card = dataset_card(settings, by_family, against)
     measurements = None
-    if settings.measure.enabled:
-        measurements = write_measurements(root, production.measured, session(settings.measure))
+    if session is not None:
+        failed = sum(counter.total() for counter in counts.values()) - len(production.measured)
+        measurements = write_measurements(root, production.measured, session, failed)
         card = with_times(card, measurements)
     (root / CARD).write_text(card)
     write_rejects(root, production.rejected)
@@ -71,6 +75,7 @@ def write_description(
     if against:
         left_out = sum(one.stage == "unseen" for one in production.rejected)
         written["decontamination"] = {"against": against, "left_out": left_out}
+    written |= besides or {}
     if measurements is not None:
         written[MEASUREMENTS_KEY] = measurements
     # Whoever finds a manifest finds all that it lists, also after the power has failed.

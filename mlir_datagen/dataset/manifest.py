@@ -80,14 +80,17 @@ def funnel_part(
     check: CheckSettings, measure: MeasureSettings, attempted: int, rejected: Sequence[Rejected]
 ) -> dict[str, Any]:
     """Return how many programs were attempted, passed each stage and were kept, and the rejects by stage."""
-    stages = run_stages(check, measure)
-    failed = Counter(one.stage for one in rejected)
+    return funnel_of(run_stages(check, measure), attempted, Counter(one.stage for one in rejected))
+
+
+def funnel_of(stages: Sequence[str], attempted: int, failed: Mapping[str, int]) -> dict[str, Any]:
+    """Return how many programs were attempted, passed each of some stages and were kept, and how many failed it."""
     funnel: dict[str, Any] = {"attempted": attempted}
     left = attempted
     for stage in stages:
-        left -= failed[stage]
+        left -= failed.get(stage, 0)
         funnel[stage] = left
-    return {**funnel, "kept": left, "rejected": {stage: failed[stage] for stage in stages}}
+    return {**funnel, "kept": left, "rejected": {stage: failed.get(stage, 0) for stage in stages}}
 
 
 def environment(with_networks: bool) -> dict[str, str | None]:

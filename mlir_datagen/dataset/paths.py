@@ -18,15 +18,19 @@ def program_file(split: str, name: str) -> str:
     return f"{split_folder(split)}/{file_in_split(split, name)}"
 
 
+def is_drawn(split: str) -> bool:
+    """Tell whether a split is one of drawn programs, by its name."""
+    return "." not in split and split not in (NETWORKS_SPLIT, EXTRACTED)
+
+
 def file_in_split(split: str, name: str) -> str:
     """Return the path of a program's `.mlir` file within its split's folder.
 
     Where there are more than 10 000, they are in numbered folders of so many: `3/matmul_31234.mlir`. Programs of suites
     and of networks have names of their own, which may end with a size.
     """
-    is_numbered = "." not in split and split not in (NETWORKS_SPLIT, EXTRACTED)
     number = name.rpartition("_")[2]
-    folder = f"{number[:-_DIGITS]}/" if is_numbered and number.isdecimal() and len(number) > _DIGITS else ""
+    folder = f"{number[:-_DIGITS]}/" if is_drawn(split) and number.isdecimal() and len(number) > _DIGITS else ""
     return f"{folder}{name}.mlir"
 
 

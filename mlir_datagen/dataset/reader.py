@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from mlir_datagen import foreign
-from mlir_datagen.dataset.arrow import PARQUET_ERRORS, open_parquet
+from mlir_datagen.dataset.arrow import PARQUET_ERRORS, open_parquet, string_array
 from mlir_datagen.dataset.manifest import MANIFEST, MEASUREMENTS_KEY, read_manifest
 from mlir_datagen.dataset.measurements import MEASUREMENTS
 from mlir_datagen.dataset.paths import index_name, index_names, program_file, split_folder
@@ -70,19 +73,23 @@ class Dataset:
             UserError: when an index cannot be read.
         """
         for split in self.splits:
-            left = sum(self.manifest["counts"][split].values())
-            files = self.index_files(split)
-            for file in files:
-                try:
-                    with open_parquet(self.folder / file) as index:
-                        left -= index.metadata.num_rows
-                        if left < 0 or (left and file == files[-1]):
-                            raise self._miscounted(split, left)
-                        self._check_index(split, index)
-                        for batch in index.iter_batches(rows):
-                            yield split, file, batch
-                except PARQUET_ERRORS as error:
-                    raise self._unreadable(file, error) from error
+            for file, batch in self._batches(split, rows):
+                yield split, file, batch
+
+    def _batches(self, split: str, rows: int) -> Iterator[tuple[str, Any]]:
+        left = sum(self.manifest["counts"][split].values())
+        files = self.index_files(split)
+        for file in files:
+            try:
+                with open_parquet(self.folder / file) as index:
+                    left -= index.metadata.num_rows
+                    if left < 0 or (left and file == files[-1]):
+                        raise self._miscounted(split, left)
+                    self._check_index(split, index)
+                    for batch in index.iter_batches(rows):
+                        yield file, batch
+            except PARQUET_ERRORS as error:
+                raise self._unreadable(file, error) from error
 
     def rows_of(self, file: str, batch: Any) -> list[dict[str, Any]]:
         """Return rows of Arrow as plain values.
@@ -98,6 +105,36 @@ class Dataset:
 
     def _unreadable(self, file: str, error: Exception) -> UserError:
         return UserError(f"{self.folder / file} cannot be read ({said(error)}). Generate the dataset again.")
+
+    def tables(self, split: str, rows: int = _ROWS_AT_A_TIME) -> Iterator[Any]:
+        """Yield the index of a split in order, so many rows at a time, as tables of Arrow.
+
+        Raises:
+            UserError: when it cannot be read.
+        """
+        return (pa.Table.from_batches([batch]) for _, batch in self._batches(split, rows))
+
+    def with_texts(self, split: str, table: Any) -> Any:
+        """Return rows of a split's index with their programs' texts, which are those of their digests.
+
+        Raises:
+            UserError: when a text is another one, or is not to be given to MLIR's parser, or a file cannot be read.
+        """
+        try:
+            names, files, digests = (table.column(name).to_pylist() for name in ("name", "file", "sha256"))
+            stored = table.column("mlir").to_pylist() if self.manifest["storage"] != "files" else [None] * len(table)
+        except UnicodeDecodeError as error:
+            raise self._unreadable(index_name(split), error) from error
+        texts = []
+        for name, file, digest, own in zip(names, files, digests, stored, strict=True):
+            self._check_place(split, name, file)
+            text = self._text(split, name) if self.manifest["storage"] == "files" else own
+            if text is None or hashlib.sha256(text.encode()).hexdigest() != digest:
+                raise self._damaged(split, f"the text of {name} is not the one of its sha256")
+            self._check_nesting(split, name, text)
+            texts.append(text)
+        without = table.drop_columns(["mlir"]) if "mlir" in table.schema.names else table
+        return without.append_column("mlir", string_array(texts))
 
     def index_files(self, split: str) -> list[str]:
         """Return the files of a split's index, in their order.
@@ -163,11 +200,7 @@ class Dataset:
             UserError: when the row lacks something, or its file cannot be read.
         """
         name, storage = row["name"], self.manifest["storage"]
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise self._damaged(split, f"it has a program named {shown(name)}")
-        file = program_file(split, name)
-        if storage != "parquet" and row["file"] != file:
-            raise self._damaged(split, f"the file of {name} is {shown(row['file'])} where it must be {file}")
+        self._check_place(split, name, row["file"])
         try:
             program = StoredProgram(
                 split=split,
@@ -184,16 +217,26 @@ class Dataset:
             raise self._damaged(split, f"the row of {name} lacks something ({said(error)})") from error
         if not all(isinstance(field, str) for field in program[:_TEXT_FIELDS]):
             raise self._damaged(split, f"the row of {name} lacks something")
-        if problem := nesting_problem(program.text):
-            raise UserError(f"The program {split}/{name} of {self.folder} is not given to MLIR's parser: {problem}.")
+        self._check_nesting(split, name, program.text)
         return program
+
+    def _check_place(self, split: str, name: Any, file: Any) -> None:
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise self._damaged(split, f"it has a program named {shown(name)}")
+        expected = program_file(split, name)
+        if self.manifest["storage"] != "parquet" and file != expected:
+            raise self._damaged(split, f"the file of {name} is {shown(file)} where it must be {expected}")
+
+    def _check_nesting(self, split: str, name: str, text: str) -> None:
+        if problem := nesting_problem(text):
+            raise UserError(f"The program {split}/{name} of {self.folder} is not given to MLIR's parser: {problem}.")
 
     def _text(self, split: str, name: str) -> str:
         path = self.folder / program_file(split, name)
         try:
             return foreign.read_text(path, foreign.LARGEST_PROGRAM)
         except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"{path} cannot be read ({said(error)}). Generate the dataset again.") from error
+            raise self._unreadable(program_file(split, name), error) from error
 
     def checksums(self) -> dict[str, str]:
         """Return the digest of each file that SHA256SUMS lists.

@@ -25,12 +25,13 @@ class DatasetSettings:
         splits: the splits whose programs are drawn.
         families: the op families that they are drawn from.
         forms: the forms in which their operations are asked for.
-        versions: the MLIR that parses them all.
+        versions: the MLIR that parses them all; None where only the index says that.
         networks: the networks' names.
         converted: how they were converted, as sentences.
         with_weights: whether their weights are stored.
         check: how far programs are checked.
         measure: whether and how they are measured.
+        parents: of how many datasets it was merged; 0 where its programs were made.
     """
 
     name: str
@@ -42,12 +43,13 @@ class DatasetSettings:
     splits: tuple[str, ...]
     families: tuple[str, ...]
     forms: tuple[str, ...]
-    versions: Versions
+    versions: Versions | None
     networks: tuple[str, ...]
     converted: str
     with_weights: bool
     check: CheckSettings
     measure: MeasureSettings
+    parents: int = 0
 
     def index_files(self, split: str, programs: int) -> list[str]:
         """Return the paths of the index of a split with so many programs; what is listed is in one file."""

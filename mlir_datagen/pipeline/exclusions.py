@@ -21,7 +21,7 @@ def with_found_exclusions(config: RunConfig) -> RunConfig:
     Raises:
         UserError: when a name is neither a dataset's folder nor a suite, or a dataset is not the one of that digest.
     """
-    return dataclasses.replace(config, exclude=tuple(_found(exclusion) for exclusion in config.exclude))
+    return dataclasses.replace(config, exclude=tuple(map(found_exclusion, config.exclude)))
 
 
 def keep_out_datasets(excluded: Sequence[Exclusion], unseen: Decontamination) -> None:
@@ -44,7 +44,12 @@ def excluded_suites(excluded: Sequence[Exclusion]) -> list[SuiteSpec]:
     return [suite for suite in suites if suite is not None]
 
 
-def _found(exclusion: Exclusion) -> Exclusion:
+def found_exclusion(exclusion: Exclusion) -> Exclusion:
+    """Return what is excluded with its absolute path and its digest, where it is a dataset.
+
+    Raises:
+        UserError: as `with_found_exclusions`.
+    """
     if exclusion.digest is None and defined_suite(exclusion.name) is not None:
         return exclusion
     try:

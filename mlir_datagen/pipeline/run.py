@@ -35,7 +35,7 @@ from mlir_datagen.programs.production import Production, Progress, last_rejected
 from mlir_datagen.programs.program import EXTRACTED
 from mlir_datagen.programs.rejected import Rejected
 from mlir_datagen.proving.batch import BatchProver
-from mlir_datagen.proving.machine import machine
+from mlir_datagen.proving.machine import machine, session
 from mlir_datagen.proving.where_made import ProverWhereMade
 from mlir_datagen.sources.decontamination import Decontamination
 from mlir_datagen.sources.quotas import Quota, quotas_part
@@ -114,6 +114,11 @@ def preview(config: RunConfig) -> Preview:
     Raises:
         UserError: when the config cannot be fulfilled.
     """
+    if config.merge:
+        # Only here, since it uses what is here.
+        from mlir_datagen.pipeline.merging import preview_merge
+
+        return preview_merge(config)
     config = with_found_exclusions(config)
     path = dataset_path(config)
     require_all_trusted(config)
@@ -141,6 +146,10 @@ def generate(
         UserError: when the config cannot be fulfilled, its folder cannot be written, or the executor breaks.
     """
     listener = listener or Listener()
+    if config.merge:
+        from mlir_datagen.pipeline.merging import merge_datasets
+
+        return merge_datasets(config, listener)
     config = with_found_exclusions(config)
     path = dataset_path(config)
     with writable(path):
@@ -252,7 +261,7 @@ def _write_dataset(
 
         def writer_of(split: str) -> SplitWriter:
             if split not in writers:
-                writer = SplitWriter(root, split, config.splits.get(split, 1), _storage(config, split), checksums)
+                writer = SplitWriter(root, split, config.splits.get(split, 1), storage_of(config, split), checksums)
                 writers[split] = stack.enter_context(writer)
             return writers[split]
 
@@ -293,7 +302,8 @@ def _write_dataset(
     if not any(counter.total() for counter in counts.values()):
         raise UserError(f"Not one program was kept, and nothing was left behind. {last_rejected(production)}")
     quotas = quotas_part(config.ops, plan.quotas, production.rejected)
-    manifest = write_description(root, config.dataset_settings, counts, quotas, production, unseen.against)
+    times = session(config.measure) if config.measure.enabled else None
+    manifest = write_description(root, config.dataset_settings, counts, quotas, production, unseen.against, times)
     return manifest, production
 
 
@@ -340,7 +350,8 @@ def batch_prover(config: RunConfig) -> Iterator[BatchProver]:
         yield BatchProver(prover, config.check, config.measure, config.seed)
 
 
-def _storage(config: RunConfig, split: str) -> Storage:
+def storage_of(config: RunConfig, split: str) -> Storage:
+    """Return where the programs of a split go."""
     folder = None if config.storage == "parquet" else split_folder(split)
     names = index_names(split, config.splits.get(split, 1), config.programs_per_file)
     return Storage(folder, names, config.storage != "files", config.programs_per_file)
@@ -353,6 +364,6 @@ def _estimate(config: RunConfig, source: RandomOps | None, plan: Plan[RandomTask
     result = result_of(source.produce(plan.tasks[0].first(_SAMPLE)))
     if not len(result):
         return 0, 0
-    storage = _storage(config, next(iter(config.splits)))
+    storage = storage_of(config, next(iter(config.splits)))
     needed = plan.total * disk_bytes(result.table, storage, config.output_dir) // len(result)
     return needed, part_bytes(result) // len(result)

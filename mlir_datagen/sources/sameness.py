@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from mlir_datagen.mlir.structural_hash import ProgramHasher
@@ -10,19 +11,37 @@ from mlir_datagen.ops import FAMILIES
 from mlir_datagen.ops.program_family import AnyFamily, AnySpec
 from mlir_datagen.ops.structured_operation import GENERIC
 from mlir_datagen.programs.batch import Block, ProgramBlock
+from mlir_datagen.programs.forms import Forms
 from mlir_datagen.sources.settings import RandomSettings
 
 _LARGEST_COUNTED = max(len(variant.operations) for family in FAMILIES.values() for variant in family.variants)
 """How many operations a program of a grid has at most: a drawn graph with more is none of these."""
+
+WITHOUT_BODY = frozenset(
+    name for name, family in FAMILIES.items() if not all(variant.operation.has_body for variant in family.variants)
+)
+"""The families some of whose programs do not say in their text what they compute."""
 
 
 def sameness(settings: RandomSettings) -> Sameness | None:
     """Return what tells programs apart; None where their texts do: without drawn graphs."""
     if not settings.has_drawn:
         return None
-    counted = [variant for name in settings.ops if name in FAMILIES for variant in FAMILIES[name].variants]
-    largest = max([_LARGEST_COUNTED, *(len(variant.operation.parts) for variant in counted)])
+    largest = _largest_counted(settings.ops)
     return Sameness(largest, settings.least_operations <= largest, len(settings.forms.asked) > 1)
+
+
+def sameness_of_any(families: Collection[str], forms: Forms) -> Sameness | None:
+    """Return what tells the programs of any datasets apart, of which no more is known than families and forms."""
+    several_forms = len(forms.asked) > 1
+    if not several_forms and all(family in FAMILIES for family in families):
+        return None
+    return Sameness(_largest_counted(families), may_be_small=True, several_forms=several_forms)
+
+
+def _largest_counted(families: Iterable[str]) -> int:
+    counted = [variant for name in families if name in FAMILIES for variant in FAMILIES[name].variants]
+    return max([_LARGEST_COUNTED, *(len(variant.operation.parts) for variant in counted)])
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Checking a finished dataset, which may be anyone's, against all that it claims.
 
 `files` looks at the folder, `rows` at each program; `one_row` and `drawn_rows` have what is said of a row alone, which
-other processes do; `drawn` and `listed` know what a row must be; `manifest` and `measured` compare what is counted.
+other processes do; `drawn` and `listed` know what a row must be; `manifest` and `measured` compare what is counted;
+`merged` knows both of a dataset that was made of others.
 What follows from nothing in the dataset is not verified, and the last sentence says so.
 
 May import: mlir, ops, programs, proving, dataset, networks, sources, config, pipeline.
@@ -16,14 +17,17 @@ from mlir_datagen.config import RunConfig
 from mlir_datagen.config.saved import load_saved_config
 from mlir_datagen.dataset.description import CONFIG
 from mlir_datagen.dataset.manifest import MEASUREMENTS_KEY
+from mlir_datagen.dataset.paths import is_drawn
 from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.dataset.rejects import read_rejects
 from mlir_datagen.errors import UserError
 from mlir_datagen.executors.workers import FEWEST_PROGRAMS, Workers
+from mlir_datagen.pipeline.parents import merged_settings
 from mlir_datagen.programs.production import Progress
-from mlir_datagen.programs.program import NETWORK
+from mlir_datagen.programs.program import NETWORK, NETWORKS_SPLIT
 from mlir_datagen.proving.fork_server import SERVER
 from mlir_datagen.proving.settings import available_cores
+from mlir_datagen.sources.settings import SUITES
 from mlir_datagen.verification import drawn_rows
 from mlir_datagen.verification.drawn import Drawing
 from mlir_datagen.verification.files import check_files, file_set_problems
@@ -34,6 +38,7 @@ from mlir_datagen.verification.manifest import (
     sum_problems,
 )
 from mlir_datagen.verification.measured import measurement_problems
+from mlir_datagen.verification.merged import Merged, merged_problems, suite_problems
 from mlir_datagen.verification.rows import RowChecks
 from mlir_datagen.version import GENERATOR_VERSION
 
@@ -73,9 +78,13 @@ def verify_dataset(folder: Path, progress: Progress = lambda count: None, worker
     rejected = read_rejects(folder)
     # Before anything is drawn again: the config may ask for a hundred million programs.
     refuse(folder, list(plain_problems(dataset, config)))
+    settings = config.dataset_settings
+    if config.merge:
+        config, settings = merged_settings(config, dataset.manifest["counts"])
     problems: list[str] = []
-    drawing = Drawing(config, rejected) if same_generator else None
-    rows = RowChecks(dataset, config, rejected, drawing)
+    merged = Merged(dataset, config) if same_generator and config.merge else None
+    drawing = Drawing(config, rejected) if same_generator and merged is None else None
+    rows = RowChecks(dataset, config, rejected, drawing, merged)
     with Workers(processes) if processes else nullcontext() as executor:
         for some in rows.problems(executor, progress):
             problems += some
@@ -85,13 +94,17 @@ def verify_dataset(folder: Path, progress: Progress = lambda count: None, worker
     if drawing is not None:
         problems += manifest_problems(dataset, config, rows.summary, rejected, drawing)
         problems += file_set_problems(dataset, config, rows.summary, rejected)
+    elif merged is not None:
+        problems += merged_problems(dataset, config, rows.summary)
+        problems += suite_problems(rows.summary, dataset.manifest)
+        problems += file_set_problems(dataset, config, rows.summary, [])
     else:
         problems += sum_problems(dataset, rows.summary)
     problems += measurement_problems(dataset, config, rows.summary)
     refuse(folder, problems)
-    if drawing is not None:
+    if same_generator:
         # Of a manifest that was found to be right.
-        refuse(folder, list(description_problems(dataset, config)))
+        refuse(folder, list(description_problems(dataset, settings)))
     return [checked, *_sentences(dataset, config, same_generator, bool(rejected))]
 
 
@@ -123,11 +136,17 @@ def _sentences(dataset: Dataset, config: RunConfig, same_generator: bool, has_re
         else f"They are of another generator version ({version}), so none was made again, and only what adds up was "
         "compared of the index and the manifest."
     )
+    if same_generator and config.merge:
+        remade = (
+            "Each drawn text, and all that the index says of it, is what its spec and its seed give; what is counted "
+            "adds up."
+        )
+    # Where the proportions of the parents differ, nothing says which split of theirs a program was in.
+    decided = "Each is in the split that its content decides, and none" if config.split_ratios else "None"
     return [
         f"{dataset.count()} programs pass the parser and the verifier.",
         "No two are the same, within a split or across splits.",
-        "Each is in the split that its content decides, and none that was drawn computes what a suite here, or an "
-        "extracted program, does.",
+        f"{decided} that was drawn computes what a suite here, or an extracted program, does.",
         remade,
         _unverified(dataset, config, has_rejects),
     ]
@@ -136,9 +155,9 @@ def _sentences(dataset: Dataset, config: RunConfig, same_generator: bool, has_re
 def _unverified(dataset: Dataset, config: RunConfig, has_rejects: bool) -> str:
     """Name what follows from nothing in the dataset."""
     unverified = ["the versions in the environment"]
-    if config.check.level == "execute":
+    if config.check.level == "execute" or (config.merge and dataset.manifest["check"]["matched"]):
         unverified.append("the columns error and absolute_error")
-        if config.models:
+        if config.models or (config.merge and NETWORKS_SPLIT in dataset.splits):
             unverified.append("the columns excused and unshown of networks")
     if MEASUREMENTS_KEY in dataset.manifest:
         unverified.append("the measured times and the machine")
@@ -148,6 +167,10 @@ def _unverified(dataset: Dataset, config: RunConfig, has_rejects: bool) -> str:
         unverified.append(f"that a {NETWORK}'s text, and the names of its parameters, are its model's")
     if config.save_weights:
         unverified.append("the weights")
+    if config.merge:
+        unverified.append("the seeds, and what the datasets that it was merged of had")
+        if not all(is_drawn(split) or split.startswith(f"{SUITES}.") for split in dataset.splits):
+            unverified.append("which networks there are, and what was taken out of which")
     if config.exclude:
         unverified.append("that no program is one of those that exclude names")
     return (

@@ -150,7 +150,7 @@ class Listing:
             seed=self._config.seed,
             text=program.text,
             arguments=_network_arguments(model, program.arguments),
-            results=_named(program.results, "output", "output"),
+            results=named(program.results, "output", "output"),
             outline=network_outline(program.text, self._contexts.next()),
             proof=PARSED,
             provenance=orjson.dumps({"model": model.name, "class": model.class_path}).decode(),
@@ -174,8 +174,8 @@ class Listing:
             spec=orjson.dumps(_extracted_spec(origin, places, row["spec"])).decode(),
             seed=self._config.seed,
             text=program.text,
-            arguments=_named(program.arguments, "input", "arg"),
-            results=_named(program.results, "output", "result"),
+            arguments=named(program.arguments, "input", "arg"),
+            results=named(program.results, "output", "result"),
             outline=outline,
             proof=PARSED,
             provenance=row["provenance"],
@@ -275,5 +275,6 @@ def _network_arguments(model: ModelSpec, arguments: Sequence[Argument]) -> tuple
     return tuple(arguments)
 
 
-def _named(operands: Sequence[Argument], role: str, name: str) -> tuple[Argument, ...]:
+def named(operands: Sequence[Argument], role: str, name: str) -> tuple[Argument, ...]:
+    """Return operands with a role, and with names that are numbered."""
     return tuple(one._replace(role=role, name=f"{name}{index}") for index, one in enumerate(operands))

@@ -7,6 +7,7 @@ from typing import Any
 
 from mlir_datagen import foreign
 from mlir_datagen.config import RunConfig
+from mlir_datagen.config.splits import check_split_names
 from mlir_datagen.config.suites import defined_suite
 from mlir_datagen.dataset.card import CARD, dataset_card, with_times
 from mlir_datagen.dataset.description import CONFIG, config_text
@@ -17,7 +18,9 @@ from mlir_datagen.dataset.manifest import (
     funnel_part,
     run_stages,
 )
+from mlir_datagen.dataset.paths import is_drawn
 from mlir_datagen.dataset.reader import Dataset
+from mlir_datagen.dataset.settings import DatasetSettings
 from mlir_datagen.dataset.writer import dataset_digest
 from mlir_datagen.errors import UserError, said, shown
 from mlir_datagen.ops import PROGRAM_FAMILIES
@@ -47,6 +50,10 @@ def plain_problems(dataset: Dataset, config: RunConfig) -> Iterator[str]:
     # Another version may have written the config in another way, and so have hashed something else.
     if version != GENERATOR_VERSION and fingerprint == config.fingerprint:
         yield f"generator_version is {version}, and its fingerprint is of version {GENERATOR_VERSION}"
+    if config.merge:
+        # The splits are those of its parents.
+        check_split_names([split for split in dataset.splits if is_drawn(split)], MANIFEST, "Merge its parents again.")
+        return
     listed = {EXTRACTED} if config.extract.window is not None else set()
     listed |= {suite.split for suite in config.suites.values()} | ({NETWORKS_SPLIT} if config.models else set())
     for split in sorted(set(dataset.splits) ^ (set(config.splits) | listed)):
@@ -92,11 +99,11 @@ def manifest_problems(
         left_out = sum(one.stage == "unseen" for one in rejected)
         expected["decontamination"] = {"against": against, "left_out": left_out}
     for key, value in expected.items():
-        yield from _differences(key, manifest.get(key), value)
+        yield from value_differences(key, manifest.get(key), value)
     # The files are compared with those that there are, the others have checks of their own.
     for key in sorted(set(manifest) - {*expected, "files", "environment", MEASUREMENTS_KEY}):
         yield f"{MANIFEST} has {said(key)}, and nothing that it follows from"
-    yield from _environment_problems(manifest["environment"], with_networks=bool(config.models))
+    yield from environment_problems(manifest["environment"], with_networks=bool(config.models))
 
 
 def sum_problems(dataset: Dataset, summary: Summary) -> Iterator[str]:
@@ -109,13 +116,13 @@ def sum_problems(dataset: Dataset, summary: Summary) -> Iterator[str]:
         yield "the dataset's digest is not the one in the manifest"
 
 
-def description_problems(dataset: Dataset, config: RunConfig) -> Iterator[str]:
+def description_problems(dataset: Dataset, settings: DatasetSettings) -> Iterator[str]:
     """Say which of the files that describe a dataset are not as this version writes them."""
     against = dataset.manifest.get("decontamination", {}).get("against", {})
-    card = dataset_card(config.dataset_settings, dataset.manifest["counts"], against)
+    card = dataset_card(settings, dataset.manifest["counts"], against)
     if MEASUREMENTS_KEY in dataset.manifest:
         card = with_times(card, dataset.manifest[MEASUREMENTS_KEY])
-    texts = {CONFIG: config_text(config.dataset_settings), CARD: card}
+    texts = {CONFIG: config_text(settings), CARD: card}
     for file, text in texts.items():
         try:
             if foreign.read_text(dataset.folder / file) != text:
@@ -124,11 +131,11 @@ def description_problems(dataset: Dataset, config: RunConfig) -> Iterator[str]:
             yield f"{file} cannot be read: {said(error)}"
 
 
-def _differences(key: str, found: Any, expected: Any) -> Iterator[str]:
+def value_differences(key: str, found: Any, expected: Any) -> Iterator[str]:
     """Compare two plain values, and name the innermost keys that differ."""
     if isinstance(found, dict) and isinstance(expected, dict):
         for inner in sorted({*found, *expected}):
-            yield from _differences(f"{key}.{said(inner)}", found.get(inner), expected.get(inner))
+            yield from value_differences(f"{key}.{said(inner)}", found.get(inner), expected.get(inner))
     elif type(found) is not type(expected) or found != expected:
         yield f"{MANIFEST} has {key} {shown(found)} where {shown(expected)} follows"
 
@@ -204,7 +211,7 @@ def _suite_problems(config: RunConfig, summary: Summary, rejected: Sequence[Reje
             yield f"{suite.split} has not the programs of its digest"
 
 
-def _environment_problems(found: Any, with_networks: bool) -> Iterator[str]:
+def environment_problems(found: Any, with_networks: bool) -> Iterator[str]:
     """Say which versions are missing or too many; which they are follows from nothing."""
     needed = set(environment(with_networks=False)) | ({"torch"} if with_networks else set())
     allowed = needed | (_OPTIONAL if with_networks else set())

@@ -24,6 +24,7 @@ from mlir_datagen.sources.suites import SOURCE
 from mlir_datagen.verification.drawn import Drawing
 from mlir_datagen.verification.drawn_rows import DrawnRows, check_drawn
 from mlir_datagen.verification.listed import Listing
+from mlir_datagen.verification.merged import Merged
 from mlir_datagen.verification.one_row import (
     Found,
     InFile,
@@ -51,17 +52,23 @@ class RowChecks:
         dataset: the dataset.
         config: its config.
         rejected: what its run rejected.
-        drawing: the programs that its run draws; None where another generator version did.
+        drawing: the programs that its run draws; None where another generator version did, or it was merged.
+        merged: knows what the programs of a merged dataset must be; None for others.
 
     Attributes:
         summary: what was seen so far.
     """
 
     def __init__(
-        self, dataset: Dataset, config: RunConfig, rejected: Sequence[Rejected], drawing: Drawing | None
+        self,
+        dataset: Dataset,
+        config: RunConfig,
+        rejected: Sequence[Rejected],
+        drawing: Drawing | None,
+        merged: Merged | None = None,
     ) -> None:
         self.summary = Summary()
-        self._dataset, self._config, self._drawing = dataset, config, drawing
+        self._dataset, self._config, self._drawing, self._merged = dataset, config, drawing, merged
         self._listing = Listing(config, rejected)
         self._verifier, self._contexts = Verifier(), Contexts()
         self._listed = dataset.checksums()
@@ -111,7 +118,7 @@ class RowChecks:
                 return
             if now != split:
                 split, start, planned = now, 0, self._planned(now)
-            if split in self._config.splits:
+            if split in self._config.splits and self._merged is None:
                 expected = None if planned is None else list(islice(planned, len(batch)))
                 rows = DrawnRows(self._dataset, self._config, split, file, start, batch, expected, are_judged)
                 yield split, _begun(rows, executor)
@@ -175,9 +182,13 @@ class RowChecks:
             return
         try:
             yield from different_signature(program, self._contexts)
+            if self._merged is not None and split in self._config.splits:
+                yield from self._merged.questions(program)
             # Those splits come before the ones that are drawn.
-            if split != NETWORKS_SPLIT and program.family != NETWORK:
+            elif split != NETWORKS_SPLIT and program.family != NETWORK:
                 self._unseen.add(split, [program.text])
+            if self._merged is not None:
+                yield from self._merged.problems(split, index, program, row)
             if self._drawing is not None:
                 yield from self._listed_problems(split, index, program, row)
         except (UserError, ValueError) as error:
