@@ -5,7 +5,7 @@ other processes do; `drawn` and `listed` know what a row must be; `manifest` and
 `merged` knows both of a dataset that was made of others.
 What follows from nothing in the dataset is not verified, and the last sentence says so.
 
-May import: mlir, ops, programs, proving, dataset, networks, sources, config, pipeline.
+May import: mlir, ops, programs, proving, dataset, networks, sources, config, executors, pipeline.
 """
 
 from __future__ import annotations

@@ -113,7 +113,7 @@ DAMAGES = {
         lambda folder: forge(folder, "train.parquet", rows_changed(lambda all_rows: all_rows[2].update(family="../x"))),
         "has the family '../x', which is no op",
     ),
-    "older": (manifest_changed(generator_version=7), "was made by generator version 7, and this is version 8"),
+    "older": (manifest_changed(generator_version=7), "was made by generator version 7, and this is version 9"),
     "fingerprint": (manifest_changed(fingerprint="0" * 12), "has another fingerprint than its config.yaml"),
     "digest": (manifest_changed(digest="0" * 64), "has another digest than its manifest says"),
     "split": (
