@@ -14,12 +14,13 @@ from mlir_datagen.config import RunConfig
 from mlir_datagen.config.merge import Parent
 from mlir_datagen.config.saved import load_saved_config
 from mlir_datagen.config.splits import check_split_names
+from mlir_datagen.dataset.arrow import PARQUET_ERRORS
 from mlir_datagen.dataset.description import CONFIG
 from mlir_datagen.dataset.paths import is_drawn
 from mlir_datagen.dataset.reader import Dataset, changed_files, listed_files, miscounted_splits
 from mlir_datagen.dataset.settings import DatasetSettings
 from mlir_datagen.dataset.writer import dataset_digest
-from mlir_datagen.errors import UserError, listed, shown
+from mlir_datagen.errors import UserError, listed, said, shown
 from mlir_datagen.ops.structured_operation import FORMS
 from mlir_datagen.pipeline.exclusions import found_exclusion
 from mlir_datagen.programs.forms import ALL_NAMED, Forms
@@ -119,8 +120,9 @@ def found_parents(config: RunConfig) -> Parents:
                     "Name it once."
                 )
     drawing = [one for one in parents if one.has_drawn]
-    ratios = [one.config.split_ratios for one in drawing]
-    agreed = ratios[0] if ratios and all(one == ratios[0] for one in ratios) else {}
+    # Without drawn programs they decide nothing.
+    ratios = [one.config.split_ratios for one in drawing or parents]
+    agreed = ratios[0] if all(one == ratios[0] for one in ratios) else {}
     _require_none_or_same(config, "split_ratios", config.split_ratios, {}, agreed)
     asked = {form for one in drawing for form in one.config.forms.asked}
     forms = Forms(tuple(int(form in asked) for form in FORMS)) if asked else ALL_NAMED
@@ -168,20 +170,11 @@ def _found(entry: Parent) -> ParentDataset:
             "the same programs in other ways, so that equal ones would not be found. Make the dataset again from its "
             f"config, and merge that: python scripts/generate.py --config-dir {folder} --config-name config"
         )
-    again = f"Delete the folder and make it again: scripts/verify.py {folder} says more."
-    if damaged := [*changed_files(folder, listed_files(manifest)), *miscounted_splits(folder, manifest)]:
-        raise UserError(f"The dataset {folder} is damaged: {listed(damaged[:10])}. {again}")
-    config = load_saved_config(folder / CONFIG)
-    parent = ParentDataset(dataset, config)
-    if config.fingerprint != manifest["fingerprint"]:
-        raise UserError(f"The dataset {folder} has another fingerprint than its {CONFIG}. {again}")
-    if config.storage != manifest["storage"]:
-        raise UserError(f"The dataset {folder} has another storage than its {CONFIG}. {again}")
-    for split in parent.sizes:
-        if not is_drawn(split) and split not in (NETWORKS_SPLIT, EXTRACTED) and not _SUITE.fullmatch(split):
-            raise UserError(f"The dataset {folder} has a split {shown(split)}, which no dataset has. {again}")
-    if dataset_digest(folder, dataset.indexes) != manifest["digest"]:
-        raise UserError(f"The dataset {folder} has another digest than its manifest says. {again}")
+    if problem := _problem(dataset):
+        raise UserError(
+            f"The dataset {folder} {problem}. Delete the folder and make it again; scripts/verify.py says more of it."
+        )
+    parent = ParentDataset(dataset, load_saved_config(folder / CONFIG))
     if entry.digest is not None and (entry.fingerprint, entry.digest) != _identity(parent):
         raise UserError(
             f"merge names the dataset {folder} with the digest {entry.digest}, and what is there has "
@@ -189,6 +182,25 @@ def _found(entry: Parent) -> ParentDataset:
             "name its folder alone ('merge=[…]') to make another dataset."
         )
     return parent
+
+
+def _problem(dataset: Dataset) -> str | None:
+    """Say why a dataset is not whole; None where it is, as far as its indexes and what describes it go."""
+    folder, manifest = dataset.folder, dataset.manifest
+    if damaged := [*changed_files(folder, listed_files(manifest)), *miscounted_splits(folder, manifest)]:
+        return f"is damaged: {listed(damaged[:10])}"
+    config = load_saved_config(folder / CONFIG)
+    for key, own in {"fingerprint": config.fingerprint, "storage": config.storage}.items():
+        if own != manifest[key]:
+            return f"has another {key} than its {CONFIG}"
+    for split in dataset.splits:
+        if not is_drawn(split) and split not in (NETWORKS_SPLIT, EXTRACTED) and not _SUITE.fullmatch(split):
+            return f"has a split {shown(split)}, which no dataset has"
+    try:
+        digest = dataset_digest(folder, dataset.indexes)
+    except (*PARQUET_ERRORS, KeyError, UnicodeDecodeError) as error:
+        return f"has an index that cannot be read ({said(error)})"
+    return None if digest == manifest["digest"] else "has another digest than its manifest says"
 
 
 def _identity(parent: ParentDataset) -> tuple[str, str]:
@@ -234,8 +246,8 @@ def _check_suites(parents: Sequence[ParentDataset]) -> None:
     """Refuse a suite that is not the same one in all datasets that have it."""
     first: dict[str, tuple[ParentDataset, tuple[Any, Any]]] = {}
     for parent, split in _suites(parents):
-        said = parent.against.get(split, {})
-        known = said.get("version"), said.get("digest")
+        of = parent.against.get(split, {})
+        known = of.get("version"), of.get("digest")
         other, before = first.setdefault(split, (parent, known))
         if before != known:
             raise UserError(

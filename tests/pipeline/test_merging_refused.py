@@ -9,7 +9,7 @@ import shutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from forging import different, forge, forge_checksums, rows_changed
+from forging import different, forge, forge_checksums, rows_changed, table_changed
 from merging import hashes, made, manifest_changed, merge, rows, suite
 
 from mlir_datagen.config.compose import compose_config
@@ -103,6 +103,11 @@ def test_a_program_that_a_suite_has_is_found(listing, seeds, tmp_path):
 
 DAMAGES = {
     "index": (lambda folder: (folder / "train.parquet").write_bytes(b"none"), "train.parquet was changed"),
+    "no index": (lambda folder: forge(folder, "train.parquet", lambda data: b"none"), "index that cannot be read"),
+    "no column": (
+        lambda folder: forge(folder, "train.parquet", table_changed(lambda table: table.drop_columns(["sha256"]))),
+        "index that cannot be read",
+    ),
     "config": (lambda folder: (folder / "config.yaml").unlink(), "config.yaml is missing"),
     "missing": (lambda folder: next((folder / "train").iterdir()).unlink(), "files instead of"),
     "text": (
