@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -267,7 +268,7 @@ def made_by(
         number = max(1, tasks_ahead(executor) - len(given))
         given.extend((task, executor.submit(make, task)) for task in islice(waiting, number))
 
-    try:
+    with breaks_for_people():
         give()
         while given:
             task, future = given.popleft()
@@ -276,6 +277,13 @@ def made_by(
             except JobEnded as reason:
                 yield joined(list(_made_by_parts(source, make, task, sandbox_of(executor), str(reason))))
             give()
+
+
+@contextmanager
+def breaks_for_people() -> Iterator[None]:
+    """Raise in place of what an executor raises when it breaks what a person can use."""
+    try:
+        yield
     except BrokenExecutor as error:
         raise Resumable(
             "A process of the executor has ended in the middle of its work, so that the run was stopped. The system "
@@ -283,6 +291,11 @@ def made_by(
             'has no `if __name__ == "__main__":`. The same call with a new executor goes on where this one was. '
             f"({error})"
         ) from error
+    except JobEnded as reason:
+        raise UserError(
+            f"A worker process that drew programs was ended by what it did, twice: {reason}. With executor=serial, "
+            "they are drawn in the process of the run, which shows what happens."
+        ) from reason
 
 
 def _made_by_parts(

@@ -30,7 +30,7 @@ from mlir_datagen.networks.model_spec import require_trusted
 from mlir_datagen.networks.worker import PRELOADED
 from mlir_datagen.pipeline.collecting import collecting_rarely
 from mlir_datagen.pipeline.exclusions import excluded_suites, keep_out_datasets, with_found_exclusions
-from mlir_datagen.pipeline.producing import Made, Producer
+from mlir_datagen.pipeline.producing import Made, Producer, breaks_for_people
 from mlir_datagen.programs.production import Production, Progress, last_rejected
 from mlir_datagen.programs.program import EXTRACTED
 from mlir_datagen.programs.rejected import Rejected
@@ -240,7 +240,9 @@ def planned(config: RunConfig, executor: Executor | None = None) -> tuple[Random
     if not config.ops:
         return None, Plan([])
     source = RandomOps(config.random_settings, executor)
-    return source, source.plan(config.splits)
+    # Graphs are drawn by the executor, too.
+    with breaks_for_people():
+        return source, source.plan(config.splits)
 
 
 def _write_dataset(

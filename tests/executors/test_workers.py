@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import BrokenExecutor, Executor, Future
+
 import pytest
 from crashing import CRASHES, MARKER, Crashing
 from helpers import config, run_script
@@ -11,6 +13,7 @@ from mlir_datagen.errors import UserError
 from mlir_datagen.executors.workers import Workers
 from mlir_datagen.pipeline.run import generate
 from mlir_datagen.proving.fork_server import SERVER
+from mlir_datagen.proving.pool import JobEnded
 
 KEYS = ("digest", "files", "funnel", "quotas", "counts")
 
@@ -98,3 +101,20 @@ def test_what_makes_a_dataset_is_no_part_of_its_identity_and_may_be_said_of_a_sa
         "generate", "--config-dir", folder, "--config-name", "config", "executor.kind=serial", "seed=3", cwd=tmp_path
     )
     assert again.returncode == 0, again.stderr
+
+
+def test_a_worker_that_ends_while_it_draws_is_an_error_for_people(monkeypatch, tmp_path):
+    """It is the drawing itself that does so, in Python alone: no program is at fault."""
+
+    class Ending(Executor):
+        def submit(self, function, /, *arguments):
+            future = Future()
+            future.set_exception(self.error)
+            return future
+
+    ending = Ending()
+    run = compose_config(["ops=[sequence]", "num_samples=10", f"output_dir={tmp_path}"])
+    for error, said in ((JobEnded("it aborted"), "drew programs was ended"), (BrokenExecutor("gone"), "goes on where")):
+        ending.error = error
+        with pytest.raises(UserError, match=said):
+            generate(run, executor=ending)
