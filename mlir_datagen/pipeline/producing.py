@@ -114,6 +114,8 @@ class Producer:
             fitting = _fitting(source, list(waiting), made(done), done, are_parsed=bool(self.unseen.against))
             proven = (self._sifted(result) for result in fitting)
         for unsettled in proven:
+            if made is not None:
+                self.progress(unsettled.attempted)
             result = unsettled.settled()
             if self.parts is not None:
                 self.parts.add(result)
