@@ -298,7 +298,7 @@ def test_an_output_folder_without_permission(tmp_path):
         f"mlir_datagen.NeuralNetworkToMLIR({str(locked)!r}).convert_model(torch.nn.Linear(3, 2), (4, 3), 'mine')"
     )
     done = subprocess.run([*as_a_user, sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stderr.splitlines()[-1].startswith(f"mlir_datagen.errors.UserError: {locked} cannot be used: ")
+    assert done.stderr.splitlines()[-1].startswith(f"mlir_datagen.errors.Resumable: {locked} cannot be used: ")
     assert not list(locked.iterdir())
 
 

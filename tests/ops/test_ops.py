@@ -12,6 +12,7 @@ import pytest
 from helpers import GOLDEN_SPECS, REPOSITORY, each_by_mlir_opt, golden_program, with_bodies
 
 from mlir_datagen.config.op_options import selections
+from mlir_datagen.mlir.element_types import ELEMENT_TYPES
 from mlir_datagen.mlir.parse import Verifier
 from mlir_datagen.ops import FAMILIES, PROGRAM_FAMILIES
 from mlir_datagen.programs.spec import spec_json
@@ -75,7 +76,7 @@ def test_the_signature_and_its_size_are_those_of_the_function(name):
     shapes = [([int(extent) for extent in extents.split("x")[:-1]], dtype) for extents, dtype in found]
     operands = [*family.graph(spec).arguments, *family.graph(spec).results]
     assert shapes == [(list(operand.shape), operand.dtype) for operand in operands]
-    sizes = [math.prod(shape) * {"i1": 1, "f64": 8}.get(dtype, 4) for shape, dtype in shapes]
+    sizes = [math.prod(shape) * ELEMENT_TYPES[dtype].size for shape, dtype in shapes]
     assert family.graph(spec).bytes_moved == sum(sizes)
 
 

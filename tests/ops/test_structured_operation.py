@@ -217,7 +217,7 @@ PYTHONS = {
     "sin": math.sin, "cos": math.cos, "log1p": math.log1p, "select": lambda c, x, y: x if c else y,
     "round": lambda x: math.copysign(math.floor(abs(x) + 0.5), x),
     "div_unsigned": lambda x, y: int(x % 2**32) // int(y % 2**32),
-    "f64": np.float64, "i32": np.int32, "i64": np.int64,
+    **{word: ELEMENT_TYPES[word].numpy.type for word in ("f64", "i32", "i64")},
     "max_unsigned": lambda *both: max(both, key=lambda x: x % 2**32),
     "min_unsigned": lambda *both: min(both, key=lambda x: x % 2**32),
 }  # fmt: skip

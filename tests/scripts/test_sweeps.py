@@ -60,7 +60,7 @@ def test_a_job_that_is_killed_is_an_error_of_the_sweep(tmp_path):
         "    def submit(self, *given):\n        os.kill(os.getpid(), 9)\n"
     )
     killing = ["executor.kind=class", "executor.class_path=killing.Killing", "trust=[killing]", "executor.arguments={}"]
-    sweep = ["-m", "hydra/launcher=joblib", "seed=1,2", *SETTINGS, *killing]
+    sweep = ["-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "seed=1,2", *SETTINGS, *killing]
     done = run_script("generate", *sweep, cwd=tmp_path, environment={"PYTHONPATH": str(tmp_path)})
     said = " ".join(done.stderr.split())
     assert done.returncode == 2, said
