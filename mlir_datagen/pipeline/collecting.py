@@ -6,7 +6,7 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_OBJECTS = 50_000
+_OBJECTS = 1_000_000
 """How many objects are made before it looks. A program of five operations is hundreds, of which none refers to another
 in a circle; with Python's own 700, looking through all that is kept took a third of a run."""
 
