@@ -55,9 +55,10 @@ def repeated_string(word: str, rows: int) -> Any:
     return repeated_strings([word], rows)
 
 
-def word_array(words: Sequence[str]) -> Any:
-    """Return an array of strings that are mostly the same."""
-    return repeated_string(words[0], len(words)) if len(set(words)) == 1 else string_array(words)
+def word_array(words: Sequence[str | None]) -> Any:
+    """Return an array of strings that are mostly the same, with null for None."""
+    first = words[0] if len(set(words)) == 1 else None
+    return array_of(words, pa.string()) if first is None else repeated_string(first, len(words))
 
 
 def number_array(numbers: NDArray[Any]) -> Any:

@@ -23,7 +23,7 @@ from mlir_datagen.dataset.arrow import (
     word_array,
 )
 from mlir_datagen.dataset.schema import PROGRAM_COLUMNS, PROGRAM_SCHEMA
-from mlir_datagen.mlir.signature import Argument, Edge, Loop, Operand, Outline, OutlineNode
+from mlir_datagen.mlir.signature import Edge, Loop, Operand, Outline, OutlineNode, stored_argument
 from mlir_datagen.ops.graph import Graph
 from mlir_datagen.programs.batch import Block, ProgramBlock
 from mlir_datagen.programs.forms import written
@@ -95,16 +95,12 @@ def program_of_row(row: Mapping[str, Any]) -> Program:
         **{name: row[name] for name in ("source", "family", "kind", "spec", "seed", "provenance", "multiplicity")},
         name=row["own_name"],
         text=row["mlir"],
-        arguments=tuple(map(_argument, row["arguments"])),
-        results=tuple(map(_argument, row["results"])),
+        arguments=tuple(map(stored_argument, row["arguments"])),
+        results=tuple(map(stored_argument, row["results"])),
         outline=None if nodes is None else Outline(nodes, edges, None),
         proof=Proof(row["check"], **errors, measurement=None, busy=(), unshown=unshown),
         command=row["command"],
     )
-
-
-def _argument(fields: Mapping[str, Any]) -> Argument:
-    return Argument(**{**fields, "shape": tuple(fields["shape"])})
 
 
 def _node(fields: Mapping[str, Any]) -> OutlineNode:

@@ -20,7 +20,7 @@ from mlir_datagen.dataset.schema import index_schema
 from mlir_datagen.dataset.writer import CHECKSUMS, file_sha256
 from mlir_datagen.errors import UserError, said, shown
 from mlir_datagen.mlir.bounds import nesting_problem
-from mlir_datagen.mlir.signature import Argument
+from mlir_datagen.mlir.signature import stored_argument
 from mlir_datagen.programs.program import StoredProgram
 from mlir_datagen.version import GENERATOR_VERSION
 
@@ -210,8 +210,8 @@ class Dataset:
                 spec=row["spec"],
                 sha256=row["sha256"],
                 text=self._text(split, name) if storage == "files" else row["mlir"],
-                arguments=tuple(map(_argument, row["arguments"])),
-                results=tuple(map(_argument, row["results"])),
+                arguments=tuple(map(stored_argument, row["arguments"])),
+                results=tuple(map(stored_argument, row["results"])),
             )
         except (TypeError, ValueError) as error:
             raise self._damaged(split, f"the row of {name} lacks something ({said(error)})") from error
@@ -254,10 +254,6 @@ class Dataset:
         if len(listed) < len(pairs):
             raise UserError(f"{path} is damaged: it lists a file twice. Generate the dataset again.")
         return listed
-
-
-def _argument(stored: Mapping[str, Any]) -> Argument:
-    return Argument(stored["role"], stored["name"], stored["dtype"], tuple(stored["shape"]))
 
 
 def changed_files(folder: Path, listed: Mapping[str, str]) -> Iterator[str]:

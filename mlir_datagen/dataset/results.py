@@ -11,10 +11,10 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from mlir_datagen.dataset.arrow import array_of, number_array, repeated_string, truth_array
+from mlir_datagen.dataset.arrow import array_of, number_array, truth_array, word_array
 from mlir_datagen.dataset.columns import block_table
 from mlir_datagen.dataset.schema import PROGRAM_SCHEMA
-from mlir_datagen.mlir.signature import Argument
+from mlir_datagen.mlir.signature import stored_argument
 from mlir_datagen.programs.batch import Batch, Block, ProgramBlock
 from mlir_datagen.programs.program import StoredProgram
 from mlir_datagen.programs.proof import Failure, Measurement, Proof
@@ -134,7 +134,7 @@ class TaskResult:
     def programs(self) -> Iterator[StoredProgram]:
         """Yield the programs as a dataset holds them; those that are to be numbered have no names."""
         for row in self.table.select(("own_name", *_STORED)).to_pylist():
-            sides = (tuple(Argument(**{**one, "shape": tuple(one["shape"])}) for one in row[side]) for side in _SIDES)
+            sides = (tuple(map(stored_argument, row[side])) for side in _SIDES)
             own = {**row, **dict(zip(_SIDES, sides, strict=True))}
             yield StoredProgram(self.split, own["own_name"] or "", *(own[column] for column in _STORED))
 
@@ -195,17 +195,12 @@ def _with_working_columns(split: str, block: Block, keys: Callable[[Block], Sequ
         columns["command"] = [program.command or None for program in block.programs]
     if keys is not None:
         columns["key"] = keys(block)
-    arrays = [pa.nulls(rows, pa.string()) if column is None else _strings(column) for column in columns.values()]
+    arrays = [pa.nulls(rows, pa.string()) if column is None else word_array(column) for column in columns.values()]
     return pa.Table.from_arrays([*block_table(split, block).columns, *arrays], schema=RESULT_SCHEMA)
 
 
 def _json(value: Measurement | Failure | None) -> str | None:
     return None if value is None else orjson.dumps(value).decode()
-
-
-def _strings(values: Sequence[str | None]) -> Any:
-    first = values[0] if len(set(values)) == 1 else None
-    return array_of(values, pa.string()) if first is None else repeated_string(first, len(values))
 
 
 def _with_column(table: Any, name: str, values: Sequence[Any]) -> Any:

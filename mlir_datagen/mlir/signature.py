@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 ROLES = ("input", "parameter", "buffer", "output")
 
@@ -93,3 +93,8 @@ class Outline(NamedTuple):
 def signature(role: str, operands: Iterable[Operand]) -> tuple[Argument, ...]:
     """Return operands as the arguments or results of a function, all of one role."""
     return tuple(Argument(role, operand.name, operand.dtype, operand.shape) for operand in operands)
+
+
+def stored_argument(stored: Mapping[str, Any]) -> Argument:
+    """Return an argument or a result as a row of an index has it."""
+    return Argument(stored["role"], stored["name"], stored["dtype"], tuple(stored["shape"]))

@@ -21,7 +21,7 @@ from mlir_datagen.programs.production import Progress
 from mlir_datagen.programs.program import EXTRACTED, NETWORK, NETWORKS_SPLIT
 from mlir_datagen.programs.spec import parse_spec
 from mlir_datagen.sources.decontamination import Decontamination
-from mlir_datagen.sources.sameness import WITHOUT_BODY, compared, sameness_of_any
+from mlir_datagen.sources.sameness import WITHOUT_BODY, compared, sameness_of_any, short_key
 
 ROWS = 2048
 """How many rows are in memory at once, and in a row group of what is written."""
@@ -185,7 +185,7 @@ class _Choosing:
                 "no op. Generate the dataset again."
             )
         if self._sameness is None:
-            yield from map(_short, digests)
+            yield from map(short_key, digests)
             return
         names, texts, specs = (table.column(name).to_pylist() for name in ("name", "mlir", "spec"))
         operations = pc.list_value_length(table.column("nodes")).to_pylist()
@@ -193,7 +193,7 @@ class _Choosing:
             try:
                 if family in WITHOUT_BODY:
                     text = compared(PROGRAM_FAMILIES[family], parse_spec(family, spec), text)
-                yield _short(self._sameness.key(family, count or 0, text, self._hasher))
+                yield short_key(self._sameness.key(family, count or 0, text, self._hasher))
             except UserError as error:
                 raise _unreadable(split, parent, name, error) from error
 
@@ -208,11 +208,6 @@ class _Choosing:
             return self._hasher.hash(text)
         except UserError as error:
             raise _unreadable(split, parent, name, error) from error
-
-
-def _short(digest: str) -> bytes:
-    # Half of it tells programs apart, and takes less memory.
-    return bytes.fromhex(digest[:32])
 
 
 def _unreadable(split: str, parent: ParentDataset, name: str, error: UserError) -> UserError:

@@ -25,7 +25,7 @@ from mlir_datagen.proving.batch import BatchProver
 from mlir_datagen.proving.pool import JobEnded
 from mlir_datagen.proving.where_made import ProverWhereMade
 from mlir_datagen.sources.decontamination import Decontamination
-from mlir_datagen.sources.sameness import Sameness
+from mlir_datagen.sources.sameness import Sameness, short_key
 from mlir_datagen.sources.source import Plan, Source, Task
 
 _MOST_FRUITLESS = 256
@@ -100,7 +100,7 @@ class Producer:
         """Yield what becomes of each task, in their order: first what is known from an earlier run."""
         waiting = deque(tasks)
         while waiting and self.parts is not None and (result := self._made_before(source, waiting[0])) is not None:
-            self._seen.update(map(_short, result.identities if fills else ()))
+            self._seen.update(map(short_key, result.identities if fills else ()))
             source.restore(waiting.popleft(), result)
             self.progress(result.attempted)
             yield result
@@ -139,7 +139,7 @@ class Producer:
         """Take in programs, by what equal ones have in common; return which of them were there before."""
         found = {}
         for row, digest in enumerate(digests):
-            key = _short(digest)
+            key = short_key(digest)
             if key in self._seen:
                 found[row] = Failure("unique", f"{what} there before in this dataset (sha256 {digest})")
             self._seen.add(key)
@@ -169,11 +169,6 @@ class Producer:
         production.rejected += result.rejected
         production.remarks += result.remarks
         return len(names)
-
-
-def _short(digest: str) -> bytes:
-    # Half of it tells programs apart, and takes less memory.
-    return bytes.fromhex(digest[:32])
 
 
 @dataclass(frozen=True)

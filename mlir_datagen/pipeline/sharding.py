@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -93,13 +94,9 @@ def generate_shard(config: RunConfig, listener: Listener | None = None) -> Shard
             done = _made_before(source, tasks, parts)
             with writable(path):
                 new = made_by(source, tasks[done:], sameness(config.random_settings), workers)
-                if config.needs_workers:
-                    with batch_prover(config) as prover:
-                        for result in new:
-                            parts.add(proven_result(result, prover, listener.on_written))
-                else:
+                with batch_prover(config) if config.needs_workers else nullcontext() as prover:
                     for result in new:
-                        parts.add(proven_result(result, None, listener.on_written))
+                        parts.add(proven_result(result, prover, listener.on_written))
                 names = parts.names
                 shard = Shard(
                     config.fingerprint, number, of, own.start, len(own), parts.programs, made_with(config), names

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mlir_datagen import foreign
@@ -65,6 +65,47 @@ def plain_problems(dataset: Dataset, config: RunConfig) -> Iterator[str]:
             yield f"{split} has {counted} programs, and {CONFIG} asks for {size}"
 
 
+def stated_part(
+    dataset: Dataset,
+    config: RunConfig,
+    summary: Summary,
+    families: Mapping[str, Iterable[str]],
+    quotas: Mapping[str, Any],
+    funnel: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return what every manifest must say, of a dataset that was drawn or merged.
+
+    Args:
+        dataset: whose it is.
+        config: that of the dataset.
+        summary: what was seen in its rows.
+        families: those that each drawn split counts, also where it has none of them.
+        quotas: what it must say of what was asked for.
+        funnel: what it must say of what became of the programs.
+    """
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "name": config.name,
+        "fingerprint": config.fingerprint,
+        "generator_version": GENERATOR_VERSION,
+        "digest": dataset_digest(dataset.folder, dataset.indexes),
+        "seed": config.seed,
+        "storage": config.storage,
+        "counts": {
+            split: {family: counted[family] for family in families.get(split, counted)}
+            for split, counted in summary.families.items()
+        },
+        "quotas": quotas,
+        "funnel": funnel,
+        "check": {
+            "level": config.check.level,
+            "fraction": config.check.fraction,
+            "checked_beyond_parsing": summary.checked,
+            "matched": summary.matched,
+        },
+    }
+
+
 def manifest_problems(
     dataset: Dataset, config: RunConfig, summary: Summary, rejected: Sequence[Rejected], drawing: Drawing
 ) -> Iterator[str]:
@@ -74,27 +115,9 @@ def manifest_problems(
     manifest = dataset.manifest
     kept = sum(map(len, summary.names.values()))
     against = _against(config, summary, rejected, manifest.get("decontamination"))
-    expected = {
-        "schema_version": SCHEMA_VERSION,
-        "name": config.name,
-        "fingerprint": config.fingerprint,
-        "generator_version": GENERATOR_VERSION,
-        "digest": dataset_digest(dataset.folder, dataset.indexes),
-        "seed": config.seed,
-        "storage": config.storage,
-        "counts": {
-            split: {family: counted[family] for family in (config.ops if split in config.splits else counted)}
-            for split, counted in summary.families.items()
-        },
-        "quotas": quotas_part(config.ops, drawing.quotas, rejected),
-        "funnel": funnel_part(config.check, config.measure, kept + len(rejected), rejected),
-        "check": {
-            "level": config.check.level,
-            "fraction": config.check.fraction,
-            "checked_beyond_parsing": summary.checked,
-            "matched": summary.matched,
-        },
-    }
+    funnel = funnel_part(config.check, config.measure, kept + len(rejected), rejected)
+    quotas = quotas_part(config.ops, drawing.quotas, rejected)
+    expected = stated_part(dataset, config, summary, dict.fromkeys(config.splits, config.ops), quotas, funnel)
     if against:
         left_out = sum(one.stage == "unseen" for one in rejected)
         expected["decontamination"] = {"against": against, "left_out": left_out}

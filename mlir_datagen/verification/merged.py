@@ -17,7 +17,6 @@ from mlir_datagen.config.suites import defined_suite
 from mlir_datagen.dataset.manifest import MANIFEST, MEASUREMENTS_KEY, funnel_of
 from mlir_datagen.dataset.paths import is_drawn, number_width
 from mlir_datagen.dataset.reader import Dataset
-from mlir_datagen.dataset.writer import dataset_digest
 from mlir_datagen.errors import UserError, said, shown
 from mlir_datagen.mlir.outline import network_outline, program_outline
 from mlir_datagen.mlir.parse import Contexts
@@ -34,10 +33,10 @@ from mlir_datagen.sources.sameness import compared, sameness_of_any
 from mlir_datagen.sources.settings import SUITES
 from mlir_datagen.sources.suites import SOURCE, digest_of
 from mlir_datagen.verification.listed import named, row_beside_text
-from mlir_datagen.verification.manifest import environment_problems, value_differences
+from mlir_datagen.verification.manifest import environment_problems, stated_part, value_differences
 from mlir_datagen.verification.one_row import Meets, Repeated, differences, proof_problems
 from mlir_datagen.verification.summary import Summary
-from mlir_datagen.version import GENERATOR_VERSION, SCHEMA_VERSION
+from mlir_datagen.version import GENERATOR_VERSION
 
 Row = dict[str, Any]
 
@@ -190,27 +189,8 @@ def merged_problems(dataset: Dataset, config: RunConfig, summary: Summary) -> It
     drawn = [split for split in summary.families if is_drawn(split)]
     families = {family for split in drawn for family in summary.families[split]}
     dropped = {"unique": total["duplicates"], "unseen": total["unseen"]}
-    expected: dict[str, Any] = {
-        "schema_version": SCHEMA_VERSION,
-        "name": config.name,
-        "fingerprint": config.fingerprint,
-        "generator_version": GENERATOR_VERSION,
-        "digest": dataset_digest(dataset.folder, dataset.indexes),
-        "seed": config.seed,
-        "storage": config.storage,
-        "counts": {
-            split: {family: counted[family] for family in (families if split in drawn else counted)}
-            for split, counted in summary.families.items()
-        },
-        "quotas": {},
-        "funnel": funnel_of(STAGES, total["programs"], dropped),
-        "check": {
-            "level": config.check.level,
-            "fraction": config.check.fraction,
-            "checked_beyond_parsing": summary.checked,
-            "matched": summary.matched,
-        },
-    }
+    funnel = funnel_of(STAGES, total["programs"], dropped)
+    expected = stated_part(dataset, config, summary, dict.fromkeys(drawn, families), {}, funnel)
     against = _against(config, summary, manifest.get("decontamination"))
     if against:
         expected["decontamination"] = {"against": against, "left_out": total["unseen"]}

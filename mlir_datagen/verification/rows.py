@@ -12,13 +12,13 @@ from mlir_datagen.config import RunConfig
 from mlir_datagen.dataset.paths import program_file
 from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.errors import Rejection, UserError, said
+from mlir_datagen.executors.engine import tasks_ahead
 from mlir_datagen.mlir.parse import Contexts, Verifier
 from mlir_datagen.programs.production import Progress
 from mlir_datagen.programs.program import NETWORK, NETWORKS_SPLIT, StoredProgram
 from mlir_datagen.programs.rejected import Rejected
 from mlir_datagen.programs.spec import spec_json
 from mlir_datagen.proving.pool import JobEnded
-from mlir_datagen.proving.settings import available_cores
 from mlir_datagen.sources.decontamination import Decontamination
 from mlir_datagen.sources.suites import SOURCE
 from mlir_datagen.verification.drawn import Drawing
@@ -41,8 +41,6 @@ from mlir_datagen.verification.one_row import (
 from mlir_datagen.verification.summary import Summary
 
 _ROWS_AT_A_TIME = 1024
-_AHEAD = 2 * len(available_cores()) + 2
-"""How many times as many rows are in memory at most where several processes look at them."""
 
 
 class RowChecks:
@@ -96,7 +94,7 @@ class RowChecks:
         """Yield some rows after others, each with what looks at them, which may have begun."""
         chunks = self._chunks(executor)
         waiting: deque[tuple[str, Callable[[], Iterator[Row]]]] = deque(
-            islice(chunks, 1 if executor is None else _AHEAD)
+            islice(chunks, 1 if executor is None else tasks_ahead(executor))
         )
         while waiting:
             yield waiting.popleft()

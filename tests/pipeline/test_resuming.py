@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 from helpers import SCRIPTS, run_script
 from pyarrow import ipc
+from whole_trees import broken_sometimes, tree
 
 from mlir_datagen.config.compose import compose_config
 from mlir_datagen.dataset.parts import parts_folder
@@ -33,11 +34,6 @@ NETWORKS = [
 ]  # fmt: skip
 
 
-def broken_sometimes(real):
-    """Emits programs of which some are rejected, so that later plans make up for them."""
-    return lambda spec, form="named": "module {" if spec.fields["m"] in (8, 16) else real(spec, form)
-
-
 @pytest.fixture(autouse=True)
 def small_tasks(monkeypatch):
     monkeypatch.setattr("mlir_datagen.sources.random_ops.PROGRAMS_PER_TASK", 8)
@@ -48,11 +44,10 @@ def configured(folder, settings):
     return compose_config([*settings, f"output_dir={folder}"])
 
 
-def tree(folder):
+def made_in(folder):
     """Return the digests of all files of the only dataset in a folder."""
     (dataset,) = folder.iterdir()
-    files = {path.relative_to(dataset): path for path in dataset.rglob("*") if path.is_file()}
-    return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
+    return tree(dataset)
 
 
 class Stop(Listener):
@@ -83,7 +78,7 @@ def undisturbed(tmp_path_factory):
             folder = tmp_path_factory.mktemp("undisturbed")
             started = time.perf_counter()
             generate(configured(folder, settings))
-            found[id(settings)] = tree(folder), time.perf_counter() - started
+            found[id(settings)] = made_in(folder), time.perf_counter() - started
         return found[id(settings)]
 
     return of
@@ -101,7 +96,7 @@ def test_killed_at_any_point(seed, undisturbed, monkeypatch, tmp_path):
     run.join()
     manifest = generate(config).manifest
     assert manifest["funnel"]["rejected"]["verified"] > 0
-    assert tree(tmp_path) == expected
+    assert made_in(tmp_path) == expected
     assert [path for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
@@ -126,7 +121,7 @@ def test_what_was_proven_is_not_proven_again(undisturbed, monkeypatch, tmp_path)
     generate(configured(tmp_path, CHECKED), stop)
     assert stop.resumed == [16]
     assert sum(map(len, proven)) == 16
-    assert tree(tmp_path) == expected
+    assert made_in(tmp_path) == expected
 
 
 def test_networks_are_not_converted_again(undisturbed, monkeypatch, tmp_path):
@@ -135,7 +130,7 @@ def test_networks_are_not_converted_again(undisturbed, monkeypatch, tmp_path):
     assert len(parts_of(tmp_path)) == 1
     monkeypatch.setattr(Networks, "_proofs", lambda self, jobs: pytest.fail("a network is converted again"))
     generate(configured(tmp_path, NETWORKS))
-    assert tree(tmp_path) == expected
+    assert made_in(tmp_path) == expected
     assert any(name.parts[0] == "weights" for name in expected)
 
 
@@ -204,7 +199,7 @@ def test_a_part_that_is_not_as_it_was_is_made_again(change, undisturbed, tmp_pat
     assert len(parts) == 7
     change(parts)
     generate(configured(tmp_path, PARSED))
-    assert tree(tmp_path) == expected
+    assert made_in(tmp_path) == expected
     assert not parts_folder(next(tmp_path.iterdir())).exists()
 
 
@@ -216,7 +211,7 @@ def test_a_part_that_changes_meanwhile_is_an_error_after_which_it_goes_on(undist
     with pytest.raises(UserError, match=r"was changed while the run went on from it\. Type the same command again"):
         generate(config, Listener(on_start=lambda total: _flipped(parts)))
     generate(config)
-    assert tree(tmp_path) == expected
+    assert made_in(tmp_path) == expected
 
 
 def test_a_config_that_cannot_be_fulfilled_leaves_nothing(monkeypatch, tmp_path):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import shutil
 
 import pytest
 from helpers import made_dataset, run_script
+from whole_trees import broken_sometimes, tree
 
 from mlir_datagen.config.compose import compose_config
 from mlir_datagen.errors import UserError
@@ -21,20 +21,10 @@ MIXED = ["ops=[matmul,relu,sequence,dag]", "dims=small", "num_samples=150", "for
 CHECKED = ["ops=[matmul,pooling]", "dims=small", "num_samples=30", "check=execute"]
 
 
-def broken_sometimes(real):
-    """Emits programs of which some are rejected, so that later plans make up for them."""
-    return lambda spec, form="named": "module {" if spec.fields["m"] in (8, 16) else real(spec, form)
-
-
 @pytest.fixture(autouse=True)
 def small_tasks(monkeypatch):
     monkeypatch.setattr("mlir_datagen.sources.random_ops.PROGRAMS_PER_TASK", 8)
     monkeypatch.setattr("mlir_datagen.sources.random_ops.PROGRAMS_PER_SLOW_TASK", 8)
-
-
-def tree(dataset):
-    files = {path.relative_to(dataset): path for path in dataset.rglob("*") if path.is_file()}
-    return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
 
 
 def configured(folder, settings, *more):
