@@ -295,13 +295,14 @@ def test_reading_a_file_that_is_larger_than_it_may_be(tmp_path):
 
 
 def test_brackets_in_the_path_of_a_dataset(tiny, tmp_path):
-    """The README's line for a path that is a pattern."""
+    """The quick start's line for a path that is a pattern."""
     path = str(shutil.copytree(tiny, tmp_path / "a[b] *c"))
     loaded = datasets.load_dataset(
         "parquet", data_files={"train": glob.escape(path) + "/train.parquet"}, cache_dir=str(tmp_path / "cache")
     )
     assert len(loaded["train"]) == 20
-    assert 'data_files={"train": glob.escape(path) + "/train.parquet"}' in (REPOSITORY / "README.md").read_text()
+    page = (REPOSITORY / "docs" / "quick_start.md").read_text()
+    assert 'data_files={"train": glob.escape(path) + "/train.parquet"}' in page
 
 
 def test_a_short_fuzz(tmp_path):

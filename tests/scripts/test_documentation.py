@@ -1,0 +1,143 @@
+"""What the README and the pages of docs/ say is so: every command and example runs as it stands there."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+
+import pytest
+from documentation import blocks, commands, inline_commands, named_paths, pages, small, with_files
+from helpers import REPOSITORY, SCRIPTS, made_dataset, run_script
+from warm_scripts import run_warm
+
+PAGES = pages()
+NAMES = [page.relative_to(REPOSITORY).as_posix() for page in PAGES]
+WITH_COMMANDS = [page for page in PAGES if any(one.language in ("bash", "python") for one in blocks(page))]
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    """A small dataset with times, which stands for any: `outputs/<dataset>`."""
+    folder = tmp_path_factory.mktemp("measured")
+    settings = ("name=any", "ops=[matmul]", "dims=small", "num_samples=6", "measure=baseline")
+    return made_dataset(run_script("generate", *settings, cwd=folder), folder)
+
+
+def run_command(words, folder, dataset):
+    """Run a command of a page in a folder; return what it prints, or None where nothing is run."""
+    variables = {}
+    while re.fullmatch(r"[A-Z_]+=.*", words[0]):
+        name, _, value = words.pop(0).partition("=")
+        variables[name] = value
+    program, *arguments = words
+    if program == ".":
+        return None
+    if program == "make":
+        done = subprocess.run(["make", "-n", *arguments], cwd=REPOSITORY, capture_output=True, text=True)
+    elif program == "pip":
+        extras = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+        (asked,) = re.findall(r"\[(.*)\]", arguments[-1])
+        assert set(asked.split(",")) <= set(extras)
+        return None
+    elif program == "mlir-datagen":
+        done = run_of(arguments[0], arguments[1:], folder, dataset, variables)
+    else:
+        assert program == "python", f"a test has to know what {program} is"
+        place, name = arguments[0].removesuffix(".py").split("/")
+        if place == "benchmarks":
+            check_options(arguments)
+            return None
+        assert place == "scripts"
+        done = run_of(name, arguments[1:], folder, dataset, variables)
+    assert done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def run_of(name, arguments, folder, dataset, variables):
+    arguments, redirected, _ = (*partition(arguments, ">"), None)
+    assert not redirected or redirected[0].startswith("docs/"), "a page that is written is held by a test of its own"
+    found = with_files(arguments, folder, dataset)
+    found = ["--help"] if found is None else small(found) if name == "generate" else found
+    if variables:
+        return run_script(name, *found, cwd=folder, environment=variables)
+    return run_warm(name, *found, cwd=folder)
+
+
+def partition(words, sign):
+    place = words.index(sign) if sign in words else len(words)
+    return words[:place], words[place + 1 :]
+
+
+def check_options(words):
+    """Hold the options of a benchmark, or of a script, against its own text."""
+    path = REPOSITORY / words[0]
+    assert path.is_file()
+    text = path.read_text()
+    for option in re.findall(r"^--[\w-]+", "\n".join(words[1:]), re.MULTILINE):
+        assert f'"{option}"' in text, f"{words[0]} has no {option}"
+
+
+@pytest.mark.parametrize("page", WITH_COMMANDS, ids=[page.stem for page in WITH_COMMANDS])
+def test_the_commands_and_examples_of_a_page_run(page, measured, tmp_path):
+    shutil.copytree(measured, tmp_path / "outputs" / measured.name)
+    program = []
+    for block in blocks(page):
+        if block.reason is not None:
+            assert block.reason
+        elif block.title is not None:
+            (tmp_path / block.title).write_text(block.text)
+        elif block.language == "python":
+            program.append(block.text)
+        elif block.language == "bash":
+            printed = [run_command(words, tmp_path, measured.name) for words in commands(block)]
+            if block.shown is not None:
+                assert printed[-1] == block.shown
+    if program:
+        # As a user runs it, who writes no main guard.
+        (tmp_path / "example.py").write_text("\n".join(program))
+        done = subprocess.run(
+            [sys.executable, "example.py"], cwd=tmp_path, capture_output=True, text=True, timeout=900, env=os.environ
+        )
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_what_a_page_names_is_there(page):
+    for name in named_paths(page):
+        path, _, test = name.partition("::")
+        assert (REPOSITORY / path).exists(), f"{page.name} names {path}"
+        assert not test or f"def {test}(" in (REPOSITORY / path).read_text(), f"{path} has no {test}"
+    for words in inline_commands(page):
+        if words[0].startswith("benchmarks/"):
+            check_options(words)
+        else:
+            assert (SCRIPTS.parent / words[0]).is_file()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("```bash\npython scripts/generate.py dims=smal\n```\n", "smal"),
+        ("```bash\npython scripts/verify.py outputs/nothing\n```\n", "nothing"),
+        ("```bash\npython benchmarks/labels.py --usuall 24\n```\n", "--usuall"),
+        ("```bash\npython scripts/program.py relu '{\"shape\": [3]}'\n```\n\n```mlir\nmodule {}\n```\n", "module"),
+        ("```python\nfrom mlir_datagen import nothing\n```\n", "nothing"),
+    ],
+)
+def test_a_page_that_is_wrong_is_found(text, said, measured, tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(text)
+    with pytest.raises(AssertionError, match=said):
+        test_the_commands_and_examples_of_a_page_run(page, measured, tmp_path / "work")
+
+
+def test_a_file_and_a_test_that_are_not_there_are_found(tmp_path):
+    page = tmp_path / "page.md"
+    for name in ("conf/ops/nothing.yaml", "tests/test_laws.py::test_nothing"):
+        page.write_text(f"See `{name}`.\n")
+        with pytest.raises(AssertionError, match="nothing"):
+            test_what_a_page_names_is_there(page)

@@ -1,0 +1,110 @@
+"""The commands and examples of README.md, CONTRIBUTING.md and docs/, and how a test runs them.
+
+Each page is run in a folder of its own, its commands in order and then its Python blocks as one program, so that what
+one makes the next ones have. A block that a test cannot run says why in the line before it:
+`<!-- not run: reason -->`, which no reader sees. A block of Python with a title is the file of that name. What would
+take long is made smaller, and by nothing else than this:
+
+- a run of `generate` makes `PROGRAMS` programs, whatever it says, and no `executor=`;
+- one that converts networks of conf/models/, makes suites or a part of a dataset, or is a named dataset of minutes, is
+  planned only: `dry_run=true`;
+- `outputs/<dataset>` is a small measured dataset that is there;
+- where the files that a command takes are those of a run that was only planned, its options are read (`--help`);
+- `make` says what it would do, of `pip install` it is looked up whether there are such extras, and benchmarks say how
+  they are used.
+"""
+
+from __future__ import annotations
+
+import glob
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from helpers import REPOSITORY
+
+PROGRAMS = 12
+PLANNED_ONLY = re.compile(r"(models|suites)=\[|experiment=(?!tiny)|shard=|--config-dir")
+_FENCE = re.compile(
+    r"^(?:<!-- not run: (?P<reason>[^\n]*?) -->\n)?"
+    r"^(?P<fence>`{3,})(?P<language>\w*)(?: title=\"(?P<title>[^\"]+)\")?\n(?P<text>.*?)^(?P=fence)$",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+class Block(NamedTuple):
+    """A fenced block: its language, the title if it is a file, why it is not run, and what follows it."""
+
+    language: str
+    text: str
+    title: str | None
+    reason: str | None
+    shown: str | None
+    """The MLIR that stands right after it, which is what it prints."""
+
+
+def pages() -> list[Path]:
+    """Return the pages whose commands are run."""
+    own = [REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md")]
+    return [*own, *sorted((REPOSITORY / "docs").rglob("*.md"))]
+
+
+def blocks(page: Path) -> list[Block]:
+    """Return the blocks of a page, in order."""
+    text = page.read_text()
+    found = list(_FENCE.finditer(text))
+    made = []
+    for place, match in enumerate(found):
+        after = found[place + 1] if place + 1 < len(found) else None
+        between = text[match.end() : after.start()] if after else ""
+        prints = after is not None and after["language"] == "mlir" and between.strip() in ("", "prints")
+        shown = after["text"] if after is not None and prints else None
+        made.append(Block(match["language"], match["text"], match["title"], match["reason"], shown))
+    return made
+
+
+def commands(block: Block) -> Iterator[list[str]]:
+    """Yield the words of each command of a block of shell."""
+    for line in block.text.replace("\\\n", " ").splitlines():
+        if words := shlex.split(line, comments=True):
+            yield words
+
+
+def small(arguments: list[str]) -> list[str]:
+    """Return the arguments of a run of `generate` that is quick, as this file's first lines say."""
+    if any(PLANNED_ONLY.match(word) for word in arguments):
+        return [*arguments, "dry_run=true"]
+    kept = [word for word in arguments if not word.startswith(("num_samples=", "executor=", "executor."))]
+    random = "ops=[]" not in arguments and "experiment=tiny" not in arguments
+    return [*kept, f"num_samples={PROGRAMS}"] if random else kept
+
+
+def with_files(arguments: list[str], folder: Path, dataset: str) -> list[str] | None:
+    """Return arguments with the names of files in the place of patterns; None where a pattern has no file."""
+    words = []
+    for word in arguments:
+        named = word.replace("outputs/<dataset>", f"outputs/{dataset}")
+        if not word.startswith("outputs/") or not glob.has_magic(named):
+            words.append(named)
+            continue
+        found = sorted(glob.glob(named, root_dir=folder))
+        if not found:
+            return None
+        words += found
+    return words
+
+
+def inline_commands(page: Path) -> list[list[str]]:
+    """Return the commands that stand within sentences: `python benchmarks/labels.py --usual 24`."""
+    prose = _FENCE.sub("", page.read_text())
+    found = re.findall(r"`((?:python )?(?:scripts|benchmarks)/\w+\.py[^`\n]*)`", prose)
+    return [[*shlex.split(text.removeprefix("python ").partition(" > ")[0])] for text in found]
+
+
+def named_paths(page: Path) -> set[str]:
+    """Return the files and folders of the repository that a page names in code, and tests as pytest names them."""
+    prose = _FENCE.sub("", page.read_text())
+    names = re.findall(r"`((?:tests|scripts|benchmarks|conf|mlir_datagen|docs)/[\w./]*(?:::\w+)?)`", prose)
+    return {name.rstrip("/") for name in names}
