@@ -83,23 +83,28 @@ class Dataset:
                 for batch in index.iter_batches(rows):
                     yield file, batch
 
-    def row_groups(self, split: str) -> Iterator[tuple[str, list[int]]]:
-        """Yield the files of a split's index in order, with how many rows each row group of theirs has.
+    def footers(self, split: str) -> Iterator[tuple[str, Any]]:
+        """Yield the files of a split's index in order, each with what Parquet's footer says of its row groups.
 
         Raises:
             UserError: when an index cannot be read.
         """
         for file, index in self._indexes(split):
-            yield file, [index.metadata.row_group(number).num_rows for number in range(index.num_row_groups)]
+            yield file, index.metadata
 
-    def row_group(self, split: str, file: str, number: int, columns: Sequence[str]) -> Any:
-        """Return some columns of a row group of a file of a split's index, as a table of Arrow.
+    def row_group(self, file: str, number: int, columns: Sequence[str], footer: Any) -> Any:
+        """Return some columns of a row group of a file of an index, as a table of Arrow.
+
+        Args:
+            file: the file.
+            number: the group's number in it.
+            columns: which columns.
+            footer: of the file, so that it is not read again.
 
         Raises:
             UserError: when it cannot be read, or is not there any more.
         """
-        with self._readable(file), open_parquet(self.folder / file) as index:
-            self._check_index(split, index)
+        with self._readable(file), open_parquet(self.folder / file, footer) as index:
             return index.read_row_group(number, columns=list(columns), use_threads=False)
 
     def _indexes(self, split: str) -> Iterator[tuple[str, Any]]:

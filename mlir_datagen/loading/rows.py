@@ -29,7 +29,8 @@ TIME_COLUMNS = tuple(field.name for field in dataclasses.fields(Measurement))
 
 _TIME_TYPES = {"float": pa.float64(), "int": pa.int64(), "bool": pa.bool_()}
 _TEXT_NEEDS = ("name", "file", "sha256")
-_KEPT_GROUPS = 8
+_KEPT_BYTES = 256 << 20
+"""Of the row groups that were read last; one with texts has some 5 MB."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,14 +71,16 @@ class Rows:
     def __init__(self, folder: Path) -> None:
         self.dataset = Dataset(folder)
         self.groups: list[RowGroup] = []
+        self._footers: dict[str, Any] = {}
         sizes: list[int] = []
         for split in self.dataset.splits:
             start = 0
-            for file, group_sizes in self.dataset.row_groups(split):
-                for number, rows in enumerate(group_sizes):
+            for file, footer in self.dataset.footers(split):
+                self._footers[file] = footer
+                for number in range(footer.num_row_groups):
                     self.groups.append(RowGroup(split, file, number, start))
-                    sizes.append(rows)
-                    start += rows
+                    sizes.append(footer.row_group(number).num_rows)
+                    start += sizes[-1]
         self.ends: Positions = np.cumsum([0, *sizes])
         self.schema = _schema(MEASUREMENTS_KEY in self.dataset.manifest)
         self._kept: OrderedDict[tuple[int, tuple[str, ...]], Any] = OrderedDict()
@@ -118,8 +121,8 @@ class Rows:
         with_text = "mlir" in columns
         read = tuple(dict.fromkeys([*stored, *(_TEXT_NEEDS if with_text else ()), *(["name"] if not stored else [])]))
         table = self._group(group, (*read, *(["mlir"] if with_text and self._stores_text else [])))
-        whole = len(inside) == len(table) and bool((np.diff(inside) == 1).all())
-        table = table if whole else table.take(number_array(inside))
+        in_a_row = bool((np.diff(inside) == 1).all())
+        table = table.slice(int(inside[0]), len(inside)) if in_a_row else table.take(number_array(inside))
         if with_text:
             table = self.dataset.with_texts(of.split, table)
         arrays = [
@@ -135,8 +138,8 @@ class Rows:
         key = (group, columns)
         if key not in self._kept:
             of = self.groups[group]
-            self._kept[key] = self.dataset.row_group(of.split, of.file, of.number, columns)
-            if len(self._kept) > _KEPT_GROUPS:
+            self._kept[key] = self.dataset.row_group(of.file, of.number, columns, self._footers[of.file])
+            while len(self._kept) > 1 and sum(table.nbytes for table in self._kept.values()) > _KEPT_BYTES:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)
         return self._kept[key]
