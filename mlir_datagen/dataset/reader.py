@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -77,19 +78,54 @@ class Dataset:
                 yield split, file, batch
 
     def _batches(self, split: str, rows: int) -> Iterator[tuple[str, Any]]:
+        for file, index in self._indexes(split):
+            with self._readable(file):
+                for batch in index.iter_batches(rows):
+                    yield file, batch
+
+    def footers(self, split: str) -> Iterator[tuple[str, Any]]:
+        """Yield the files of a split's index in order, each with what Parquet's footer says of its row groups.
+
+        Raises:
+            UserError: when an index cannot be read.
+        """
+        for file, index in self._indexes(split):
+            yield file, index.metadata
+
+    def row_group(self, file: str, number: int, columns: Sequence[str], footer: Any) -> Any:
+        """Return some columns of a row group of a file of an index, as a table of Arrow.
+
+        Args:
+            file: the file.
+            number: the group's number in it.
+            columns: which columns.
+            footer: of the file, so that it is not read again.
+
+        Raises:
+            UserError: when it cannot be read, or is not there any more.
+        """
+        with self._readable(file), open_parquet(self.folder / file, footer) as index:
+            return index.read_row_group(number, columns=list(columns), use_threads=False)
+
+    def _indexes(self, split: str) -> Iterator[tuple[str, Any]]:
+        """Yield the files of a split's index, open, when their columns and numbers of rows are right."""
         left = sum(self.manifest["counts"][split].values())
         files = self.index_files(split)
         for file in files:
-            try:
-                with open_parquet(self.folder / file) as index:
-                    left -= index.metadata.num_rows
-                    if left < 0 or (left and file == files[-1]):
-                        raise self._miscounted(split, left)
-                    self._check_index(split, index)
-                    for batch in index.iter_batches(rows):
-                        yield file, batch
-            except PARQUET_ERRORS as error:
-                raise self._unreadable(file, error) from error
+            with self._readable(file), open_parquet(self.folder / file) as index:
+                left -= index.metadata.num_rows
+                if left < 0 or (left and file == files[-1]):
+                    raise self._miscounted(split, left)
+                self._check_index(split, index)
+                yield file, index
+
+    @contextmanager
+    def _readable(self, file: str) -> Iterator[None]:
+        """Turn what reading a file of Parquet raises into a message for people."""
+        try:
+            yield
+        except PARQUET_ERRORS as error:
+            raise self._unreadable(file, error) from error
 
     def rows_of(self, file: str, batch: Any) -> list[dict[str, Any]]:
         """Return rows of Arrow as plain values.
