@@ -32,6 +32,10 @@ lint: setup  ## Check style and formatting
 types: setup  ## Check types
 	$(BIN)/mypy
 
+.PHONY: docs
+docs: setup  ## Build the documentation in site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 .PHONY: benchmark
 benchmark: setup  ## Measure how fast datasets are made
 	$(BIN)/python benchmarks/throughput.py
