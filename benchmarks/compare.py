@@ -3,10 +3,12 @@
     python benchmarks/compare.py                                              # this one alone
     MLIR_RL_FORK=<checkout> MLIR_RL_FIRST=<checkout> python benchmarks/compare.py
     python benchmarks/compare.py --programs 2000 --sample 100 --rounds 1      # quickly
+    python benchmarks/compare.py --sample 0                                   # how fast alone
 
 `peers.py` says which checkouts these are. Every generator is a process that is started, makes `--programs` programs in
 a new folder, and ends: its seconds are those of all that, in turns, so that a machine that others use is as slow for
-each. The medians are printed, and what they are of the first generator's. Then, of the programs of the first round:
+each. The medians are printed, what they are of the first generator's, and the processor time of all its processes,
+which waits for no disk and nobody else. Then, of the programs of the first round:
 
 - valid: the share of a seeded sample that `mlir-opt-19` and `mlir-opt-22` parse and verify;
 - lowers: the share of the sample that the pipeline of `check=lower` lowers to the LLVM dialect, in the MLIR of this
@@ -19,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import resource
 import statistics
 import subprocess
 import tempfile
@@ -28,6 +31,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from peers import Generator, generators, network_sizes
 from tabulate import tabulate
@@ -60,11 +64,19 @@ class Quality:
     structures: tuple[float, int]
 
 
-def seconds_of(generator: Generator, folder: Path, programs: int) -> float:
-    """Run a generator; return the seconds, its start and end included."""
-    started = time.perf_counter()
+class Taken(NamedTuple):
+    """What a run took, its start and end included: seconds, and seconds of processor time of all its processes."""
+
+    wall: float
+    processor: float
+
+
+def run_of(generator: Generator, folder: Path, programs: int) -> Taken:
+    """Run a generator; return what that took."""
+    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     generator.run(folder, programs, SEED)
-    return time.perf_counter() - started
+    wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return Taken(wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
 
 
 def valid_share(mlir_opt: str, texts: Sequence[str]) -> float:
@@ -135,25 +147,40 @@ def stored_texts(folder: Path) -> list[str]:
 
 
 def compare(programs: int, sample: int, rounds: int, root: Path) -> None:
-    """Run the generators in turns, examine what they made, and print the table."""
+    """Run the generators in turns, examine what they made, and print both tables."""
     found = generators()
-    seconds: list[list[float]] = [[] for _ in found]
+    taken: list[list[Taken]] = [[] for _ in found]
     for turn in range(rounds):
         for place, generator in enumerate(found):
-            seconds[place].append(seconds_of(generator, root / f"{turn}_{place}", programs))
+            taken[place].append(run_of(generator, root / f"{turn}_{place}", programs))
+    print(f"{programs} programs each, {rounds} rounds in turns, seed {SEED}\n")
+    rows = [[generator.name, *rate(taken[0], own, programs)] for generator, own in zip(found, taken, strict=True)]
+    show(rows, ["generator", "programs/s", "of the first's rate", "processor ms for each program"])
+    if not sample:
+        return
+    print(f"\nsamples of {sample} of these, seed {SEED}\n")
     rows = []
     for place, generator in enumerate(found):
-        texts = stored_texts(root / f"0_{place}")
-        ratios = [first / own for first, own in zip(seconds[0], seconds[place], strict=True)]
-        rate = [
-            f"{len(texts) / statistics.median(seconds[place]):.0f}",
-            f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})",
-        ]
-        rows.append([generator.name, *rate, *described(quality(texts, sample)), generator.values])
-    columns = ["generator", "programs/s", "of the first's rate", *(f"valid, {name}" for name in MLIR_OPTS)]
-    columns += ["lowers, ours", f"lowers, {CONSUMER}", "unique text", "unique structure", "values checked"]
-    print(f"{programs} programs each, {rounds} rounds in turns; samples of {sample}, seed {SEED}\n")
-    print(tabulate(rows, columns, tablefmt="github", disable_numparse=True))
+        worth = quality(stored_texts(root / f"0_{place}"), sample)
+        rows.append([generator.name, *described(worth), generator.values])
+    columns = [*(f"valid, {name}" for name in MLIR_OPTS), "lowers, ours", f"lowers, {CONSUMER}"]
+    show(rows, ["generator", *columns, "unique text", "unique structure", "values checked"])
+
+
+def rate(first: Sequence[Taken], own: Sequence[Taken], programs: int) -> list[str]:
+    """Return what a row says of how fast a generator is, beside the first one."""
+    ratios = [one.wall / other.wall for one, other in zip(first, own, strict=True)]
+    processor = statistics.median(one.processor for one in own) / programs * 1000
+    return [
+        f"{programs / statistics.median(one.wall for one in own):.0f}",
+        f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})",
+        f"{processor:.2f}",
+    ]
+
+
+def show(rows: Sequence[Sequence[str]], columns: Sequence[str]) -> None:
+    """Print a table in Markdown."""
+    print(tabulate(rows, columns, tablefmt="github", disable_numparse=True), flush=True)
 
 
 def described(worth: Quality) -> list[str]:
@@ -166,7 +193,7 @@ def described(worth: Quality) -> list[str]:
 def compare_networks(root: Path) -> None:
     """Print what one network takes."""
     rows = [[name, f"{size / 1000:.0f}"] for name, size in network_sizes(root).items()]
-    print(tabulate(rows, ["ResNet-18, 224 x 224", "KB"], tablefmt="github", disable_numparse=True))
+    show(rows, ["ResNet-18, 224 x 224", "KB"])
 
 
 def main() -> None:
@@ -175,7 +202,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     parser.add_argument("--programs", type=int, default=10_000, help="of each generator, in each round")
-    parser.add_argument("--sample", type=int, default=300, help="how many of these are examined")
+    parser.add_argument("--sample", type=int, default=300, help="how many of these are examined; 0 is none")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--no-networks", action="store_true", help="leave the networks out")
     arguments = parser.parse_args()

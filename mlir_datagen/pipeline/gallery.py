@@ -30,7 +30,7 @@ def _lines() -> Iterator[str]:
         row = _first_row(settings, name)
         yield f"## {name}\n"
         yield f"{_costs(row)}\n"
-        yield f"```\npython scripts/program.py {name} {shlex.quote(row['spec'])}\n```\n"
+        yield f"```bash\npython scripts/program.py {name} {shlex.quote(row['spec'])}\n```\n"
         yield f"```mlir\n{row['mlir']}```\n"
 
 

@@ -10,7 +10,7 @@ import sys
 import tomllib
 
 import pytest
-from documentation import blocks, commands, inline_commands, named_paths, pages, small, with_files
+from documentation import blocks, commands, inline_commands, named_paths, pages, small, small_example, with_files
 from helpers import REPOSITORY, SCRIPTS, made_dataset, run_script
 from warm_scripts import run_warm
 
@@ -19,12 +19,19 @@ NAMES = [page.relative_to(REPOSITORY).as_posix() for page in PAGES]
 WITH_COMMANDS = [page for page in PAGES if any(one.language in ("bash", "python") for one in blocks(page))]
 
 
+DEFAULT = "random-8e104e91c2a5"
+"""The default dataset, by the name that the pages give it."""
+
+
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory):
-    """A small dataset with times, which stands for any: `outputs/<dataset>`."""
+def datasets(tmp_path_factory):
+    """A small dataset with times, which stands for any (`outputs/<dataset>`), and the default one."""
     folder = tmp_path_factory.mktemp("measured")
     settings = ("name=any", "ops=[matmul]", "dims=small", "num_samples=6", "measure=baseline")
-    return made_dataset(run_script("generate", *settings, cwd=folder), folder)
+    measured = made_dataset(run_script("generate", *settings, cwd=folder), folder)
+    default = made_dataset(run_warm("generate", cwd=folder), folder)
+    assert default.name == DEFAULT
+    return measured, default
 
 
 def run_command(words, folder, dataset):
@@ -82,8 +89,11 @@ def check_options(words):
 
 
 @pytest.mark.parametrize("page", WITH_COMMANDS, ids=[page.stem for page in WITH_COMMANDS])
-def test_the_commands_and_examples_of_a_page_run(page, measured, tmp_path):
+def test_the_commands_and_examples_of_a_page_run(page, datasets, tmp_path):
+    measured, default = datasets
     shutil.copytree(measured, tmp_path / "outputs" / measured.name)
+    if DEFAULT in "".join(block.text for block in blocks(page) if block.language in ("bash", "python")):
+        shutil.copytree(default, tmp_path / "outputs" / DEFAULT)
     program = []
     for block in blocks(page):
         if block.reason is not None:
@@ -98,7 +108,7 @@ def test_the_commands_and_examples_of_a_page_run(page, measured, tmp_path):
                 assert printed[-1] == block.shown
     if program:
         # As a user runs it, who writes no main guard.
-        (tmp_path / "example.py").write_text("\n".join(program))
+        (tmp_path / "example.py").write_text(small_example("\n".join(program)))
         done = subprocess.run(
             [sys.executable, "example.py"], cwd=tmp_path, capture_output=True, text=True, timeout=900, env=os.environ
         )
@@ -128,11 +138,11 @@ def test_what_a_page_names_is_there(page):
         ("```python\nfrom mlir_datagen import nothing\n```\n", "nothing"),
     ],
 )
-def test_a_page_that_is_wrong_is_found(text, said, measured, tmp_path):
+def test_a_page_that_is_wrong_is_found(text, said, datasets, tmp_path):
     page = tmp_path / "page.md"
     page.write_text(text)
     with pytest.raises(AssertionError, match=said):
-        test_the_commands_and_examples_of_a_page_run(page, measured, tmp_path / "work")
+        test_the_commands_and_examples_of_a_page_run(page, datasets, tmp_path / "work")
 
 
 def test_a_file_and_a_test_that_are_not_there_are_found(tmp_path):

@@ -5,7 +5,8 @@ one makes the next ones have. A block that a test cannot run says why in the lin
 `<!-- not run: reason -->`, which no reader sees. A block of Python with a title is the file of that name. What would
 take long is made smaller, and by nothing else than this:
 
-- a run of `generate` makes `PROGRAMS` programs, whatever it says, and no `executor=`;
+- a run of `generate` makes `PROGRAMS` programs, unless it names the size of each split, and in its own process;
+- so does a call in Python, and a network is given images of 64 x 64 for 224 x 224;
 - one that converts networks of conf/models/, makes suites or a part of a dataset, or is a named dataset of minutes, is
   planned only: `dry_run=true`;
 - `outputs/<dataset>` is a small measured dataset that is there;
@@ -75,10 +76,18 @@ def commands(block: Block) -> Iterator[list[str]]:
 def small(arguments: list[str]) -> list[str]:
     """Return the arguments of a run of `generate` that is quick, as this file's first lines say."""
     if any(PLANNED_ONLY.match(word) for word in arguments):
-        return [*arguments, "dry_run=true"]
+        # To spread thousands of programs over their times takes a while.
+        fewer = [f"num_samples={PROGRAMS}"] if any("experiment=mlir_rl" in word for word in arguments) else []
+        return [*arguments, *fewer, "dry_run=true"]
     kept = [word for word in arguments if not word.startswith(("num_samples=", "executor=", "executor."))]
-    random = "ops=[]" not in arguments and "experiment=tiny" not in arguments
-    return [*kept, f"num_samples={PROGRAMS}"] if random else kept
+    sized = any(word in ("ops=[]", "experiment=tiny") or word.startswith("splits=") for word in arguments)
+    return kept if sized else [*kept, f"num_samples={PROGRAMS}"]
+
+
+def small_example(text: str) -> str:
+    """Return a program in Python that is quick, as this file's first lines say."""
+    text = re.sub(r"(?<![\"\w])num_samples=\d+", f"num_samples={PROGRAMS}", text)
+    return text.replace("(1, 3, 224, 224)", "(1, 3, 64, 64)")
 
 
 def with_files(arguments: list[str], folder: Path, dataset: str) -> list[str] | None:
