@@ -1,4 +1,4 @@
-"""What scripts that make a dataset tell: how far they are, and what came of it."""
+"""What the subcommands that make a dataset tell: how far they are, and what came of it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from tabulate import tabulate
 from tqdm import tqdm
 
+from mlir_datagen.command_line.typed import as_typed
 from mlir_datagen.errors import listed
 from mlir_datagen.pipeline.run import Listener, Outcome
 
@@ -47,7 +48,7 @@ def print_outcome(outcome: Outcome, seconds: float) -> None:
     funnel = manifest["funnel"]
     print(f"{funnel['kept']} programs kept of {funnel['attempted']} attempted")
     for remark in outcome.remarks:
-        print(remark)
+        print(as_typed(remark))
     for rejected in outcome.rejected:
         # Where programs are drawn, others take the place of those.
         if rejected.name:
