@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -80,16 +81,26 @@ class Dataset:
         left = sum(self.manifest["counts"][split].values())
         files = self.index_files(split)
         for file in files:
-            try:
-                with open_parquet(self.folder / file) as index:
-                    left -= index.metadata.num_rows
-                    if left < 0 or (left and file == files[-1]):
-                        raise self._miscounted(split, left)
-                    self._check_index(split, index)
-                    for batch in index.iter_batches(rows):
-                        yield file, batch
-            except PARQUET_ERRORS as error:
-                raise self._unreadable(file, error) from error
+            with self.open_index(split, file) as index:
+                left -= index.metadata.num_rows
+                if left < 0 or (left and file == files[-1]):
+                    raise self._miscounted(split, left)
+                for batch in index.iter_batches(rows):
+                    yield file, batch
+
+    @contextmanager
+    def open_index(self, split: str, file: str) -> Iterator[Any]:
+        """Open a file of a split's index, as a `ParquetFile` that has the columns which it must have.
+
+        Raises:
+            UserError: when it has not, or cannot be read here or within the context.
+        """
+        try:
+            with open_parquet(self.folder / file) as index:
+                self._check_index(split, index)
+                yield index
+        except PARQUET_ERRORS as error:
+            raise self.unreadable(file, error) from error
 
     def rows_of(self, file: str, batch: Any) -> list[dict[str, Any]]:
         """Return rows of Arrow as plain values.
@@ -100,10 +111,11 @@ class Dataset:
         try:
             rows: list[dict[str, Any]] = batch.to_pylist()
         except (*PARQUET_ERRORS, UnicodeDecodeError) as error:
-            raise self._unreadable(file, error) from error
+            raise self.unreadable(file, error) from error
         return rows
 
-    def _unreadable(self, file: str, error: Exception) -> UserError:
+    def unreadable(self, file: str, error: Exception) -> UserError:
+        """Say that a file of the dataset cannot be read."""
         return UserError(f"{self.folder / file} cannot be read ({said(error)}). Generate the dataset again.")
 
     def tables(self, split: str, rows: int = _ROWS_AT_A_TIME) -> Iterator[Any]:
@@ -124,7 +136,7 @@ class Dataset:
             names, files, digests = (table.column(name).to_pylist() for name in ("name", "file", "sha256"))
             stored = table.column("mlir").to_pylist() if self.manifest["storage"] != "files" else [None] * len(table)
         except UnicodeDecodeError as error:
-            raise self._unreadable(index_name(split), error) from error
+            raise self.unreadable(index_name(split), error) from error
         texts = []
         for name, file, digest, own in zip(names, files, digests, stored, strict=True):
             self._check_place(split, name, file)
@@ -236,7 +248,7 @@ class Dataset:
         try:
             return foreign.read_text(path, foreign.LARGEST_PROGRAM)
         except (OSError, UnicodeDecodeError) as error:
-            raise self._unreadable(program_file(split, name), error) from error
+            raise self.unreadable(program_file(split, name), error) from error
 
     def checksums(self) -> dict[str, str]:
         """Return the digest of each file that SHA256SUMS lists.
