@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import shutil
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
-from tqdm import tqdm
 
 from mlir_datagen.command_line.parsing import Command
+from mlir_datagen.command_line.telling import progress
 from mlir_datagen.export.mlir_rl.checker import Finding, check_folder
 from mlir_datagen.mlir.mlir_rl_lowering import check_tool
 
@@ -31,8 +32,9 @@ _WRONG = 1
 def _main(folder: Path, mlir_opt: str | None, strict: bool) -> None:
     mlir_opt = mlir_opt or shutil.which(_MLIR_OPT)
     about_tool = None if mlir_opt is None else check_tool(mlir_opt)
-    with tqdm(unit=" programs", disable=None, leave=False) as bar:
-        report = check_folder(folder, mlir_opt, bar.update)
+    started = time.perf_counter()
+    with progress("reading", "checking") as listener:
+        report = check_folder(folder, mlir_opt, listener)
     if mlir_opt is not None and about_tool is not None:
         report.advice.insert(0, Finding(mlir_opt, about_tool))
     for finding in report.problems:
@@ -41,6 +43,7 @@ def _main(folder: Path, mlir_opt: str | None, strict: bool) -> None:
     print(f"lowered, not run, with: {mlir_opt or 'the MLIR of this package; ' + _MLIR_OPT + ' is not installed'}")
     wrong = len(report.problems) + (len(report.advice) if strict else 0)
     print(f"programs checked: {report.programs}; problems: {wrong}; advice: {len(report.advice)}")
+    print(f"checked in {time.perf_counter() - started:.1f} s")
     if wrong:
         sys.exit(_WRONG)
     print(f"MLIR-RL can load it: {folder}")

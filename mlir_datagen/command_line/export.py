@@ -5,18 +5,17 @@ Programs without a measured time are measured first, where the format has times.
 
 from __future__ import annotations
 
-import sys
+import time
 from pathlib import Path
 
 import click
-from tqdm import tqdm
 
 from mlir_datagen.command_line.parsing import Command, Several
 from mlir_datagen.command_line.running import saying_when_stopped
+from mlir_datagen.command_line.telling import progress, say_next
 from mlir_datagen.config.export import DEFAULT_MIN_NS, ExportSettings, parse_time_bounds
 from mlir_datagen.export import EXPORTERS
 from mlir_datagen.export.base import export_dataset
-from mlir_datagen.pipeline.run import Listener
 
 _WHEN_STOPPED = "Stopped; the times measured so far are kept. The same command starts again."
 
@@ -32,19 +31,17 @@ def _main(
 ) -> None:
     bounds = parse_time_bounds(min_ns, max_ns, "--min-ns", "--max-ns")
     settings = ExportSettings(consumer, train or None, bounds, not no_torch)
-    with saying_when_stopped(_WHEN_STOPPED), tqdm(unit=" programs", disable=None, leave=False) as bar:
-
-        def on_wait() -> None:
-            print("Another run is writing this export; waiting for it.", file=sys.stderr)
-
-        listener = Listener(bar.reset, bar.update, on_wait)
-        exporter, measure = EXPORTERS[consumer], not no_measure
+    exporter, measure = EXPORTERS[consumer], not no_measure
+    started = time.perf_counter()
+    with saying_when_stopped(_WHEN_STOPPED), progress(counting="measuring", waits_for="export") as listener:
         done = export_dataset(exporter, dataset, measure, listener, settings)
     if done.existed:
         print("This export is finished already, and its files are as its record says.")
     for (split, name), failure in done.unmeasured:
         print(f"{split}/{name} has no time: it failed at the stage {failure.stage}: {failure.reason}")
     print(done.account)
+    print(f"exported in {time.perf_counter() - started:.1f} s")
+    say_next("to check it", "check", str(done.folder))
     print(f"exported: {done.folder}")
 
 

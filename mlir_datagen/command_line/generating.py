@@ -12,7 +12,6 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from tabulate import tabulate
-from tqdm import tqdm
 
 from mlir_datagen.command_line.running import run, stopped
 from mlir_datagen.command_line.telling import print_outcome, progress
@@ -23,7 +22,7 @@ from mlir_datagen.config.folder import config_directory
 from mlir_datagen.config.run import RunConfig
 from mlir_datagen.dataset.scratch import scratch_folder
 from mlir_datagen.errors import UserError, said
-from mlir_datagen.pipeline.run import Listener, Preview, generate, preview
+from mlir_datagen.pipeline.run import Preview, generate, preview
 from mlir_datagen.programs.program import NETWORKS_SPLIT
 
 _BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
@@ -47,7 +46,9 @@ def _main(cfg: DictConfig) -> None:
 def _generate(cfg: DictConfig) -> None:
     config = from_omegaconf(cfg)
     if config.dry_run:
-        _print_preview(preview(config))
+        with progress("planning"):
+            plan = preview(config)
+        _print_preview(plan)
         return
     if config.shard is not None:
         _generate_shard(config)
@@ -97,8 +98,7 @@ def _export(settings: ExportSettings, dataset: Path) -> None:
     from mlir_datagen.export.base import export_dataset
 
     try:
-        with tqdm(unit=" programs", disable=None, leave=False, delay=0.2) as bar:
-            listener = Listener(bar.reset, bar.update)
+        with progress(counting="measuring") as listener:
             done = export_dataset(EXPORTERS[settings.consumer], dataset, True, listener, settings)
     except KeyboardInterrupt as interrupt:
         again = command("export", settings.consumer, str(dataset))

@@ -6,17 +6,17 @@ was when the same command is typed again.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
-from tqdm import tqdm
 
 from mlir_datagen.command_line.parsing import Command
 from mlir_datagen.command_line.running import saying_when_stopped
+from mlir_datagen.command_line.telling import progress, say_next
 from mlir_datagen.dataset.journal import Place
 from mlir_datagen.pipeline.measuring import Agreement, Session, measure_dataset, repeat_measurements
-from mlir_datagen.pipeline.run import Listener
 from mlir_datagen.programs.proof import Failure
 
 _SHOWN = 10
@@ -24,13 +24,15 @@ _WHEN_STOPPED = "Stopped; the times measured so far are kept. The same command g
 
 
 def _main(dataset: Path, repeat: bool) -> None:
-    with saying_when_stopped(_WHEN_STOPPED), tqdm(unit=" programs", disable=None, leave=False) as bar:
-        listener = Listener(bar.reset, bar.update)
+    started = time.perf_counter()
+    with saying_when_stopped(_WHEN_STOPPED), progress(counting="measuring") as listener:
         done = (repeat_measurements if repeat else measure_dataset)(dataset, listener)
     if isinstance(done, Agreement):
         _print_agreement(done)
     else:
         _print_session(done)
+    print(f"measured in {time.perf_counter() - started:.1f} s")
+    say_next("to look at the times", "show", str(dataset))
     print(f"measured: {dataset}")
 
 

@@ -27,7 +27,7 @@ _NAME, _STORAGE = "merged", "both"
 
 def _main(folders: tuple[Path, ...], output_dir: Path, name: str | None, storage: str | None) -> None:
     started = time.perf_counter()
-    with progress() as listener:
+    with progress("reading", "merging") as listener:
         outcome = _merged(folders, output_dir, name, storage, listener)
     print_outcome(outcome, time.perf_counter() - started)
 

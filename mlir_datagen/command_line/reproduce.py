@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import click
-from tqdm import tqdm
 
 from mlir_datagen.command_line.parsing import Command, Several
-from mlir_datagen.pipeline.run import Listener
+from mlir_datagen.command_line.telling import progress
 from mlir_datagen.verification.reproduction import reproduce
 
 
 def _main(dataset: Path, work_dir: Path | None, trust: tuple[str, ...]) -> None:
-    with tqdm(unit=" programs", disable=None, leave=False) as bar:
-        print(reproduce(dataset, work_dir, Listener(bar.reset, bar.update), trust))
+    started = time.perf_counter()
+    with progress() as listener:
+        compared = reproduce(dataset, work_dir, listener, trust)
+    print(compared)
+    print(f"made again in {time.perf_counter() - started:.1f} s")
     print(f"reproduced: {dataset}")
 
 

@@ -1,8 +1,9 @@
-"""What the subcommands that make a dataset tell: how far they are, and what came of it."""
+"""What the subcommands tell: what is done now, how far it is and for how long yet; and what came of it."""
 
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -10,24 +11,93 @@ from typing import Any
 from tabulate import tabulate
 from tqdm import tqdm
 
-from mlir_datagen.command_line.typed import as_typed
+from mlir_datagen.command_line.typed import as_typed, command
 from mlir_datagen.errors import listed
 from mlir_datagen.pipeline.run import Listener, Outcome
 
+_SECONDS = 0.5
+"""After so long a terminal shows what is done, and as often the time that it takes."""
+
+
+class _Shown:
+    """A line on a terminal: a stage and for how long it has lasted, or a bar with the rate and the time left.
+
+    Where standard error is no terminal, nothing is shown. A thread keeps the clock going: for seconds on end, nothing
+    is finished that would be counted.
+
+    Args:
+        stage: what is done first.
+        counting: what is done while programs are counted.
+        waits_for: what is waited for when another run does the same.
+    """
+
+    def __init__(self, stage: str, counting: str, waits_for: str) -> None:
+        self._counting, self._waits_for = counting, waits_for
+        self._bar = tqdm(unit=" programs", disable=None, leave=False, dynamic_ncols=True, delay=_SECONDS)
+        self._ended = threading.Event()
+        self._clock = threading.Thread(target=self._tick, daemon=True)
+        self.listener = Listener(self.start, self._bar.update, self._wait, self._resume, self.enter)
+        if not self._bar.disable:
+            self.enter(stage)
+            self._clock.start()
+
+    def enter(self, stage: str) -> None:
+        """Show the name of another stage."""
+        if not self._bar.disable:
+            self._bar.bar_format = "{desc} [{elapsed}]"
+            self._bar.set_description_str(stage, refresh=False)
+            self._bar.reset()
+
+    def start(self, total: int) -> None:
+        """Show a bar of so many programs."""
+        if not self._bar.disable:
+            self._bar.bar_format = None
+            self._bar.set_description(self._counting, refresh=False)
+            self._bar.reset(total)
+
+    def end(self) -> None:
+        """Show nothing more."""
+        self._ended.set()
+        if self._clock.is_alive():
+            self._clock.join()
+        self._bar.close()
+
+    def _tick(self) -> None:
+        while not self._ended.wait(_SECONDS):
+            self._bar.refresh()
+
+    def _wait(self) -> None:
+        self._say(f"Another run is writing this {self._waits_for}; waiting for it.")
+
+    def _resume(self, programs: int) -> None:
+        self._say(f"Going on from {programs} programs that a stopped run has left.")
+
+    def _say(self, line: str) -> None:
+        if self._bar.disable:
+            print(line, file=sys.stderr)
+        else:
+            self._bar.write(line, file=sys.stderr)
+
 
 @contextmanager
-def progress() -> Iterator[Listener]:
-    """Have what shows on a terminal how far a run is."""
+def progress(stage: str = "preparing", counting: str = "making", waits_for: str = "dataset") -> Iterator[Listener]:
+    """Have a terminal show what is done, how far it is, and how long it takes yet.
 
-    def on_wait() -> None:
-        print("Another run is writing this dataset; waiting for it.", file=sys.stderr)
+    Args:
+        stage: what is done first.
+        counting: what is done while programs are counted.
+        waits_for: what is waited for when another run does the same.
+    """
+    shown = _Shown(stage, counting, waits_for)
+    try:
+        yield shown.listener
+    finally:
+        shown.end()
 
-    def on_resume(programs: int) -> None:
-        print(f"Going on from {programs} programs that a stopped run has left.", file=sys.stderr)
 
-    # Without a terminal there is no bar (disable=None).
-    with tqdm(unit=" programs", disable=None, leave=False, delay=0.2) as bar:
-        yield Listener(bar.reset, bar.update, on_wait, on_resume)
+def say_next(meaning: str, subcommand: str, *arguments: str) -> None:
+    """Print what may be typed next."""
+    print(f"{meaning}: {command(subcommand, *arguments)}")
 
 
 def print_outcome(outcome: Outcome, seconds: float) -> None:
@@ -55,6 +125,7 @@ def print_outcome(outcome: Outcome, seconds: float) -> None:
             print(f"{rejected.split}/{rejected.name} was rejected at the stage {rejected.stage}: {rejected.reason}")
     if not outcome.existed:
         print(f"made in {seconds:.1f} s")
+    say_next("to look at it", "show", str(outcome.path))
     print(f"dataset: {outcome.path}")
 
 

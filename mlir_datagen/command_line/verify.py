@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import click
-from tqdm import tqdm
 
 from mlir_datagen.command_line.parsing import Command
+from mlir_datagen.command_line.telling import progress, say_next
+from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.errors import shown
 from mlir_datagen.verification import verify_dataset
 
@@ -15,10 +17,14 @@ _MOST_WORKERS = 1024
 
 
 def _main(dataset: Path, workers: int | None) -> None:
-    with tqdm(unit=" programs", disable=None, leave=False) as bar:
-        checked = verify_dataset(dataset, bar.update, workers)
+    started = time.perf_counter()
+    with progress("comparing files", "verifying") as listener:
+        listener.on_start(Dataset(dataset).count())
+        checked = verify_dataset(dataset, listener.on_written, workers)
     for sentence in checked:
         print(sentence)
+    print(f"checked in {time.perf_counter() - started:.1f} s")
+    say_next("to make it again and compare", "reproduce", str(dataset))
     print(f"verified: {dataset}")
 
 
