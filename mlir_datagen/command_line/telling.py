@@ -95,6 +95,11 @@ def progress(stage: str = "preparing", counting: str = "making", waits_for: str 
         shown.end()
 
 
+def say(sentence: object) -> None:
+    """Print a sentence of another part, which may name commands."""
+    print(as_typed(str(sentence)))
+
+
 def say_next(meaning: str, subcommand: str, *arguments: str) -> None:
     """Print what may be typed next."""
     print(f"{meaning}: {command(subcommand, *arguments)}")
@@ -118,7 +123,7 @@ def print_outcome(outcome: Outcome, seconds: float) -> None:
     funnel = manifest["funnel"]
     print(f"{funnel['kept']} programs kept of {funnel['attempted']} attempted")
     for remark in outcome.remarks:
-        print(as_typed(remark))
+        say(remark)
     for rejected in outcome.rejected:
         # Where programs are drawn, others take the place of those.
         if rejected.name:
