@@ -24,15 +24,11 @@ class Terminal(io.StringIO):
         pytest.fail(f"{words!r} is not in {self.getvalue()!r}")
 
 
-@pytest.fixture
-def terminal(monkeypatch):
-    stream = Terminal()
-    monkeypatch.setattr(sys, "stderr", stream)
+def test_a_terminal_shows_what_is_done_and_for_how_long(monkeypatch):
+    terminal = Terminal()
+    # Not in a fixture: pytest puts its own in between.
+    monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setenv("COLUMNS", "80")
-    return stream
-
-
-def test_a_terminal_shows_what_is_done_and_for_how_long(terminal):
     with telling.progress("planning", "making") as listener:
         # Nothing is told meanwhile.
         terminal.until("planning [00:01]")
