@@ -16,7 +16,8 @@ from mlir_datagen.errors import listed
 from mlir_datagen.pipeline.run import Listener, Outcome
 
 _SECONDS = 0.5
-"""After so long a terminal shows what is done, and as often the time that it takes."""
+"""As often a terminal shows the time that something takes."""
+_STAGE = "{desc}[{elapsed}]"
 
 
 class _Shown:
@@ -33,19 +34,18 @@ class _Shown:
 
     def __init__(self, stage: str, counting: str, waits_for: str) -> None:
         self._counting, self._waits_for = counting, waits_for
-        self._bar = tqdm(unit=" programs", disable=None, leave=False, dynamic_ncols=True, delay=_SECONDS)
+        self._bar = tqdm(desc=stage, bar_format=_STAGE, unit=" programs", disable=None, leave=False, dynamic_ncols=True)
         self._ended = threading.Event()
         self._clock = threading.Thread(target=self._tick, daemon=True)
         self.listener = Listener(self.start, self._bar.update, self._wait, self._resume, self.enter)
         if not self._bar.disable:
-            self.enter(stage)
             self._clock.start()
 
     def enter(self, stage: str) -> None:
         """Show the name of another stage."""
         if not self._bar.disable:
-            self._bar.bar_format = "{desc} [{elapsed}]"
-            self._bar.set_description_str(stage, refresh=False)
+            self._bar.bar_format = _STAGE
+            self._bar.set_description(stage, refresh=False)
             self._bar.reset()
 
     def start(self, total: int) -> None:
