@@ -109,10 +109,15 @@ def _saying_that_it_loads() -> Iterator[None]:
     text = "loading libraries …"
     said = threading.Event()
 
+    def write(words: str) -> None:
+        # The terminal may be gone.
+        with suppress(OSError):
+            stream.write(words)
+            stream.flush()
+
     def say() -> None:
         said.set()
-        stream.write(text)
-        stream.flush()
+        write(text)
 
     timer = threading.Timer(_SECONDS_TO_LOAD, say)
     timer.start()
@@ -122,8 +127,7 @@ def _saying_that_it_loads() -> Iterator[None]:
         timer.cancel()
         timer.join()
         if said.is_set():
-            stream.write(f"\r{' ' * len(text)}\r")
-            stream.flush()
+            write(f"\r{' ' * len(text)}\r")
 
 
 def stopped(interrupt: KeyboardInterrupt, message: str) -> int:
