@@ -158,7 +158,7 @@ def completed(words, shell="bash", cwd=REPOSITORY):
     ("words", "found"),
     [
         (["ver"], ["plain,verify"]),
-        (["list"], ["plain,list-ops", "plain,list-operators", "plain,list-programs"]),
+        (["list"], ["plain,list-ops", "plain,list-operators", "plain,list-programs", "plain,list-settings"]),
         (["--ver"], ["plain,--version"]),
         (["measure", "--rep"], ["plain,--repeat"]),
         (["measure", "outp"], ["file,outp"]),

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
+from contextlib import redirect_stdout
 
 import pytest
 from documentation import blocks, commands, inline_commands, named_paths, pages, small, small_example, with_files
 from helpers import REPOSITORY, SCRIPTS, made_dataset, run_script
 from warm_scripts import run_warm
+
+from mlir_datagen.command_line.program import command
 
 PAGES = pages()
 NAMES = [page.relative_to(REPOSITORY).as_posix() for page in PAGES]
@@ -34,8 +38,15 @@ def datasets(tmp_path_factory):
     return measured, default
 
 
-def run_command(words, folder, dataset):
-    """Run a command of a page in a folder; return what it prints, or None where nothing is run."""
+def run_command(words, folder, dataset, keeps):
+    """Run a command of a page in a folder; return what it prints, or None where nothing is run.
+
+    Args:
+        words: of the command.
+        folder: where it is run.
+        dataset: the name of the dataset that is there.
+        keeps: whether the page uses what its runs make.
+    """
     variables = {}
     while re.fullmatch(r"[A-Z_]+=.*", words[0]):
         name, _, value = words.pop(0).partition("=")
@@ -51,7 +62,7 @@ def run_command(words, folder, dataset):
         assert set(asked.split(",")) <= set(extras)
         return None
     elif program == "mlir-datagen":
-        done = run_of(arguments[0], arguments[1:], folder, dataset, variables)
+        done = run_of("mlir-datagen", arguments, folder, dataset, variables, keeps)
     else:
         assert program == "python", f"a test has to know what {program} is"
         place, name = arguments[0].removesuffix(".py").split("/")
@@ -59,19 +70,56 @@ def run_command(words, folder, dataset):
             check_options(arguments)
             return None
         assert place == "scripts"
-        done = run_of(name, arguments[1:], folder, dataset, variables)
-    assert done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
+        done = run_of(name, arguments[1:], folder, dataset, variables, keeps)
+    assert done is None or done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr}"
+    return done and done.stdout
 
 
-def run_of(name, arguments, folder, dataset, variables):
-    arguments, redirected, _ = (*partition(arguments, ">"), None)
+_RUN = set()
+"""The commands that earlier pages have run, with whatever of their arguments does not depend on the page."""
+
+
+def was_run(name, arguments, keeps):
+    """Tell whether another page has run a command that leaves nothing for later ones of this page, and note it.
+
+    Args:
+        name: of a script, or `mlir-datagen`.
+        arguments: as the page has them.
+        keeps: whether the page uses what its runs make.
+    """
+    name, *words = arguments if name == "mlir-datagen" else [name, *arguments]
+    alone = name in ("verify", "reproduce", "measure", "program") or "dry_run=true" in words
+    if not alone and (keeps or name != "generate"):
+        return False
+    key = (name, *words)
+    seen = key in _RUN
+    _RUN.add(key)
+    return seen
+
+
+def run_of(name, arguments, folder, dataset, variables, keeps):
+    arguments, redirected = partition(arguments, ">")
     assert not redirected or redirected[0].startswith("docs/"), "a page that is written is held by a test of its own"
     found = with_files(arguments, folder, dataset)
-    found = ["--help"] if found is None else small(found) if name == "generate" else found
+    if found is None:
+        found = [*arguments[:1], "--help"] if name == "mlir-datagen" else ["--help"]
+    elif "generate" in (name, found[0] if name == "mlir-datagen" else ""):
+        found = small(found)
+    if was_run(name, found, keeps):
+        return None
+    if "program" in (name, *found[:1]) and "--check" not in found:
+        return printed_by([word for word in found if word != "program"])
     if variables:
         return run_script(name, *found, cwd=folder, environment=variables)
     return run_warm(name, *found, cwd=folder)
+
+
+def printed_by(arguments):
+    """Print a program in this process: the gallery has one of every op."""
+    output = io.StringIO()
+    with redirect_stdout(output):
+        command.main(arguments, standalone_mode=False)
+    return subprocess.CompletedProcess(arguments, 0, output.getvalue(), "")
 
 
 def partition(words, sign):
@@ -95,6 +143,8 @@ def test_the_commands_and_examples_of_a_page_run(page, datasets, tmp_path):
     if DEFAULT in "".join(block.text for block in blocks(page) if block.language in ("bash", "python")):
         shutil.copytree(default, tmp_path / "outputs" / DEFAULT)
     program = []
+    code = "".join(block.text for block in blocks(page) if block.reason is None)
+    keeps = "outputs/random-*" in code or any(block.language == "python" for block in blocks(page))
     for block in blocks(page):
         if block.reason is not None:
             assert block.reason
@@ -103,8 +153,8 @@ def test_the_commands_and_examples_of_a_page_run(page, datasets, tmp_path):
         elif block.language == "python":
             program.append(block.text)
         elif block.language == "bash":
-            printed = [run_command(words, tmp_path, measured.name) for words in commands(block)]
-            if block.shown is not None:
+            printed = [run_command(words, tmp_path, measured.name, keeps) for words in commands(block)]
+            if block.shown is not None and printed[-1] is not None:
                 assert printed[-1] == block.shown
     if program:
         # As a user runs it, who writes no main guard.
