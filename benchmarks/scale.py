@@ -78,7 +78,7 @@ def parse_share(dataset: Path, number: int, processes: int) -> None:
 
 
 def run(programs: int, workers: int, settings: Sequence[str], with_parser: bool = False) -> dict[str, float]:
-    """Return the seconds and MiB that a dataset takes in a process of its own, and the parser's seconds if asked for."""
+    """Return the seconds and MiB that a dataset takes in a process of its own, and the parser's seconds."""
     command = [sys.executable, __file__, *settings, "--one", str(programs), "--workers", str(workers)]
     command += ["--parser"] if with_parser else []
     found: dict[str, float] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
@@ -112,6 +112,8 @@ def main() -> None:
             f"{programs:9} programs, {most} workers: {each:6.1f} µs each, {found['memory']:5.0f} MiB{beside}",
             flush=True,
         )
+    if not arguments.rounds:
+        return
     programs = sorted(arguments.programs)[len(arguments.programs) // 2]
     taken: dict[int, list[float]] = {workers: [] for workers in arguments.workers}
     for _ in range(arguments.rounds):
