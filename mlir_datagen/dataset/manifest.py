@@ -16,7 +16,6 @@ from typing import Any
 from mlir_datagen import foreign
 from mlir_datagen.dataset.settings import DatasetSettings
 from mlir_datagen.errors import UserError, said, shown
-from mlir_datagen.mlir.parse import llvm_version
 from mlir_datagen.programs.production import Production
 from mlir_datagen.programs.proof import LEVEL_STAGES, STAGES
 from mlir_datagen.programs.rejected import Rejected
@@ -99,6 +98,9 @@ def environment(with_networks: bool) -> dict[str, str | None]:
     Args:
         with_networks: whether the libraries of networks are among them.
     """
+    # Only here, since reading a manifest needs no MLIR.
+    from mlir_datagen.mlir.parse import llvm_version
+
     libraries = ("torch", "torchvision", "transformers") if with_networks else ()
     return {
         "mlir_datagen": PACKAGE_VERSION,

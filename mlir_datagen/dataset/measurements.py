@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mlir_datagen import foreign
@@ -80,22 +81,56 @@ def read_measurements(folder: Path) -> dict[tuple[str, str], Measurement]:
     Raises:
         UserError: when the dataset has none, or the file is damaged.
     """
+    return _measurements(folder, measurement_table(folder))
+
+
+def read_measurement(folder: Path, split: str, name: str) -> Measurement | None:
+    """Return the time of one program, without making values of all others; None where it has none.
+
+    Raises:
+        UserError: as `read_measurements`.
+    """
+    table = measurement_table(folder)
+    # Scalars of Arrow, since making one of a text imports pandas.
+    wanted = string_array([split, name])
+    is_it = pc.and_(pc.equal(table.column("split"), wanted[0]), pc.equal(table.column("name"), wanted[1]))
+    return _measurements(folder, table.filter(is_it)).get((split, name))
+
+
+def measurement_table(folder: Path) -> Any:
+    """Return the times of all programs as a table of Arrow.
+
+    Raises:
+        UserError: as `read_measurements`.
+    """
     path = folder / MEASUREMENTS
     try:
         with open_parquet(path) as file:
             table = file.read()
         if table.schema.names != list(_COLUMNS) or any(column.null_count for column in table.columns):
             raise ValueError(f"its columns must be {listed(_COLUMNS)}, without a gap")
-        rows = table.cast(pa.schema(_COLUMNS)).to_pylist()
+        return table.cast(pa.schema(_COLUMNS))
     except FileNotFoundError:
         raise UserError(
             f"{folder} has no measured times. Measure them first: python scripts/measure.py {folder}"
         ) from None
     except (*PARQUET_ERRORS, ValueError) as error:
-        raise UserError(
-            f"{path} is damaged: {said(error)}. Measure the dataset again: python scripts/measure.py {folder}"
-        ) from error
+        raise _damaged(folder, error) from error
+
+
+def _measurements(folder: Path, table: Any) -> dict[tuple[str, str], Measurement]:
+    try:
+        rows = table.to_pylist()
+    except (*PARQUET_ERRORS, ValueError) as error:
+        raise _damaged(folder, error) from error
     return {(row.pop("split"), row.pop("name")): Measurement(**row) for row in rows}
+
+
+def _damaged(folder: Path, error: Exception) -> UserError:
+    return UserError(
+        f"{folder / MEASUREMENTS} is damaged: {said(error)}. Measure the dataset again: python scripts/measure.py "
+        f"{folder}"
+    )
 
 
 def record_measurements(

@@ -112,12 +112,22 @@ class Dataset:
         left = sum(self.manifest["counts"][split].values())
         files = self.index_files(split)
         for file in files:
-            with self._readable(file), open_parquet(self.folder / file) as index:
+            with self.open_index(split, file) as index:
                 left -= index.metadata.num_rows
                 if left < 0 or (left and file == files[-1]):
                     raise self._miscounted(split, left)
-                self._check_index(split, index)
                 yield file, index
+
+    @contextmanager
+    def open_index(self, split: str, file: str) -> Iterator[Any]:
+        """Open a file of a split's index, as a `ParquetFile` that has the columns which it must have.
+
+        Raises:
+            UserError: when it has not, or cannot be read here or within the context.
+        """
+        with self._readable(file), open_parquet(self.folder / file) as index:
+            self._check_index(split, index)
+            yield index
 
     @contextmanager
     def _readable(self, file: str) -> Iterator[None]:
@@ -125,7 +135,7 @@ class Dataset:
         try:
             yield
         except PARQUET_ERRORS as error:
-            raise self._unreadable(file, error) from error
+            raise self.unreadable(file, error) from error
 
     def rows_of(self, file: str, batch: Any) -> list[dict[str, Any]]:
         """Return rows of Arrow as plain values.
@@ -136,10 +146,11 @@ class Dataset:
         try:
             rows: list[dict[str, Any]] = batch.to_pylist()
         except (*PARQUET_ERRORS, UnicodeDecodeError) as error:
-            raise self._unreadable(file, error) from error
+            raise self.unreadable(file, error) from error
         return rows
 
-    def _unreadable(self, file: str, error: Exception) -> UserError:
+    def unreadable(self, file: str, error: Exception) -> UserError:
+        """Say that a file of the dataset cannot be read."""
         return UserError(f"{self.folder / file} cannot be read ({said(error)}). Generate the dataset again.")
 
     def tables(self, split: str, rows: int = _ROWS_AT_A_TIME) -> Iterator[Any]:
@@ -160,7 +171,7 @@ class Dataset:
             names, files, digests = (table.column(name).to_pylist() for name in ("name", "file", "sha256"))
             stored = table.column("mlir").to_pylist() if self.manifest["storage"] != "files" else [None] * len(table)
         except UnicodeDecodeError as error:
-            raise self._unreadable(index_name(split), error) from error
+            raise self.unreadable(index_name(split), error) from error
         texts = []
         for name, file, digest, own in zip(names, files, digests, stored, strict=True):
             self._check_place(split, name, file)
@@ -272,7 +283,7 @@ class Dataset:
         try:
             return foreign.read_text(path, foreign.LARGEST_PROGRAM)
         except (OSError, UnicodeDecodeError) as error:
-            raise self._unreadable(program_file(split, name), error) from error
+            raise self.unreadable(program_file(split, name), error) from error
 
     def checksums(self) -> dict[str, str]:
         """Return the digest of each file that SHA256SUMS lists.

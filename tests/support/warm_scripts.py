@@ -77,5 +77,4 @@ def _serve() -> tuple[str, list[str]] | None:
 
 if __name__ == "__main__" and (asked := _serve()) is not None:
     sys.argv = [asked[0], *asked[1]]
-    sys.path[0] = str(_SCRIPTS)
     runpy.run_path(asked[0], run_name="__main__")
