@@ -32,6 +32,7 @@ from mlir_datagen.verification import drawn_rows
 from mlir_datagen.verification.drawn import Drawing
 from mlir_datagen.verification.files import check_files, file_set_problems
 from mlir_datagen.verification.manifest import (
+    card_is_ours,
     description_problems,
     manifest_problems,
     plain_problems,
@@ -155,6 +156,8 @@ def _sentences(dataset: Dataset, config: RunConfig, same_generator: bool, has_re
 def _unverified(dataset: Dataset, config: RunConfig, has_rejects: bool) -> str:
     """Name what follows from nothing in the dataset."""
     unverified = ["the versions in the environment"]
+    if not card_is_ours(dataset):
+        unverified.append("the sentences of the card, which another version of mlir_datagen wrote")
     if config.check.level == "execute" or (config.merge and dataset.manifest["check"]["matched"]):
         unverified.append("the columns error and absolute_error")
         if config.models or (config.merge and NETWORKS_SPLIT in dataset.splits):
@@ -168,11 +171,16 @@ def _unverified(dataset: Dataset, config: RunConfig, has_rejects: bool) -> str:
     if config.save_weights:
         unverified.append("the weights")
     if config.merge:
-        unverified.append("the seeds, and what the datasets that it was merged of had")
-        if not all(is_drawn(split) or split.startswith(f"{SUITES}.") for split in dataset.splits):
-            unverified.append("which networks there are, and what was taken out of which")
+        unverified += _unverified_of_merged(dataset)
     if config.exclude:
         unverified.append("that no program is one of those that exclude names")
     return (
         f"Not verified, as it follows from nothing here: {', '.join(unverified)}. scripts/reproduce.py compares more."
     )
+
+
+def _unverified_of_merged(dataset: Dataset) -> list[str]:
+    """Name what of a merged dataset follows from nothing in it."""
+    drawn_or_suites = all(is_drawn(split) or split.startswith(f"{SUITES}.") for split in dataset.splits)
+    networks = [] if drawn_or_suites else ["which networks there are, and what was taken out of which"]
+    return ["the seeds, and what the datasets that it was merged of had", *networks]
