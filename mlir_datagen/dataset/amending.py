@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path, PurePath
 from typing import Any
@@ -17,8 +17,14 @@ from mlir_datagen.dataset.manifest import MANIFEST
 from mlir_datagen.dataset.writer import CHECKSUMS
 
 
-def amend(folder: Path, manifest: dict[str, Any], change: Callable[[str], str]) -> None:
-    """Write the card anew, and all that lists it.
+def amend(
+    folder: Path,
+    manifest: dict[str, Any],
+    change: Callable[[str], str],
+    files: Mapping[str, bytes],
+    gone: Iterable[str],
+) -> None:
+    """Write files besides the programs, the card, and all that lists these.
 
     Nothing is replaced before all of it is on the disk, so that a full one leaves the dataset as it was.
 
@@ -26,6 +32,8 @@ def amend(folder: Path, manifest: dict[str, Any], change: Callable[[str], str]) 
         folder: the dataset.
         manifest: its manifest, as it is to be but for the digests of these files, which are changed here.
         change: returns the card as it is to be.
+        files: what else is written, by its path in there.
+        gone: files that are not listed any more, and are deleted.
 
     Raises:
         OSError: when the folder cannot be read or written.
@@ -36,36 +44,33 @@ def amend(folder: Path, manifest: dict[str, Any], change: Callable[[str], str]) 
     checksums = line.sub(f"{digest}  {CARD}", foreign.read_text(folder / CHECKSUMS, foreign.LARGEST_LIST), count=1)
     manifest["files"] |= {CARD: digest, CHECKSUMS: _sha256(checksums)}
     texts = {CARD: card, CHECKSUMS: checksums, MANIFEST: json.dumps(manifest, indent=2) + "\n"}
-    written = {name: _beside(folder / name, text.encode()) for name, text in texts.items()}
-    for name, partial in written.items():
-        partial.rename(folder / name)
-    flush(folder)
+    _replace(folder, {**files, **{name: text.encode() for name, text in texts.items()}})
+    _remove(folder, sorted(set(gone) - set(files)))
 
 
-def replace_file(folder: Path, file: str, content: bytes) -> None:
-    """Write a file of a dataset, which is there whole, or as it was before.
+def _replace(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Write files, the last one last, when the disk has what all of them are to be."""
+    try:
+        for file, content in contents.items():
+            _remove_links(folder, file)
+            partial = _partial(folder / file)
+            partial.parent.mkdir(parents=True, exist_ok=True)
+            # What is there may be a link to somewhere else.
+            partial.unlink(missing_ok=True)
+            partial.write_bytes(content)
+            flush(partial)
+    except BaseException:
+        with suppress(OSError):
+            _remove(folder, [f"{file}.partial" for file in contents])
+        raise
+    for file in contents:
+        _partial(folder / file).rename(folder / file)
+    for parent in {(folder / file).parent for file in contents}:
+        flush(parent)
 
-    Args:
-        folder: the dataset.
-        file: its path in there; folders that are missing are made.
-        content: what it is to be.
 
-    Raises:
-        OSError: when it cannot be written.
-    """
-    _remove_links(folder, file)
-    path = folder / file
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _beside(path, content).rename(path)
-    flush(path.parent)
-
-
-def remove_files(folder: Path, files: Iterable[str]) -> None:
-    """Delete files of a dataset, and the folders that have nothing else.
-
-    Raises:
-        OSError: when one cannot be deleted.
-    """
+def _remove(folder: Path, files: Iterable[str]) -> None:
+    """Delete files of a dataset, and the folders that have nothing else."""
     for file in files:
         _remove_links(folder, file)
         (folder / file).unlink(missing_ok=True)
@@ -73,6 +78,10 @@ def remove_files(folder: Path, files: Iterable[str]) -> None:
             # What holds something else stays.
             with suppress(OSError):
                 (folder / parent).rmdir()
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f"{path.name}.partial")
 
 
 def _remove_links(folder: Path, file: str) -> None:
@@ -85,20 +94,6 @@ def _remove_links(folder: Path, file: str) -> None:
 def _parents(file: str) -> list[PurePath]:
     """Return the folders within a dataset that a file of it is in, from the innermost."""
     return [parent for parent in PurePath(file).parents if parent.parts]
-
-
-def _beside(path: Path, content: bytes) -> Path:
-    """Write what a file is to be beside it, and wait until the disk has it."""
-    partial = path.with_name(f"{path.name}.partial")
-    # What is there may be a link to somewhere else.
-    partial.unlink(missing_ok=True)
-    try:
-        partial.write_bytes(content)
-        flush(partial)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
-    return partial
 
 
 def _sha256(text: str) -> str:

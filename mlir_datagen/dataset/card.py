@@ -108,14 +108,25 @@ python scripts/generate.py --config-dir path/of/this/folder --config-name config
 ## Citation
 
 ```bibtex
-@misc{{{settings.dataset_name},
-  title = {{{{{settings.dataset_name}: {total} MLIR programs}}}},
+{citation(settings.dataset_name, total)}
+```
+"""
+
+
+def citation(name: str, programs: int) -> str:
+    """Return how a dataset is cited, for BibTeX.
+
+    Args:
+        name: of its folder.
+        programs: how many it has.
+    """
+    title = name.replace("_", "\\_")
+    return f"""@misc{{{name},
+  title = {{{{{title}: {programs} MLIR programs}}}},
   author = {{{{The mlir\\_datagen authors}}}},
   year = {{{GENERATOR_YEAR}}},
   note = {{Made by mlir\\_datagen, generator version {GENERATOR_VERSION}}}
-}}
-```
-"""
+}}"""
 
 
 def _and_others(files: Sequence[str]) -> str:

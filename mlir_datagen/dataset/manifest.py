@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mlir_datagen import foreign
+from mlir_datagen.dataset.licenses import DEFAULT_LICENSE, LICENSES
 from mlir_datagen.dataset.settings import DatasetSettings
 from mlir_datagen.errors import UserError, said, shown
 from mlir_datagen.mlir.parse import llvm_version
@@ -60,6 +61,7 @@ def manifest(
         "digest": digest,
         "seed": settings.seed,
         "storage": settings.storage,
+        "license": list(settings.licenses),
         "counts": counts,
         "quotas": quotas,
         "funnel": funnel_part(settings.check, settings.measure, production.attempted, production.rejected),
@@ -148,11 +150,18 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise UserError(
             f"{path} is damaged: {MEASUREMENTS_KEY} is {shown(read[MEASUREMENTS_KEY])}. Generate the dataset again."
         )
+    if not set(_licenses(read)) <= set(LICENSES):
+        raise UserError(f"{path} is damaged: license is {shown(read['license'])}. Generate the dataset again.")
     if PRESENTATION_KEY in read and not _is_presented(read[PRESENTATION_KEY]):
         raise UserError(
             f"{path} is damaged: {PRESENTATION_KEY} is {shown(read[PRESENTATION_KEY])}. Generate the dataset again."
         )
     return read
+
+
+def _licenses(read: Mapping[str, Any]) -> list[Any]:
+    found = read.get("license", [DEFAULT_LICENSE])
+    return found if isinstance(found, list) and all(map(_is_text, found)) else [None]
 
 
 def measured_files(told: Mapping[str, Any]) -> dict[str, str]:

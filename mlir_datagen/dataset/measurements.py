@@ -8,6 +8,7 @@ disturbed, and is otherwise the same without them.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import io
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mlir_datagen.dataset.amending import amend, remove_files, replace_file
+from mlir_datagen.dataset.amending import amend
 from mlir_datagen.dataset.arrow import PARQUET_ERRORS, number_array, open_parquet, string_array, truth_array
 from mlir_datagen.dataset.card_sections import with_pictures, with_times
 from mlir_datagen.dataset.disk_errors import recordable
@@ -30,7 +31,6 @@ from mlir_datagen.dataset.manifest import (
     read_manifest,
 )
 from mlir_datagen.dataset.paths import measurements_file
-from mlir_datagen.dataset.writer import file_sha256
 from mlir_datagen.errors import UserError, listed, said
 from mlir_datagen.programs.proof import Measurement
 
@@ -47,17 +47,35 @@ _ARRAYS: dict[Any, Callable[[list[Any]], Any]] = {
     pa.int64(): lambda values: number_array(np.array(values, np.int64)),
     pa.float64(): lambda values: number_array(np.array(values, np.float64)),
 }
-_COLUMNS = {
-    "split": pa.string(),
-    "name": pa.string(),
-    **{field.name: _TYPES.get(field.name, pa.int64()) for field in dataclasses.fields(Measurement)},
+_MEANINGS = {
+    "median_ns": "the median of the undisturbed runs in nanoseconds, by the wall's clock; where there is none, of the "
+    "thread's processor time",
+    "min_ns": "the least of these",
+    "iqr_ns": "their interquartile range",
+    "runs": "how many runs these are of",
+    "set_aside": "how many further runs were disturbed: something else had the core meanwhile",
+    "calls_per_run": "how many calls in a row a run times; its time is divided by them",
+    "cpu_ns": "the median of the thread's processor time in these runs, with that of reading the clocks",
+    "disturbed": "whether too few runs were undisturbed, or the machine was slower than it can be",
+    "compile_ns": "processor time of lowering and compiling",
 }
+MEASUREMENT_COLUMNS = {
+    "split": (pa.string(), "the split that the program belongs to"),
+    "name": (pa.string(), "its name in there"),
+    **{
+        field.name: (_TYPES.get(field.name, pa.int64()), _MEANINGS[field.name])
+        for field in dataclasses.fields(Measurement)
+    },
+}
+"""What is known of a program's time, and what it means."""
+
+_COLUMNS = {name: type_ for name, (type_, _) in MEASUREMENT_COLUMNS.items()}
 
 
 def write_measurements(
-    folder: Path, measured: Sequence[Measured], settings: Mapping[str, Any], failed: int = 0
+    folder: Path, measured: Sequence[Measured], settings: Mapping[str, Any], failed: int
 ) -> dict[str, Any]:
-    """Write the times into a folder; return what the manifest says of them.
+    """Write the times into a folder that becomes a dataset; return what the manifest says of them.
 
     Args:
         folder: where the files go.
@@ -65,21 +83,32 @@ def write_measurements(
         settings: machine, pipeline and settings of the session.
         failed: how many programs of the dataset have no time.
     """
-    by_split: dict[str, list[dict[str, Any]]] = {}
-    for split, name, measurement in measured:
-        by_split.setdefault(split, []).append({"split": split, "name": name, **dataclasses.asdict(measurement)})
-    files = {}
-    for split, rows in by_split.items():
-        file = measurements_file(split)
-        replace_file(folder, file, _content(rows))
-        files[file] = file_sha256(folder / file)
+    files = _files(measured)
+    for file, content in files.items():
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).write_bytes(content)
+    return _described(measured, files, settings, failed)
+
+
+def _described(
+    measured: Sequence[Measured], files: Mapping[str, bytes], settings: Mapping[str, Any], failed: int
+) -> dict[str, Any]:
+    """Return what the manifest says of times."""
     return {
         "programs": len(measured),
         "failed": failed,
         "disturbed": sum(measurement.disturbed for _, _, measurement in measured),
-        "files": files,
+        "files": {file: hashlib.sha256(content).hexdigest() for file, content in files.items()},
         **settings,
     }
+
+
+def _files(measured: Sequence[Measured]) -> dict[str, bytes]:
+    """Return the files of times, by their paths in the dataset."""
+    by_split: dict[str, list[dict[str, Any]]] = {}
+    for split, name, measurement in measured:
+        by_split.setdefault(split, []).append({"split": split, "name": name, **dataclasses.asdict(measurement)})
+    return {measurements_file(split): _content(rows) for split, rows in by_split.items()}
 
 
 def _content(rows: Sequence[Mapping[str, Any]]) -> bytes:
@@ -137,8 +166,8 @@ def record_measurements(
         UserError: when the folder cannot be written.
     """
     with recordable(folder):
-        before = {*measured_files(manifest.get(MEASUREMENTS_KEY, {})), *presented_files(manifest)}
-        described = manifest[MEASUREMENTS_KEY] = write_measurements(folder, measured, settings, failed)
+        gone = {*measured_files(manifest.get(MEASUREMENTS_KEY, {})), *presented_files(manifest)}
+        files = _files(measured)
+        described = manifest[MEASUREMENTS_KEY] = _described(measured, files, settings, failed)
         manifest.pop(PRESENTATION_KEY, None)
-        amend(folder, manifest, lambda card: with_pictures(with_times(card, described), {}))
-        remove_files(folder, before - set(described["files"]))
+        amend(folder, manifest, lambda card: with_pictures(with_times(card, described), {}), files, gone)

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from mlir_datagen import foreign
 from mlir_datagen.dataset.arrow import PARQUET_ERRORS, open_parquet, string_array
+from mlir_datagen.dataset.licenses import DEFAULT_LICENSE
 from mlir_datagen.dataset.manifest import MANIFEST, MEASUREMENTS_KEY, measured_files, read_manifest
 from mlir_datagen.dataset.paths import index_name, index_names, program_file, split_folder
 from mlir_datagen.dataset.schema import index_schema
@@ -48,6 +49,12 @@ class Dataset:
     def splits(self) -> list[str]:
         """The names of the splits."""
         return list(self.manifest["counts"])
+
+    @property
+    def licenses(self) -> list[str]:
+        """The licences that it is under."""
+        # Version 0.9 and those before named none.
+        return list(self.manifest.get("license", [DEFAULT_LICENSE]))
 
     def count(self) -> int:
         """Return how many programs the manifest counts."""

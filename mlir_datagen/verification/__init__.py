@@ -16,7 +16,8 @@ from pathlib import Path
 from mlir_datagen.config import RunConfig
 from mlir_datagen.config.saved import load_saved_config
 from mlir_datagen.dataset.description import CONFIG
-from mlir_datagen.dataset.manifest import MEASUREMENTS_KEY
+from mlir_datagen.dataset.disk_errors import SHOWING
+from mlir_datagen.dataset.manifest import MEASUREMENTS_KEY, PRESENTATION_KEY
 from mlir_datagen.dataset.paths import is_drawn
 from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.dataset.rejects import read_rejects
@@ -48,7 +49,7 @@ __all__ = ["UNVERIFIABLE_COLUMNS", "UNVERIFIABLE_KEYS", "refuse", "verify_datase
 UNVERIFIABLE_COLUMNS = frozenset({"error", "absolute_error"})
 """Columns whose numbers follow from nothing in a dataset; that there is one, or none, does."""
 
-UNVERIFIABLE_KEYS = frozenset({"environment", MEASUREMENTS_KEY})
+UNVERIFIABLE_KEYS = frozenset({"environment", MEASUREMENTS_KEY, PRESENTATION_KEY})
 """Keys of the manifest some of whose values follow from nothing in a dataset."""
 
 _SHOWN = 10
@@ -168,12 +169,14 @@ def _unverified(dataset: Dataset, config: RunConfig, has_rejects: bool) -> str:
         unverified.append("why programs were rejected")
     if config.models or any(suite.models for suite in config.suites.values()):
         unverified.append(f"that a {NETWORK}'s text, and the names of its parameters, are its model's")
-    if config.save_weights:
-        unverified.append("the weights")
+    besides = {
+        "the weights": config.save_weights,
+        f"what shows the dataset ({SHOWING})": PRESENTATION_KEY in dataset.manifest,
+        "that no program is one of those that exclude names": bool(config.exclude),
+    }
+    unverified += [what for what, is_there in besides.items() if is_there]
     if config.merge:
         unverified += _unverified_of_merged(dataset)
-    if config.exclude:
-        unverified.append("that no program is one of those that exclude names")
     return (
         f"Not verified, as it follows from nothing here: {', '.join(unverified)}. scripts/reproduce.py compares more."
     )

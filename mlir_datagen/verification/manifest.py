@@ -96,6 +96,8 @@ def stated_part(
         "digest": dataset_digest(dataset.folder, dataset.indexes),
         "seed": config.seed,
         "storage": config.storage,
+        # Version 0.9, of the same generator, named none.
+        **({"license": list(config.license)} if card_is_ours(dataset) or "license" in dataset.manifest else {}),
         "counts": {
             split: {family: counted[family] for family in families.get(split, counted)}
             for split, counted in summary.families.items()

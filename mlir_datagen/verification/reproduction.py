@@ -11,7 +11,7 @@ from mlir_datagen.config.saved import load_saved_config
 from mlir_datagen.dataset.card import CARD
 from mlir_datagen.dataset.card_sections import bare_card
 from mlir_datagen.dataset.description import CONFIG
-from mlir_datagen.dataset.manifest import MANIFEST, PRESENTATION_KEY, environment, read_manifest
+from mlir_datagen.dataset.manifest import MANIFEST, environment, read_manifest
 from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.dataset.scratch import scratch_folder
 from mlir_datagen.dataset.writer import CHECKSUMS
@@ -105,7 +105,7 @@ def _different_manifest(manifest: dict[str, Any], again: Path) -> Iterator[str]:
     made = read_manifest(again)
     for one in (manifest, made):
         one["files"] = {file: digest for file, digest in one["files"].items() if file not in (CARD, CHECKSUMS)}
-    for key in sorted({*manifest, *made} - UNVERIFIABLE_KEYS - {PRESENTATION_KEY}):
+    for key in sorted({*manifest, *made} - UNVERIFIABLE_KEYS):
         if manifest.get(key) != made.get(key):
             yield f"{MANIFEST} differs in {key}"
 
