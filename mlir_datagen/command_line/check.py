@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 
 from mlir_datagen.command_line.parsing import Command
-from mlir_datagen.command_line.telling import progress
+from mlir_datagen.command_line.telling import progress, say
 from mlir_datagen.export.mlir_rl.checker import Finding, check_folder
 from mlir_datagen.mlir.mlir_rl_lowering import check_tool
 
@@ -38,7 +38,7 @@ def _main(folder: Path, mlir_opt: str | None, strict: bool) -> None:
     if mlir_opt is not None and about_tool is not None:
         report.advice.insert(0, Finding(mlir_opt, about_tool))
     for finding in report.problems:
-        print(f"{finding.file}: {finding.text}")
+        say(f"{finding.file}: {finding.text}")
     _print_advice(report.advice, len(report.advice) if strict else _SHOWN_ADVICE)
     print(f"lowered, not run, with: {mlir_opt or 'the MLIR of this package; ' + _MLIR_OPT + ' is not installed'}")
     wrong = len(report.problems) + (len(report.advice) if strict else 0)
@@ -51,7 +51,7 @@ def _main(folder: Path, mlir_opt: str | None, strict: bool) -> None:
 
 def _print_advice(advice: Sequence[Finding], shown: int) -> None:
     for finding in advice[:shown]:
-        print(f"advice: {finding.file}: {finding.text}")
+        say(f"advice: {finding.file}: {finding.text}")
     if len(advice) > shown:
         print(f"advice: and {len(advice) - shown} more of the kind")
 

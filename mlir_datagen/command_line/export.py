@@ -12,7 +12,7 @@ import click
 
 from mlir_datagen.command_line.parsing import Command, Several
 from mlir_datagen.command_line.running import saying_when_stopped
-from mlir_datagen.command_line.telling import progress, say_next
+from mlir_datagen.command_line.telling import progress, say, say_next
 from mlir_datagen.config.export import DEFAULT_MIN_NS, ExportSettings, parse_time_bounds
 from mlir_datagen.export import EXPORTERS
 from mlir_datagen.export.base import export_dataset
@@ -39,7 +39,7 @@ def _main(
         print("This export is finished already, and its files are as its record says.")
     for (split, name), failure in done.unmeasured:
         print(f"{split}/{name} has no time: it failed at the stage {failure.stage}: {failure.reason}")
-    print(done.account)
+    say(done.account)
     print(f"exported in {time.perf_counter() - started:.1f} s")
     say_next("to check it", "check", str(done.folder))
     print(f"exported: {done.folder}")

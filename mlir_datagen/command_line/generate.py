@@ -6,6 +6,7 @@ conf/generate.yaml explains every setting; the README has examples.
 from __future__ import annotations
 
 import click
+from click.shell_completion import CompletionItem
 
 from mlir_datagen.command_line.parsing import Command
 from mlir_datagen.command_line.running import while_importing
@@ -30,6 +31,13 @@ class _Generate(Command):
             ctx.exit()
         ctx.args = args
         return args
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return what a word of the settings may become."""
+        # Only here, since it imports what runs do, and help is to be quick.
+        from mlir_datagen.command_line.completing import complete
+
+        return complete(ctx.args, incomplete)
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
         """Return what the line of usage has behind the name."""

@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 from tabulate import tabulate
 
 from mlir_datagen.command_line.running import run, stopped
-from mlir_datagen.command_line.telling import present, print_outcome, progress
+from mlir_datagen.command_line.telling import present, print_outcome, progress, say
 from mlir_datagen.command_line.typed import command
 from mlir_datagen.config.compose import CONFIG_NAME, command_line, from_omegaconf
 from mlir_datagen.config.export import ExportSettings
@@ -106,7 +106,7 @@ def _export(settings: ExportSettings, dataset: Path) -> None:
         again = command("export", settings.consumer, str(dataset))
         message = f"Stopped while the dataset was exported; it is finished. To export it: {again}"
         sys.exit(stopped(interrupt, message))
-    print(done.account)
+    say(done.account)
     print(f"exported: {done.folder}")
 
 

@@ -39,9 +39,10 @@ def console() -> int:
         )
     )  # fmt: skip
     if asked := os.environ.get(_COMPLETE):
-        from click.shell_completion import shell_complete
+        # Only here, since only shells need it.
+        from mlir_datagen.command_line.shells import answer
 
-        return running.run(lambda: sys.exit(shell_complete(group, {}, CONSOLE, _COMPLETE, asked)))
+        return running.run(lambda: sys.exit(answer(group, CONSOLE, _COMPLETE, asked)))
     return running.run(partial(_invoke, group, CONSOLE))
 
 

@@ -17,7 +17,8 @@ from mlir_datagen.errors import listed
 from mlir_datagen.pipeline.run import Listener, Outcome
 
 _SECONDS = 0.5
-"""After so long a terminal shows what is done, and as often the time that it takes."""
+"""As often a terminal shows the time that something takes."""
+_STAGE = "{desc}[{elapsed}]"
 
 
 class _Shown:
@@ -35,19 +36,18 @@ class _Shown:
 
     def __init__(self, stage: str, counting: str, waits_for: str, unit: str) -> None:
         self._counting, self._waits_for = counting, waits_for
-        self._bar = tqdm(unit=f" {unit}", disable=None, leave=False, dynamic_ncols=True, delay=_SECONDS)
+        self._bar = tqdm(desc=stage, bar_format=_STAGE, unit=f" {unit}", disable=None, leave=False, dynamic_ncols=True)
         self._ended = threading.Event()
         self._clock = threading.Thread(target=self._tick, daemon=True)
         self.listener = Listener(self.start, self._bar.update, self._wait, self._resume, self.enter)
         if not self._bar.disable:
-            self.enter(stage)
             self._clock.start()
 
     def enter(self, stage: str) -> None:
         """Show the name of another stage."""
         if not self._bar.disable:
-            self._bar.bar_format = "{desc} [{elapsed}]"
-            self._bar.set_description_str(stage, refresh=False)
+            self._bar.bar_format = _STAGE
+            self._bar.set_description(stage, refresh=False)
             self._bar.reset()
 
     def start(self, total: int) -> None:
@@ -109,6 +109,11 @@ def present(dataset: Path) -> None:
         present_dataset(dataset, listener)
 
 
+def say(sentence: object) -> None:
+    """Print a sentence of another part, which may name commands."""
+    print(as_typed(str(sentence)))
+
+
 def say_next(meaning: str, subcommand: str, *arguments: str) -> None:
     """Print what may be typed next."""
     print(f"{meaning}: {command(subcommand, *arguments)}")
@@ -132,7 +137,7 @@ def print_outcome(outcome: Outcome, seconds: float) -> None:
     funnel = manifest["funnel"]
     print(f"{funnel['kept']} programs kept of {funnel['attempted']} attempted")
     for remark in outcome.remarks:
-        print(as_typed(remark))
+        say(remark)
     for rejected in outcome.rejected:
         # Where programs are drawn, others take the place of those.
         if rejected.name:

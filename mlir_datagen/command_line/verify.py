@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from mlir_datagen.command_line.parsing import Command
-from mlir_datagen.command_line.telling import progress, say_next
+from mlir_datagen.command_line.telling import progress, say, say_next
 from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.errors import shown
 from mlir_datagen.verification import verify_dataset
@@ -22,7 +22,7 @@ def _main(dataset: Path, workers: int | None) -> None:
         listener.on_start(Dataset(dataset).count())
         checked = verify_dataset(dataset, listener.on_written, workers)
     for sentence in checked:
-        print(sentence)
+        say(sentence)
     print(f"checked in {time.perf_counter() - started:.1f} s")
     say_next("to make it again and compare", "reproduce", str(dataset))
     print(f"verified: {dataset}")
