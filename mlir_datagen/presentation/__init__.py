@@ -1,6 +1,6 @@
-"""What shows a finished dataset to people: facts of its programs, pictures of these, and a report to look through it.
+"""What shows a finished dataset: to programs that read Croissant, and to people, as pictures and a report.
 
-Everything here returns values and bytes; `dataset/` writes them.
+It gives values and bytes, and writes nothing.
 
 May import: mlir, ops, programs, dataset.
 """

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from helpers import SCRIPTS, config, interruptible, planned_specs, run_script
 from planting import CRASHES, SLOW, assert_funnel_adds_up, matmuls, plant, rejects_by_defect, starts_from
+from stored_times import stored_times
 
 from mlir_datagen.dataset.journal import Journal
 from mlir_datagen.dataset.measurements import read_measurements
@@ -42,7 +43,7 @@ def unmeasured(tmp_path):
 
 
 def test_times_are_kept_apart_from_the_dataset(measured, tmp_path):
-    table = pq.read_table(measured.path / "measurements.parquet").to_pylist()
+    table = stored_times(measured.path)
     index = [
         row for split in ("train", "test") for row in pq.read_table(measured.path / f"{split}.parquet").to_pylist()
     ]
@@ -64,8 +65,9 @@ def test_times_are_kept_apart_from_the_dataset(measured, tmp_path):
     ).read_text().replace("\n", " ")
     assert {"cpu", "cores", "frequency_governor", "os", "llvm"} == set(described["machine"])
     assert "convert-linalg-to-loops" in described["pipeline"]
-    assert "measurements.parquet" not in (measured.path / "SHA256SUMS").read_text()
-    assert "measurements.parquet" not in measured.manifest["files"]
+    assert set(described["files"]) == {"measurements/train.parquet", "measurements/test.parquet"}
+    assert "measurements/" not in (measured.path / "SHA256SUMS").read_text()
+    assert not [file for file in measured.manifest["files"] if "measurements/" in file]
     plain = generate(config(check__level="execute", output_dir=str(tmp_path)))
     assert plain.manifest["digest"] == measured.manifest["digest"]
     assert [row["error"] for row in index_of(plain.path)] == [row["error"] for row in index_of(measured.path)]
@@ -161,10 +163,8 @@ def test_measuring_that_is_killed_goes_on_and_measures_nothing_twice(unmeasured,
     for place, fields in entries(second).items():
         assert stored[place] == Measurement(**fields)
     manifest = json.loads((unmeasured / "manifest.json").read_text())
-    assert (
-        manifest["measurements"]["sha256"]
-        == hashlib.sha256((unmeasured / "measurements.parquet").read_bytes()).hexdigest()
-    )
+    for file, digest in manifest["measurements"]["files"].items():
+        assert digest == hashlib.sha256((unmeasured / file).read_bytes()).hexdigest()
     verified = run_script("verify", str(unmeasured), cwd=tmp_path)
     assert verified.returncode == 0, verified.stderr
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
 from mlir_datagen.presentation.facts import Facts
@@ -29,8 +29,11 @@ _PICTURES: Mapping[str, tuple[str, Callable[[Facts], Figure | None]]] = {
     "splits": ("The splits over each other: where the outlines differ, the data has shifted", draw_splits),
 }
 
-ALTERNATIVES: Mapping[str, str] = {name: text for name, (text, _) in _PICTURES.items()}
-"""What each picture shows, for who cannot see it, by the name of its file without the ending."""
+
+def alternatives(files: Collection[str]) -> dict[str, str]:
+    """Return what each picture that a card shows, of some files, has to see, in words, by the picture's path."""
+    shown = {f"{FOLDER}/{name}.png": text for name, (text, _) in _PICTURES.items()}
+    return {file: text for file, text in shown.items() if file in files}
 
 
 def draw_pictures(facts: Facts) -> dict[str, bytes]:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from mlir_datagen.presentation.report.assembly import report_page
+from mlir_datagen.presentation.report.assembly import MOST_DATASETS, REPORT, report_page
 
-__all__ = ["report_page"]
+__all__ = ["MOST_DATASETS", "REPORT", "report_page"]

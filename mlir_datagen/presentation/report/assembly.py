@@ -23,6 +23,8 @@ from mlir_datagen.presentation.report.summary import summary
 from mlir_datagen.presentation.report.table import table_columns
 from mlir_datagen.presentation.report.texts import program_chunks
 
+REPORT = "report.html"
+"""Where a dataset's own is in its folder."""
 MOST_DATASETS = 2
 _TEXTS_BYTES = 7_500_000
 """What the programs' texts and details may take of a page, all datasets together, so that it stays under 15 MB."""
