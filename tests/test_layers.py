@@ -36,6 +36,7 @@ LIBRARIES = {
     "hydra": ("config/compose.py", "config/overrides.py", "command_line/generating.py"),
     "omegaconf": ("config/compose.py", "config/overrides.py", "command_line/generating.py"),
     "click": ("command_line/",),
+    "matplotlib": ("presentation/pictures/",),
     "mlcroissant": ("presentation/croissant.py",),
     "distributed": ("executors/on_dask.py", "executors/local_dask.py", "executors/clusters.py"),
     "dask": ("executors/clusters.py",),

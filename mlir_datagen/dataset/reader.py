@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mlir_datagen import foreign
 from mlir_datagen.dataset.arrow import PARQUET_ERRORS, open_parquet, string_array
@@ -166,6 +168,28 @@ class Dataset:
             UserError: when it cannot be read.
         """
         return (pa.Table.from_batches([batch]) for _, batch in self._batches(split, rows))
+
+    def text_bytes(self, split: str, file: str, batch: Any) -> Any:
+        """Return how many bytes the text of each program has, as an array of whole numbers.
+
+        Args:
+            split: of the programs.
+            file: the index that they are from.
+            batch: some of its rows, of Arrow.
+
+        Raises:
+            UserError: when a program's file is not there.
+        """
+        if self.manifest["storage"] != "files":
+            return pc.binary_length(batch.column("mlir")).fill_null(0).cast(pa.int64()).to_numpy(zero_copy_only=False)
+        sizes = np.empty(len(batch), np.int64)
+        for place, row in enumerate(self.rows_of(file, batch.select(["name", "file"]))):
+            self._check_place(split, row["name"], row["file"])
+            try:
+                sizes[place] = (self.folder / program_file(split, row["name"])).stat().st_size
+            except OSError as error:
+                raise self._unreadable(row["file"], error) from error
+        return sizes
 
     def with_texts(self, split: str, table: Any) -> Any:
         """Return rows of a split's index with their programs' texts, which are those of their digests.
