@@ -11,6 +11,7 @@ from tabulate import tabulate
 from mlir_datagen.dataset.paths import split_folder
 from mlir_datagen.dataset.schema import PLACE_COLUMNS, PROGRAM_COLUMNS
 from mlir_datagen.dataset.settings import DatasetSettings
+from mlir_datagen.errors import listed
 from mlir_datagen.version import GENERATOR_VERSION
 
 CARD = "README.md"
@@ -119,12 +120,20 @@ def with_times(card: str, measurements: Mapping[str, Any]) -> str:
     """Return a card with what the manifest says of the measured times, in place of what it says of them now."""
     programs, disturbed = measurements["programs"], measurements.get("disturbed", 0)
     share = f"{disturbed / programs:.1%}" if programs else "none"
-    processor = measurements["machine"]["cpu"]
+    processors = _processors(measurements["machines"])
     return f"""{without_times(card)}{_TIMES_HEADING}
-`measurements.parquet` has the time of one call of {programs} programs, unoptimised, on one core of {processor}.
+`measurements.parquet` has the time of one call of {programs} programs, unoptimised, on one core of {processors}.
 The times of {disturbed} of them ({share}) are marked in the column `disturbed`: other work had the core throughout, or
 the machine was slower than it can be.
 """
+
+
+def _processors(machines: Sequence[Mapping[str, Any]]) -> str:
+    """Say what machines times are of; where there are several, how many are of which."""
+    if len(machines) == 1:
+        return str(machines[0]["cpu"])
+    each = [f"{one['cpu']} (`{one['id']}`: {one['programs']})" for one in machines]
+    return f"{listed(each)}; the column `machine` says which" if each else "no machine"
 
 
 def without_times(card: str) -> str:

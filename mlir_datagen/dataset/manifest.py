@@ -161,8 +161,16 @@ def _is_measured(value: Any) -> bool:
         and _is_number(value.get("failed"))
         # Versions before 5 had none.
         and _is_number(value.get("disturbed", 0))
-        and isinstance(value.get("machine"), dict)
-        and _is_text(value["machine"].get("cpu"))
+        and isinstance(value.get("machines"), list)
+        and all(map(_is_machine, value["machines"]))
+    )
+
+
+def _is_machine(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and all(_is_text(value.get(key)) for key in ("id", "cpu"))
+        and _is_number(value.get("programs"))
     )
 
 

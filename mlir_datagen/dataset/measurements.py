@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,8 @@ MEASUREMENTS = "measurements.parquet"
 Measured = tuple[str, str, Measurement]
 """Split, name, and time of a program."""
 
-_TYPES = {
+_TYPES: dict[str, Any] = {
+    "machine": pa.string(),
     **dict.fromkeys(("median_ns", "min_ns", "iqr_ns", "cpu_ns"), pa.float64()),
     "disturbed": pa.bool_(),
 }
@@ -55,7 +57,7 @@ def write_measurements(
     Args:
         folder: where the file goes.
         measured: the times.
-        settings: machine, pipeline and settings of the session.
+        settings: machines, pipeline and settings of the session.
         failed: how many programs of the dataset have no time.
     """
     rows = [{"split": split, "name": name, **dataclasses.asdict(measurement)} for split, name, measurement in measured]
@@ -71,7 +73,14 @@ def write_measurements(
         "disturbed": sum(measurement.disturbed for _, _, measurement in measured),
         "sha256": file_sha256(path),
         **settings,
+        "machines": _with_programs(settings["machines"], measured),
     }
+
+
+def _with_programs(machines: Sequence[Mapping[str, Any]], measured: Sequence[Measured]) -> list[dict[str, Any]]:
+    """Return the records of the machines that times are of, with how many each has."""
+    programs = Counter(measurement.machine for _, _, measurement in measured)
+    return [{**one, "programs": programs[one["id"]]} for one in machines if programs[one["id"]]]
 
 
 def read_measurements(folder: Path) -> dict[tuple[str, str], Measurement]:
@@ -107,7 +116,7 @@ def record_measurements(
         folder: the dataset.
         manifest: its manifest, which is changed.
         measured: the times.
-        settings: machine, pipeline and settings of the session.
+        settings: machines, pipeline and settings of the session.
         failed: how many programs have no time.
 
     Raises:

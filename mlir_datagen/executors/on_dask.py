@@ -14,20 +14,18 @@ import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, InvalidStateError
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from distributed import Client, KilledWorker
 
-from mlir_datagen.errors import Resumable, UserError, listed, said
+from mlir_datagen.errors import Resumable, UserError, said
 from mlir_datagen.executors.engine import Engine, ahead_for
 from mlir_datagen.executors.workers import Workers
-from mlir_datagen.version import GENERATOR_VERSION, PACKAGE_VERSION
-
-Versions = tuple[tuple[str, str | None], ...]
+from mlir_datagen.version import GENERATOR_VERSION, PACKAGE_VERSION, Versions, installed, said_of_versions
 
 _SECONDS_BETWEEN_COUNTS = 2.0
 _SECONDS_BETWEEN_LOOKS = 0.5
+_SANDBOX_IDLE_SECONDS = 24 * 3600
 _LIBRARIES = ("torch-mlir", "numpy")
 
 
@@ -72,7 +70,8 @@ class DaskExecutor(Engine):
     def sandbox(self) -> Workers:
         with self._lock:
             if self._sandbox is None:
-                self._sandbox = Workers(1)
+                # What it does may wait for long for a process of its own, which has limits.
+                self._sandbox = Workers(1, idle_seconds=_SANDBOX_IDLE_SECONDS)
             return self._sandbox
 
     def submit(self, function: Callable[..., Any], /, *arguments: Any, **_: Any) -> Future[Any]:
@@ -151,14 +150,9 @@ def do_job(job: bytes, sender: Versions, threshold: tuple[int, int, int]) -> Any
     """
     here = versions()
     if here != sender:
-        other = listed(
-            f"{name} {one} and not {there}"
-            for (name, one), (_, there) in zip(here, sender, strict=True)
-            if one != there
-        )
         raise UserError(
-            f"A Dask worker has {other}, so that it may make other programs. Start the workers in an environment "
-            "like this one."
+            f"A Dask worker has {said_of_versions(here, sender)}, so that it may make other programs. Start the "
+            "workers in an environment like this one."
         )
     before = gc.get_threshold()
     gc.set_threshold(*threshold)
@@ -172,14 +166,7 @@ def do_job(job: bytes, sender: Versions, threshold: tuple[int, int, int]) -> Any
 def versions() -> Versions:
     """Return the versions that the bytes of programs depend on."""
     own = (("mlir_datagen", PACKAGE_VERSION), ("its generator", str(GENERATOR_VERSION)))
-    return (*own, *((library, _installed(library)) for library in _LIBRARIES))
-
-
-def _installed(library: str) -> str | None:
-    try:
-        return version(library)
-    except PackageNotFoundError:
-        return None
+    return (*own, *installed(_LIBRARIES))
 
 
 def _hand_on(done: Future[Any], outcome: Future[Any]) -> None:
