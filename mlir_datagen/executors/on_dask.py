@@ -25,6 +25,7 @@ from mlir_datagen.version import GENERATOR_VERSION, PACKAGE_VERSION, Versions, i
 
 _SECONDS_BETWEEN_COUNTS = 2.0
 _SECONDS_BETWEEN_LOOKS = 0.5
+_SECONDS_TO_ANSWER = 30
 _SANDBOX_IDLE_SECONDS = 24 * 3600
 _LIBRARIES = ("torch-mlir", "numpy")
 
@@ -56,9 +57,12 @@ class DaskExecutor(Engine):
         """How many tasks keep the workers busy that there are now; more may come, as jobs start."""
         if time.monotonic() > self._counted_at + _SECONDS_BETWEEN_COUNTS:
             try:
-                self._threads = max(1, sum(self._client.nthreads().values()))
-            except (OSError, CancelledError) as error:
+                # As `nthreads` does, which waits for ever for a scheduler that does not answer.
+                asked = self._client.sync(self._client.scheduler.ncores, callback_timeout=_SECONDS_TO_ANSWER)
+            except (OSError, CancelledError, AttributeError, NameError) as error:
+                # The last two are what a client that is being closed raises.
                 raise self._gone() from error
+            self._threads = max(1, sum(asked.values()))
             self._counted_at = time.monotonic()
         return ahead_for(self._threads)
 
@@ -98,9 +102,10 @@ class DaskExecutor(Engine):
         return outcome
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Have no more of it done; the workers stay."""
+        """Have nobody wait for it any more; the workers stay, and what they have begun ends with the client."""
         self._has_ended.set()
-        self._executor.shutdown(wait=False)
+        for outcome in list(self._waiting):
+            outcome.cancel()
         if self._sandbox is not None:
             self._sandbox.shutdown()
 
