@@ -9,9 +9,13 @@ from typing import Any
 from mlir_datagen.errors import UserError, listed, shown
 
 PACKAGE_VERSION = "0.9.0"
+RELEASE_DATE = "2026-11-30"
+"""The day of that version, as what describes a dataset gives it: never the day on which it is made."""
 
 GENERATOR_VERSION = 9
 """Goes up whenever the same config would give other bytes; it is part of every dataset's fingerprint."""
+GENERATOR_YEAR = 2026
+"""The year of that version, for citations of what it makes."""
 
 SCHEMA_VERSION = 2
 """The layout of `config.yaml` and `manifest.json`; goes up when an older reader could misread them."""

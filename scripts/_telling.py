@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from tabulate import tabulate
@@ -27,6 +28,15 @@ def progress() -> Iterator[Listener]:
     # Without a terminal there is no bar (disable=None).
     with tqdm(unit=" programs", disable=None, leave=False, delay=0.2) as bar:
         yield Listener(bar.reset, bar.update, on_wait, on_resume)
+
+
+def present(dataset: Path) -> None:
+    """Make what shows a dataset, and tell on a terminal how far that is."""
+    # Only here, since a run may leave it away.
+    from mlir_datagen.pipeline.presenting import present_dataset
+
+    with tqdm(unit=" parts", disable=None, leave=False, delay=0.2) as bar:
+        present_dataset(dataset, Listener(bar.reset, bar.update))
 
 
 def print_outcome(outcome: Outcome, seconds: float) -> None:

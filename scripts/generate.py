@@ -63,8 +63,10 @@ def _generate(cfg: DictConfig) -> None:
     try:
         if config.export is not None:
             _export(config.export, outcome.path)
+        if config.report:
+            _telling.present(outcome.path)
     finally:
-        # The dataset is finished, whatever became of the export.
+        # The dataset is finished, whatever became of the export and of what shows it.
         _telling.print_outcome(outcome, seconds)
 
 

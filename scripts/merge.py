@@ -35,11 +35,19 @@ def main() -> None:
     )
     parser.add_argument("--name", help=f"of the dataset that is made of others ({_NAME})")
     parser.add_argument("--storage", help=f"where the text goes there: files, parquet, or both ({_STORAGE})")
+    parser.add_argument(
+        "--no-report", dest="report", action="store_false", help="make no croissant.json beside the dataset"
+    )
     arguments = parser.parse_args()
     started = time.perf_counter()
     with _telling.progress() as listener:
         outcome = _merged(arguments, listener)
-    _telling.print_outcome(outcome, time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    try:
+        if arguments.report:
+            _telling.present(outcome.path)
+    finally:
+        _telling.print_outcome(outcome, seconds)
 
 
 def _merged(arguments: argparse.Namespace, listener: Listener) -> Outcome:

@@ -18,6 +18,7 @@ ORDER = (
     {"programs"},
     {"proving"},
     {"dataset"},
+    {"presentation"},
     {"networks"},
     {"sources"},
     {"config"},
@@ -33,6 +34,7 @@ LIBRARIES = {
     "torch_mlir": ("mlir/",),
     "hydra": ("config/compose.py", "config/overrides.py"),
     "omegaconf": ("config/compose.py", "config/overrides.py"),
+    "mlcroissant": ("presentation/croissant.py",),
     "distributed": ("executors/on_dask.py", "executors/local_dask.py", "executors/clusters.py"),
     "dask": ("executors/clusters.py",),
     "dask_jobqueue": ("executors/clusters.py",),
@@ -122,7 +124,7 @@ def test_a_wrong_import_is_seen(file, line, wrong, tmp_path):
 
 def test_boundaries():
     """Libraries have their places, PyTorch is imported when used, dataset/ writes files, and only scripts/ print."""
-    heavy = {"torch", "torchvision", "transformers", "pandas", "matplotlib", "dask_jobqueue"}
+    heavy = {"mlcroissant", "torch", "torchvision", "transformers", "pandas", "matplotlib", "dask_jobqueue"}
     for path in PACKAGE.rglob("*.py"):
         place = path.relative_to(PACKAGE).as_posix()
         tree = ast.parse(path.read_text())

@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from mlir_datagen import foreign
 from mlir_datagen.dataset.arrow import PARQUET_ERRORS, open_parquet, string_array
-from mlir_datagen.dataset.manifest import MANIFEST, MEASUREMENTS_KEY, read_manifest
-from mlir_datagen.dataset.measurements import MEASUREMENTS
+from mlir_datagen.dataset.licenses import DEFAULT_LICENSE
+from mlir_datagen.dataset.manifest import MANIFEST, MEASUREMENTS_KEY, measured_files, read_manifest
 from mlir_datagen.dataset.paths import index_name, index_names, program_file, split_folder
 from mlir_datagen.dataset.schema import index_schema
 from mlir_datagen.dataset.writer import CHECKSUMS, file_sha256
@@ -49,6 +49,12 @@ class Dataset:
     def splits(self) -> list[str]:
         """The names of the splits."""
         return list(self.manifest["counts"])
+
+    @property
+    def licenses(self) -> list[str]:
+        """The licences that it is under."""
+        # Version 0.9 and those before named none.
+        return list(self.manifest.get("license", [DEFAULT_LICENSE]))
 
     def count(self) -> int:
         """Return how many programs the manifest counts."""
@@ -302,11 +308,8 @@ def find_finished(path: Path, fingerprint: str) -> dict[str, Any] | None:
 
 
 def listed_files(found: Mapping[str, Any]) -> dict[str, str]:
-    """Return the digests of all files that a manifest lists, the measured times included."""
-    files = dict(found["files"])
-    if MEASUREMENTS_KEY in found:
-        files[MEASUREMENTS] = found[MEASUREMENTS_KEY]["sha256"]
-    return files
+    """Return the digests of all files that a manifest lists, the measured times included, the presentation not."""
+    return {**found["files"], **measured_files(found.get(MEASUREMENTS_KEY, {}))}
 
 
 def miscounted_splits(path: Path, found: Mapping[str, Any]) -> list[str]:

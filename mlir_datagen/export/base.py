@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,8 +14,8 @@ from typing import Any, ClassVar
 from mlir_datagen.config.export import ExportSettings, TimeBounds
 from mlir_datagen.dataset.exported import ACCOUNT_KEY, DIGEST_KEY, ExportWriter, publish_export
 from mlir_datagen.dataset.journal import Place
-from mlir_datagen.dataset.manifest import MEASUREMENTS_KEY
-from mlir_datagen.dataset.measurements import MEASUREMENTS, read_measurements
+from mlir_datagen.dataset.manifest import MEASUREMENTS_KEY, measured_files
+from mlir_datagen.dataset.measurements import read_measurements
 from mlir_datagen.dataset.reader import Dataset, changed_files
 from mlir_datagen.errors import UserError, listed
 from mlir_datagen.pipeline.measuring import measure_dataset, measure_jobs
@@ -153,7 +154,7 @@ def export_dataset(
     trained = _trained_splits(dataset, settings.train)
     exporter.check_folder(target)
     unmeasured: Sequence[tuple[Place, Failure]] = ()
-    if measure and not (folder / MEASUREMENTS).is_file():
+    if measure and MEASUREMENTS_KEY not in dataset.manifest:
         unmeasured = measure_dataset(folder, listener).failed
         dataset = Dataset(folder)
     measured = _measurements_digest(dataset)
@@ -187,15 +188,14 @@ def _trained_splits(dataset: Dataset, train: Sequence[str] | None) -> frozenset[
 
 
 def _measurements_digest(dataset: Dataset) -> str:
-    """Return the digest of the file of times, which is the one that the manifest lists; empty where there is none."""
-    digest: str = dataset.manifest.get(MEASUREMENTS_KEY, {}).get("sha256", "")
-    path = dataset.folder / MEASUREMENTS
-    if path.is_file() and any(changed_files(dataset.folder, {MEASUREMENTS: digest})):
+    """Return a digest of the times, which are those that the manifest lists; empty where there are none."""
+    told = measured_files(dataset.manifest.get(MEASUREMENTS_KEY, {}))
+    for problem in changed_files(dataset.folder, told):
         raise UserError(
-            f"{path} is not the file that the manifest lists. Measure the dataset again: "
-            f"python scripts/measure.py {dataset.folder}"
+            f"The measured times are not those that the manifest of {dataset.folder} lists: {problem}. Measure the "
+            f"dataset again: python scripts/measure.py {dataset.folder}"
         )
-    return digest
+    return hashlib.sha256("".join(sorted(told.values())).encode()).hexdigest() if told else ""
 
 
 def _identity(exporter: Exporter, given: ExportInput, measured: str) -> dict[str, Any]:

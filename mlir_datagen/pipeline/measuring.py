@@ -17,7 +17,7 @@ from mlir_datagen.config.models import parse_model
 from mlir_datagen.config.saved import load_saved_config
 from mlir_datagen.dataset.description import CONFIG
 from mlir_datagen.dataset.journal import Journal, Place
-from mlir_datagen.dataset.manifest import MEASUREMENTS_KEY
+from mlir_datagen.dataset.manifest import MEASUREMENTS_KEY, PRESENTATION_KEY
 from mlir_datagen.dataset.measurements import Measured, read_measurements, record_measurements
 from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.errors import UserError
@@ -72,15 +72,23 @@ class Agreement:
 def measure_dataset(folder: Path, listener: Listener) -> Session:
     """Measure every program of a dataset, and store the times with it in place of those that it has.
 
+    What shows the dataset is made anew where it was there.
+
     Raises:
         UserError: when it is no dataset, is damaged, cannot be written, or another run is measuring it.
     """
     dataset = _Measurable(folder)
+    was_presented = PRESENTATION_KEY in dataset.manifest
     with dataset.journal("measurements") as journal:
         done = dataset.complete(journal, listener)
         conditions = session(dataset.settings, [machine()])
         record_measurements(dataset.folder, dataset.manifest, done.measured, conditions, len(done.failed))
         journal.remove()
+    if was_presented:
+        # Only here, since few datasets are measured again.
+        from mlir_datagen.pipeline.presenting import present_dataset
+
+        present_dataset(dataset.folder)
     return done
 
 

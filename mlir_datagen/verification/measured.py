@@ -10,7 +10,8 @@ from typing import Any
 
 from mlir_datagen.config import RunConfig
 from mlir_datagen.dataset.manifest import MANIFEST, MEASUREMENTS_KEY
-from mlir_datagen.dataset.measurements import MEASUREMENTS, read_measurements
+from mlir_datagen.dataset.measurements import read_measurements
+from mlir_datagen.dataset.paths import MEASUREMENTS_FOLDER
 from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.errors import said, shown
 from mlir_datagen.mlir.pipelines import BASELINE_PIPELINE
@@ -31,15 +32,14 @@ def measurement_problems(dataset: Dataset, config: RunConfig, summary: Summary) 
     times = read_measurements(dataset.folder)
     places = {(split, name) for split, names in summary.names.items() for name in names}
     for split, name in sorted(set(times) - places)[:1]:
-        yield f"{MEASUREMENTS} has the time of {said(split)}/{said(name)}, which is no program"
+        yield f"{MEASUREMENTS_FOLDER}/ has the time of {said(split)}/{said(name)}, which is no program"
     machines = {record["id"] for record in told["machines"]}
     for (split, name), time in times.items():
         if time.machine not in machines:
-            yield f"{MEASUREMENTS} has of {said(split)}/{said(name)} a time of the machine {said(time.machine)}, " + (
-                f"of which {MANIFEST} has no record"
-            )
+            what = f"{MEASUREMENTS_FOLDER}/ has of {said(split)}/{said(name)} a time of the machine"
+            yield f"{what} {said(time.machine)}, of which {MANIFEST} has no record"
         if (problem := _time_problem(time)) is not None:
-            yield f"{MEASUREMENTS} has of {said(split)}/{said(name)} {problem}"
+            yield f"{MEASUREMENTS_FOLDER}/ has of {said(split)}/{said(name)} {problem}"
     counts = {
         "programs": len(times),
         "failed": len(places) - len(times),
@@ -56,7 +56,7 @@ def measurement_problems(dataset: Dataset, config: RunConfig, summary: Summary) 
 def _session_problems(dataset: Dataset, config: RunConfig, fewest: int | None) -> Iterator[str]:
     """Say what is wrong with what the manifest says of the session."""
     told = dataset.manifest[MEASUREMENTS_KEY]
-    for key in sorted(set(told) ^ {"programs", "failed", "disturbed", "sha256", *session(config.measure, [])}):
+    for key in sorted(set(told) ^ {"programs", "failed", "disturbed", "files", *session(config.measure, [])}):
         yield f"{MANIFEST} {'has' if key in told else 'lacks'} {MEASUREMENTS_KEY}.{said(key)}"
     if dataset.manifest["generator_version"] == GENERATOR_VERSION and told.get("pipeline") != BASELINE_PIPELINE:
         yield f"{MANIFEST} names another pipeline for its {MEASUREMENTS_KEY} than programs are compiled with"
@@ -65,7 +65,7 @@ def _session_problems(dataset: Dataset, config: RunConfig, fewest: int | None) -
         yield f"{MANIFEST} has {MEASUREMENTS_KEY}.settings {shown(settings)}, which are not those of the config"
     needed = settings.get("runs") if isinstance(settings, dict) else None
     if fewest is not None and not (isinstance(needed, int) and needed <= fewest):
-        yield f"{MEASUREMENTS} has undisturbed times of fewer runs than {MEASUREMENTS_KEY}.settings say"
+        yield f"{MEASUREMENTS_FOLDER}/ has undisturbed times of fewer runs than {MEASUREMENTS_KEY}.settings say"
 
 
 def _machine_problems(records: Sequence[Mapping[str, Any]], programs: Counter[str]) -> Iterator[str]:

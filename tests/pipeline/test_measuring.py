@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from helpers import SCRIPTS, config, interruptible, planned_specs, run_script
 from planting import CRASHES, SLOW, assert_funnel_adds_up, matmuls, plant, rejects_by_defect, starts_from
+from stored_times import stored_times
 
 from mlir_datagen.config.compose import compose_config
 from mlir_datagen.dataset.journal import Journal
@@ -48,7 +49,7 @@ def unmeasured(tmp_path):
 
 
 def test_times_are_kept_apart_from_the_dataset(measured, tmp_path):
-    table = pq.read_table(measured.path / "measurements.parquet").to_pylist()
+    table = stored_times(measured.path)
     index = [
         row for split in ("train", "test") for row in pq.read_table(measured.path / f"{split}.parquet").to_pylist()
     ]
@@ -72,10 +73,11 @@ def test_times_are_kept_apart_from_the_dataset(measured, tmp_path):
     assert {"id", "programs", "cpu", "cores", "frequency_governor", "os", "llvm"} == set(here)
     assert here["programs"] == 24
     assert {row["machine"] for row in table} == {here["id"]} == {machine().id}
-    assert f"on one core of {here['cpu']}." in (measured.path / "README.md").read_text()
+    assert f"on one core of {here['cpu']}:" in (measured.path / "README.md").read_text()
     assert "convert-linalg-to-loops" in described["pipeline"]
-    assert "measurements.parquet" not in (measured.path / "SHA256SUMS").read_text()
-    assert "measurements.parquet" not in measured.manifest["files"]
+    assert set(described["files"]) == {"measurements/train.parquet", "measurements/test.parquet"}
+    assert "measurements/" not in (measured.path / "SHA256SUMS").read_text()
+    assert not [file for file in measured.manifest["files"] if "measurements/" in file]
     plain = generate(config(check__level="execute", output_dir=str(tmp_path)))
     assert plain.manifest["digest"] == measured.manifest["digest"]
     assert [row["error"] for row in index_of(plain.path)] == [row["error"] for row in index_of(measured.path)]
@@ -171,10 +173,8 @@ def test_measuring_that_is_killed_goes_on_and_measures_nothing_twice(unmeasured,
     for place, fields in entries(second).items():
         assert stored[place] == Measurement(**fields)
     manifest = json.loads((unmeasured / "manifest.json").read_text())
-    assert (
-        manifest["measurements"]["sha256"]
-        == hashlib.sha256((unmeasured / "measurements.parquet").read_bytes()).hexdigest()
-    )
+    for file, digest in manifest["measurements"]["files"].items():
+        assert digest == hashlib.sha256((unmeasured / file).read_bytes()).hexdigest()
     verified = run_script("verify", str(unmeasured), cwd=tmp_path)
     assert verified.returncode == 0, verified.stderr
 
@@ -228,9 +228,8 @@ def test_repeating_is_done_with_the_times_of_this_machine(unmeasured):
     own = set(places[:5])
 
     def store(here):
-        times = [
-            (*place, dataclasses.replace(TIME, machine=(machine() if place in here else other).id)) for place in places
-        ]
+        where = {place: machine() if place in here else other for place in places}
+        times = [(*place, dataclasses.replace(TIME, machine=one.id)) for place, one in where.items()]
         manifest = json.loads((unmeasured / "manifest.json").read_text())
         record_measurements(unmeasured, manifest, times, session(SETTINGS, [machine(), other]), 8)
 
@@ -240,14 +239,12 @@ def test_repeating_is_done_with_the_times_of_this_machine(unmeasured):
     assert agreement.programs + agreement.disturbed == 5
     assert agreement.same_conditions
     card = (unmeasured / "README.md").read_text()
-    assert (
-        f"{machine().cpu} (`{machine().id}`: 5), Other (`{other.id}`: {len(places) - 5}); the column `machine`" in card
-    )
+    assert f"{machine().cpu} (`{machine().id}`: 5), Other (`{other.id}`: {len(places) - 5}) (the column" in card
     store(set())
     agreement = repeat_measurements(unmeasured, Listener())
     assert agreement.elsewhere == 0
     assert not agreement.same_conditions
-    assert f"on one core of {other.cpu}." in (unmeasured / "README.md").read_text()
+    assert f"on one core of {other.cpu}:" in (unmeasured / "README.md").read_text()
 
 
 def test_what_cannot_be_measured_is_said_in_one_paragraph(unmeasured, tmp_path):

@@ -331,7 +331,7 @@ def test_changed_proofs(forged, message, proven, tmp_path):
 )
 def test_changed_times(change, proven, tmp_path):
     folder = shutil.copytree(proven, tmp_path / "copy")
-    forge(folder, "measurements.parquet", change)
+    forge(folder, "measurements/train.parquet", change)
     refused(folder)
 
 
