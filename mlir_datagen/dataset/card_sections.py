@@ -29,7 +29,7 @@ def with_times(card: str, measurements: Mapping[str, Any]) -> str:
     """Return a card with what the manifest says of the measured times, in place of what it says of them now."""
     programs, disturbed = measurements["programs"], measurements.get("disturbed", 0)
     share = f"{disturbed / programs:.1%}" if programs else "none"
-    processors = _processors(measurements["machines"])
+    processors = said_processors(measurements["machines"])
     card = without_times(card)
     files = {measurements_split(file): [file] for file in measurements["files"]}
     if files:
@@ -43,7 +43,7 @@ the machine was slower than it can be.
 """
 
 
-def _processors(machines: Sequence[Mapping[str, Any]]) -> str:
+def said_processors(machines: Sequence[Mapping[str, Any]]) -> str:
     """Say what machines times are of; where there are several, how many are of which."""
     if len(machines) == 1:
         return str(machines[0]["cpu"])
