@@ -6,13 +6,14 @@ Neither comes back byte for byte, so a card is compared without them.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
 
 from mlir_datagen.dataset.card_head import config_entry
 from mlir_datagen.dataset.paths import measurements_split
+from mlir_datagen.errors import listed
 
 MEASUREMENTS_CONFIG = "measurements"
 
@@ -28,18 +29,26 @@ def with_times(card: str, measurements: Mapping[str, Any]) -> str:
     """Return a card with what the manifest says of the measured times, in place of what it says of them now."""
     programs, disturbed = measurements["programs"], measurements.get("disturbed", 0)
     share = f"{disturbed / programs:.1%}" if programs else "none"
-    processor = measurements["machine"]["cpu"]
+    processors = said_processors(measurements["machines"])
     card = without_times(card)
     files = {measurements_split(file): [file] for file in measurements["files"]}
     if files:
         entry = yaml.safe_dump([config_entry(MEASUREMENTS_CONFIG, files)], sort_keys=False)
         card = card.replace(_HEAD_ENDS, f"{entry}{_HEAD_ENDS}", 1)
     return f"""{card}{_TIMES_HEADING}
-`measurements/` has the time of one call of {programs} programs, unoptimised, on one core of {processor}:
+`measurements/` has the time of one call of {programs} programs, unoptimised, on one core of {processors}:
 `datasets.load_dataset("path/of/this/folder", "{MEASUREMENTS_CONFIG}")` loads it, in the same splits.
 The times of {disturbed} of them ({share}) are marked in the column `disturbed`: other work had the core throughout, or
 the machine was slower than it can be.
 """
+
+
+def said_processors(machines: Sequence[Mapping[str, Any]]) -> str:
+    """Say what machines times are of; where there are several, how many are of which."""
+    if len(machines) == 1:
+        return str(machines[0]["cpu"])
+    each = [f"{one['cpu']} (`{one['id']}`: {one['programs']})" for one in machines]
+    return f"{listed(each)} (the column `machine` says which)" if each else "no machine"
 
 
 def without_times(card: str) -> str:

@@ -166,6 +166,11 @@ def _licenses(read: Mapping[str, Any]) -> list[Any]:
     return found if isinstance(found, list) and all(map(_is_text, found)) else [None]
 
 
+def measured_processors(told: Mapping[str, Any]) -> list[str]:
+    """Return the different processors that measured times are of, by what the manifest says of the times."""
+    return list(dict.fromkeys(str(machine["cpu"]) for machine in told["machines"]))
+
+
 def measured_files(told: Mapping[str, Any]) -> dict[str, str]:
     """Return the digests of the files that have the measured times.
 
@@ -196,8 +201,16 @@ def _is_measured(value: Any) -> bool:
         and _is_number(value.get("failed"))
         # Versions before 5 had none.
         and _is_number(value.get("disturbed", 0))
-        and isinstance(value.get("machine"), dict)
-        and _is_text(value["machine"].get("cpu"))
+        and isinstance(value.get("machines"), list)
+        and all(map(_is_machine, value["machines"]))
+    )
+
+
+def _is_machine(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and all(_is_text(value.get(key)) for key in ("id", "cpu"))
+        and _is_number(value.get("programs"))
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import io
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,8 @@ from mlir_datagen.programs.proof import Measurement
 Measured = tuple[str, str, Measurement]
 """Split, name, and time of a program."""
 
-_TYPES = {
+_TYPES: dict[str, Any] = {
+    "machine": pa.string(),
     **dict.fromkeys(("median_ns", "min_ns", "iqr_ns", "cpu_ns"), pa.float64()),
     "disturbed": pa.bool_(),
 }
@@ -59,6 +61,7 @@ _MEANINGS = {
     "cpu_ns": "the median of the thread's processor time in these runs, with that of reading the clocks",
     "disturbed": "whether too few runs were undisturbed, or the machine was slower than it can be",
     "compile_ns": "processor time of lowering and compiling",
+    "machine": "the id of the machine, which `manifest.json` describes",
 }
 MEASUREMENT_COLUMNS = {
     "split": (pa.string(), "the split that the program belongs to"),
@@ -81,7 +84,7 @@ def write_measurements(
     Args:
         folder: where the files go.
         measured: the times.
-        settings: machine, pipeline and settings of the session.
+        settings: machines, pipeline and settings of the session.
         failed: how many programs of the dataset have no time.
     """
     files = _files(measured)
@@ -101,6 +104,7 @@ def _described(
         "disturbed": sum(measurement.disturbed for _, _, measurement in measured),
         "files": {file: hashlib.sha256(content).hexdigest() for file, content in files.items()},
         **settings,
+        "machines": _with_programs(settings["machines"], measured),
     }
 
 
@@ -118,6 +122,12 @@ def _content(rows: Sequence[Mapping[str, Any]]) -> bytes:
     content = io.BytesIO()
     pq.write_table(pa.Table.from_arrays(columns, names=list(_COLUMNS)), content, compression="zstd")
     return content.getvalue()
+
+
+def _with_programs(machines: Sequence[Mapping[str, Any]], measured: Sequence[Measured]) -> list[dict[str, Any]]:
+    """Return the records of the machines that times are of, with how many each has."""
+    programs = Counter(measurement.machine for _, _, measurement in measured)
+    return [{**one, "programs": programs[one["id"]]} for one in machines if programs[one["id"]]]
 
 
 def read_measurements(folder: Path) -> dict[tuple[str, str], Measurement]:
@@ -204,7 +214,7 @@ def record_measurements(
         folder: the dataset.
         manifest: its manifest, which is changed.
         measured: the times.
-        settings: machine, pipeline and settings of the session.
+        settings: machines, pipeline and settings of the session.
         failed: how many programs have no time.
 
     Raises:

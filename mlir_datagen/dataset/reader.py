@@ -188,7 +188,7 @@ class Dataset:
             try:
                 sizes[place] = (self.folder / program_file(split, row["name"])).stat().st_size
             except OSError as error:
-                raise self._unreadable(row["file"], error) from error
+                raise self.unreadable(row["file"], error) from error
         return sizes
 
     def with_texts(self, split: str, table: Any) -> Any:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -173,7 +174,18 @@ def export_dataset(
     record, existed = publish_export(
         target, identity, lambda files: vars(exporter.write(given, files)), listener.on_wait
     )
-    return Exported(target, existed, Account(**record[ACCOUNT_KEY]), unmeasured)
+    account = Account(**record[ACCOUNT_KEY])
+    notes = [*account.notes, *_said_of_machines(dataset)]
+    return Exported(target, existed, dataclasses.replace(account, notes=notes), unmeasured)
+
+
+def _said_of_machines(dataset: Dataset) -> Iterator[str]:
+    processors = [machine["cpu"] for machine in dataset.manifest[MEASUREMENTS_KEY]["machines"]]
+    if len(processors) > 1:
+        yield (
+            f"The times are of {len(processors)} machines ({listed(processors)}), and do not compare with each other: "
+            f"python scripts/measure.py {dataset.folder} measures all on one."
+        )
 
 
 def _trained_splits(dataset: Dataset, train: Sequence[str] | None) -> frozenset[str]:

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from mlir_datagen.dataset.manifest import MEASUREMENTS_KEY
+from mlir_datagen.dataset.manifest import MEASUREMENTS_KEY, measured_processors
 from mlir_datagen.dataset.measurements import read_measurements
 from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.presentation.dimensions import Extents, dimension_text, loop_bounds, named_dimensions
@@ -110,9 +110,9 @@ class Facts:
 
     @property
     def processor(self) -> str | None:
-        """The model of the processor that the times are from, if there are any."""
+        """The models of the processors that the times are from, if there are any."""
         measured = self.manifest.get(MEASUREMENTS_KEY)
-        return None if measured is None else str(measured["machine"]["cpu"])
+        return None if measured is None else " and ".join(measured_processors(measured))
 
 
 @dataclass

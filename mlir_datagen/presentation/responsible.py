@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mlir_datagen.dataset.card_sections import said_processors
 from mlir_datagen.dataset.manifest import MEASUREMENTS_KEY
 from mlir_datagen.dataset.paths import is_drawn
 from mlir_datagen.dataset.reader import Dataset
@@ -100,8 +101,8 @@ def _annotation(measured: dict[str, Any] | None) -> list[str]:
     ]
     if measured is not None:
         labels.append(
-            f"Times are those of the unoptimised program on one core of {measured['machine']['cpu']}: the median of "
-            "undisturbed runs. The column disturbed marks those for which there were too few."
+            f"Times are those of the unoptimised program on one core of {said_processors(measured['machines'])}: "
+            "the median of undisturbed runs. The column disturbed marks those for which there were too few."
         )
     return labels
 
@@ -128,7 +129,7 @@ def _limitations(measured: dict[str, Any] | None) -> list[str]:
     ]
     if measured is not None:
         limitations.append(
-            "Times are of one machine, one core and one compilation pipeline, on arguments of zeros: they do not carry "
-            "over to other machines."
+            "Times are of the machines that manifest.json describes, of one core and one compilation pipeline, on "
+            "arguments of zeros: they do not carry over to other machines."
         )
     return limitations

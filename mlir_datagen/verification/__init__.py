@@ -164,7 +164,7 @@ def _unverified(dataset: Dataset, config: RunConfig, has_rejects: bool) -> str:
         if config.models or (config.merge and NETWORKS_SPLIT in dataset.splits):
             unverified.append("the columns excused and unshown of networks")
     if MEASUREMENTS_KEY in dataset.manifest:
-        unverified.append("the measured times and the machine")
+        unverified.append("the measured times and the machines")
     if has_rejects:
         unverified.append("why programs were rejected")
     if config.models or any(suite.models for suite in config.suites.values()):

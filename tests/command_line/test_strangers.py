@@ -31,8 +31,8 @@ from mlir_datagen.verification import verify_dataset
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"{new}: &{new} [{','.join(9 * [f'*{old}'])}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True)
 )
-TIME = Measurement(1.5, 1.0, 0.5, 5, 2, 10, 1.6, False, 1000)
-MACHINE = {"machine": {"cpu": "one"}}
+TIME = Measurement(1.5, 1.0, 0.5, 5, 2, 10, 1.6, False, 1000, "")
+NOWHERE = {"machines": []}
 BOMBED_KEYS = ["name", "exclude", "seed", "schema_version", "splits", "trust", "ops"]
 
 
@@ -162,7 +162,7 @@ def test_times_are_not_recorded_beside_pipes(file, tiny, tmp_path):
     (folder / file).unlink()
     os.mkfifo(folder / file)
     with pytest.raises(UserError, match="it is not a regular file"):
-        record_measurements(folder, json.loads((folder / "manifest.json").read_text()), [], MACHINE, 0)
+        record_measurements(folder, json.loads((folder / "manifest.json").read_text()), [], NOWHERE, 0)
 
 
 def test_times_are_not_written_through_links(tiny, tmp_path):
@@ -176,7 +176,7 @@ def test_times_are_not_written_through_links(tiny, tmp_path):
         if name in partial:
             (folder / name).symlink_to(tmp_path / name)
     for times in ([("train", "matmul_0000", TIME)], []):
-        record_measurements(folder, json.loads((folder / "manifest.json").read_text()), times, MACHINE, 0)
+        record_measurements(folder, json.loads((folder / "manifest.json").read_text()), times, NOWHERE, 0)
     assert {(tmp_path / name).read_text() for name in (*partial, "elsewhere/train.parquet")} == {"mine"}
     assert not (folder / "measurements").exists()
 

@@ -21,8 +21,8 @@ from mlir_datagen.pipeline.run import generate
 from mlir_datagen.programs.proof import Measurement
 from mlir_datagen.verification import verify_dataset
 
-TIME = Measurement(1.5, 1.0, 0.5, 5, 2, 10, 1.6, False, 1000)
-SESSION = {"machine": {"cpu": "one"}}
+TIME = Measurement(1.5, 1.0, 0.5, 5, 2, 10, 1.6, False, 1000, "0a")
+SESSION = {"machines": [{"id": "0a", "cpu": "one"}]}
 
 
 @pytest.fixture(scope="module")

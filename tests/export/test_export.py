@@ -466,7 +466,7 @@ def test_the_exported_form_is_measured_where_filling_in_initial_values_may_show(
 
     def measured(folder, given, listener):
         jobs.extend(given)
-        return [Measurement(12_345.4, 1.0, 1.0, 5, 0, 1, 1.0, False, 1) for _ in given]
+        return [Measurement(12_345.4, 1.0, 1.0, 5, 0, 1, 1.0, False, 1, "here") for _ in given]
 
     monkeypatch.setattr("mlir_datagen.export.base.measure_jobs", measured)
     export(dataset)

@@ -155,8 +155,8 @@ def test_a_signal_says_what_makes_the_rest(plain, pictured, monkeypatch):
 
 
 def test_times_that_change_have_it_made_anew(plain, pictured, monkeypatch):
-    time = Measurement(1.5, 1.0, 0.5, 5, 2, 10, 1.6, False, 1000)
-    session = {"machine": {"cpu": "one"}}
+    time = Measurement(1.5, 1.0, 0.5, 5, 2, 10, 1.6, False, 1000, "0a")
+    session = {"machines": [{"id": "0a", "cpu": "one"}]}
     present_dataset(plain)
     record_measurements(plain, Dataset(plain).manifest, [("train", "matmul_0000", time)], session, 23)
     assert not (plain / "croissant.json").exists()

@@ -22,7 +22,7 @@ from mlir_datagen.version import RELEASE_DATE
 # Of what mlcroissant reads with.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
-SESSION = {"machine": {"cpu": "one"}}
+SESSION = {"machines": [{"id": "0a", "cpu": "one"}]}
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def described(tmp_path_factory):
         compose_config([*settings, "suites=[gemm]", f"output_dir={tmp_path_factory.mktemp('described')}"])
     ).path
     times = [
-        (program.split, program.name, Measurement(1.5 + place, 1.0, 0.5, 5, 0, 1, 1.6, place % 2 == 0, 1000))
+        (program.split, program.name, Measurement(1.5 + place, 1.0, 0.5, 5, 0, 1, 1.6, place % 2 == 0, 1000, "0a"))
         for place, program in enumerate(Dataset(folder).programs())
     ]
     record_measurements(folder, read_manifest(folder), times, SESSION, 0)
