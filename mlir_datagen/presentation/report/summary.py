@@ -43,7 +43,8 @@ def _card(facts: Facts, number: int | None) -> str:
     items = "".join(f"<div><dt>{_text(name)}</dt><dd>{_text(value)}</dd></div>" for name, value in pairs)
     label = "" if number is None else f'<span class="which which-{number}">{LETTERS[number]}</span> '
     heading = f"<h2>{label}{_text(facts.name)}</h2>" if number is not None else ""
-    return f'<section class="dataset">{heading}<dl class="numbers">{items}</dl></section>'
+    tag = "div" if number is None else "section"
+    return f'<{tag} class="dataset">{heading}<dl class="numbers">{items}</dl></{tag}>'
 
 
 def _shared(shared: Shared | None) -> str:

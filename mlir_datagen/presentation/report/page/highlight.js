@@ -13,7 +13,7 @@ const MLIR_PIECES = [
   ["operation", /[A-Za-z_]\w*(?:\.\w+)+/y],
   ["keyword", /(?:affine_map|affine_set|dense|false|ins|iterator_types|indexing_maps|loc|module|outs|return|to|true|unit)(?!\w)/y],
   ["constant", /-?(?:0x[\dA-Fa-f]+|\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)(?!\w)/y],
-  ["", /[A-Za-z_$][\w$]*|\s+|[^]/y],
+  ["", /[A-Za-z_$][\w$]*|\s+|[^]/uy],
 ];
 
 // The pieces of a text as [class, text]; the class of what has no colour is empty.

@@ -13,7 +13,7 @@ function numberColumn(title, values, written, more = {}) {
     return Number.isFinite(values[row]) ? values[row] : -Infinity;
   };
   // The largest first, as these are looked for.
-  return { title, type: "num", className: "number", data, orderSequence: ["desc", "asc", ""], ...more };
+  return { title, type: "num", className: "number", data, orderSequence: ["desc", "asc"], ...more };
 }
 
 function tableColumns(programs) {
