@@ -7,8 +7,9 @@ import os
 import signal
 import socket
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from crashing import CRASHES, MARKER, Crashing
@@ -153,6 +154,32 @@ def test_a_scheduler_that_goes_stops_the_run(few_programs_a_task, tmp_path):
     with dask_cluster(tmp_path, workers=1) as running, gone:
         generate(addressed(running, tmp_path), Listener(on_written=lambda count: running.scheduler.kill()))
     assert not list(tmp_path.glob("dask/[!.]*"))
+
+
+class Stuck:
+    """A client whose scheduler does not answer, or is not there any more, and whose tasks have no end."""
+
+    status = "running"
+
+    def __init__(self, scheduler):
+        self.scheduler = scheduler
+
+    def get_executor(self, **_):
+        return SimpleNamespace(submit=lambda *_: Future())
+
+    def sync(self, function, callback_timeout):
+        assert callback_timeout < 60
+        raise TimeoutError
+
+
+@pytest.mark.parametrize("scheduler", [None, SimpleNamespace(ncores=None)])
+def test_nobody_waits_for_what_does_not_come(scheduler):
+    with on_dask.DaskExecutor(Stuck(scheduler), "nobody") as executor:
+        with pytest.raises(UserError, match="The scheduler of nobody has gone"):
+            _ = executor.ahead
+        outcome = executor.submit(len, ())
+    with pytest.raises(CancelledError):
+        outcome.result(0)
 
 
 def test_a_program_that_ends_workers_is_rejected_and_one_that_is_killed_is_not(
