@@ -6,6 +6,7 @@ import io
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +19,7 @@ _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Ctrl-C, what batch systems send, and what a closed terminal does."""
 
 _SECONDS_TO_CLEAN_UP = 10
+_SECONDS_TO_LOAD = 1.0
 _NOTHING_LEFT = "Stopped; nothing was left behind. The same command starts again."
 
 
@@ -90,10 +92,42 @@ def while_importing() -> Iterator[None]:
     """Have signals end the process at once: libraries do not expect exceptions while they are imported."""
     before = _handle(_end_at_once)
     try:
-        yield
+        with _saying_that_it_loads():
+            yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _saying_that_it_loads() -> Iterator[None]:
+    """Say on a terminal that libraries are loaded, where that takes long, as from a cold disk."""
+    stream = sys.stderr
+    if stream is None or not stream.isatty():
+        yield
+        return
+    text = "loading libraries …"
+    said = threading.Event()
+
+    def write(words: str) -> None:
+        # The terminal may be gone.
+        with suppress(OSError):
+            stream.write(words)
+            stream.flush()
+
+    def say() -> None:
+        said.set()
+        write(text)
+
+    timer = threading.Timer(_SECONDS_TO_LOAD, say)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+        if said.is_set():
+            write(f"\r{' ' * len(text)}\r")
 
 
 def stopped(interrupt: KeyboardInterrupt, message: str) -> int:

@@ -241,7 +241,7 @@ def _counts(counts: Mapping[str, int]) -> str | None:
 
 
 def _range(bounds: Sequence[int] | None, unit: str) -> str | None:
-    return None if bounds is None else f"{_short(bounds[0])}{unit} to {_short(bounds[1])}{unit}"
+    return None if bounds is None else " to ".join(f"{_short(bound)}{unit}".strip() for bound in bounds)
 
 
 def _number(number: int | None) -> str | None:

@@ -18,7 +18,7 @@ from mlir_datagen.pipeline.run import Listener, Outcome
 
 _SECONDS = 0.5
 """As often a terminal shows the time that something takes."""
-_STAGE = "{desc}[{elapsed}]"
+_STAGE = "{desc} [{elapsed}]"
 
 
 class _Shown:
@@ -47,14 +47,14 @@ class _Shown:
         """Show the name of another stage."""
         if not self._bar.disable:
             self._bar.bar_format = _STAGE
-            self._bar.set_description(stage, refresh=False)
+            self._bar.set_description_str(stage, refresh=False)
             self._bar.reset()
 
     def start(self, total: int) -> None:
         """Show a bar of so many programs."""
         if not self._bar.disable:
             self._bar.bar_format = None
-            self._bar.set_description(self._counting, refresh=False)
+            self._bar.set_description_str(self._counting, refresh=False)
             self._bar.reset(total)
 
     def end(self) -> None:

@@ -31,7 +31,7 @@ def test_a_terminal_shows_what_is_done_and_for_how_long(monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     with telling.progress("planning", "making") as listener:
         # Nothing is told meanwhile.
-        terminal.until("planning: [00:01]")
+        terminal.until("planning [00:01]")
         listener.on_start(200)
         listener.on_written(50)
         terminal.until("making:  25%")
@@ -40,7 +40,7 @@ def test_a_terminal_shows_what_is_done_and_for_how_long(monkeypatch):
         listener.on_wait()
         listener.on_resume(7)
         listener.on_stage("describing")
-        terminal.until("describing: [00:01]")
+        terminal.until("describing [00:01]")
     shown = terminal.getvalue()
     assert "Another run is writing this dataset; waiting for it.\n" in shown
     assert "Going on from 7 programs that a stopped run has left.\n" in shown
