@@ -13,7 +13,7 @@ from mlir_datagen import foreign
 from mlir_datagen.command_line.page import Page
 from mlir_datagen.command_line.typed import as_typed, command
 from mlir_datagen.dataset.lookup import Place, overview, program_table
-from mlir_datagen.dataset.manifest import MEASUREMENTS_KEY
+from mlir_datagen.dataset.manifest import MEASUREMENTS_KEY, measured_processors
 from mlir_datagen.dataset.measurements import measurement_table, read_measurement
 from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.ops import PROGRAM_FAMILIES
@@ -78,7 +78,7 @@ def _times(dataset: Dataset) -> dict[str, Any] | None:
         "programs": measured["programs"],
         "failed": measured["failed"],
         "disturbed": measured.get("disturbed", 0),
-        "cpu": measured["machine"]["cpu"],
+        "processors": measured_processors(measured),
         "least_ns": times[0] if times else None,
         "median_ns": times[len(times) // 2] if times else None,
         "largest_ns": times[-1] if times else None,
@@ -132,10 +132,11 @@ def _checked(facts: Mapping[str, Any]) -> str | None:
 def _timed(times: Mapping[str, Any] | None) -> str | None:
     if times is None:
         return "not measured"
+    processors = " and ".join(times["processors"])
     if times["median_ns"] is None:
-        return f"of none, on {times['cpu']}"
+        return f"of none, on {processors}"
     span = f"{_duration(times['least_ns'])} to {_duration(times['largest_ns'])}, median {_duration(times['median_ns'])}"
-    return f"{span}, of {times['programs']} programs on one core of {times['cpu']}; disturbed: {times['disturbed']}"
+    return f"{span}, of {times['programs']} programs on one core of {processors}; disturbed: {times['disturbed']}"
 
 
 def program_facts(dataset: Dataset, place: Place) -> dict[str, Any]:

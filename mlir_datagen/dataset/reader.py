@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mlir_datagen import foreign
 from mlir_datagen.dataset.arrow import PARQUET_ERRORS, open_parquet, string_array
-from mlir_datagen.dataset.manifest import MANIFEST, MEASUREMENTS_KEY, read_manifest
-from mlir_datagen.dataset.measurements import MEASUREMENTS
+from mlir_datagen.dataset.licenses import DEFAULT_LICENSE
+from mlir_datagen.dataset.manifest import MANIFEST, MEASUREMENTS_KEY, measured_files, read_manifest
 from mlir_datagen.dataset.paths import index_name, index_names, program_file, split_folder
 from mlir_datagen.dataset.schema import index_schema
 from mlir_datagen.dataset.writer import CHECKSUMS, file_sha256
@@ -51,6 +53,12 @@ class Dataset:
         """The names of the splits."""
         return list(self.manifest["counts"])
 
+    @property
+    def licenses(self) -> list[str]:
+        """The licences that it is under."""
+        # Version 0.9 and those before named none.
+        return list(self.manifest.get("license", [DEFAULT_LICENSE]))
+
     def count(self) -> int:
         """Return how many programs the manifest counts."""
         return sum(sum(families.values()) for families in self.manifest["counts"].values())
@@ -78,6 +86,37 @@ class Dataset:
                 yield split, file, batch
 
     def _batches(self, split: str, rows: int) -> Iterator[tuple[str, Any]]:
+        for file, index in self._indexes(split):
+            with self._readable(file):
+                for batch in index.iter_batches(rows):
+                    yield file, batch
+
+    def footers(self, split: str) -> Iterator[tuple[str, Any]]:
+        """Yield the files of a split's index in order, each with what Parquet's footer says of its row groups.
+
+        Raises:
+            UserError: when an index cannot be read.
+        """
+        for file, index in self._indexes(split):
+            yield file, index.metadata
+
+    def row_group(self, file: str, number: int, columns: Sequence[str], footer: Any) -> Any:
+        """Return some columns of a row group of a file of an index, as a table of Arrow.
+
+        Args:
+            file: the file.
+            number: the group's number in it.
+            columns: which columns.
+            footer: of the file, so that it is not read again.
+
+        Raises:
+            UserError: when it cannot be read, or is not there any more.
+        """
+        with self._readable(file), open_parquet(self.folder / file, footer) as index:
+            return index.read_row_group(number, columns=list(columns), use_threads=False)
+
+    def _indexes(self, split: str) -> Iterator[tuple[str, Any]]:
+        """Yield the files of a split's index, open, when their columns and numbers of rows are right."""
         left = sum(self.manifest["counts"][split].values())
         files = self.index_files(split)
         for file in files:
@@ -85,8 +124,7 @@ class Dataset:
                 left -= index.metadata.num_rows
                 if left < 0 or (left and file == files[-1]):
                     raise self._miscounted(split, left)
-                for batch in index.iter_batches(rows):
-                    yield file, batch
+                yield file, index
 
     @contextmanager
     def open_index(self, split: str, file: str) -> Iterator[Any]:
@@ -95,10 +133,15 @@ class Dataset:
         Raises:
             UserError: when it has not, or cannot be read here or within the context.
         """
+        with self._readable(file), open_parquet(self.folder / file) as index:
+            self._check_index(split, index)
+            yield index
+
+    @contextmanager
+    def _readable(self, file: str) -> Iterator[None]:
+        """Turn what reading a file of Parquet raises into a message for people."""
         try:
-            with open_parquet(self.folder / file) as index:
-                self._check_index(split, index)
-                yield index
+            yield
         except PARQUET_ERRORS as error:
             raise self.unreadable(file, error) from error
 
@@ -125,6 +168,28 @@ class Dataset:
             UserError: when it cannot be read.
         """
         return (pa.Table.from_batches([batch]) for _, batch in self._batches(split, rows))
+
+    def text_bytes(self, split: str, file: str, batch: Any) -> Any:
+        """Return how many bytes the text of each program has, as an array of whole numbers.
+
+        Args:
+            split: of the programs.
+            file: the index that they are from.
+            batch: some of its rows, of Arrow.
+
+        Raises:
+            UserError: when a program's file is not there.
+        """
+        if self.manifest["storage"] != "files":
+            return pc.binary_length(batch.column("mlir")).fill_null(0).cast(pa.int64()).to_numpy(zero_copy_only=False)
+        sizes = np.empty(len(batch), np.int64)
+        for place, row in enumerate(self.rows_of(file, batch.select(["name", "file"]))):
+            self._check_place(split, row["name"], row["file"])
+            try:
+                sizes[place] = (self.folder / program_file(split, row["name"])).stat().st_size
+            except OSError as error:
+                raise self.unreadable(row["file"], error) from error
+        return sizes
 
     def with_texts(self, split: str, table: Any) -> Any:
         """Return rows of a split's index with their programs' texts, which are those of their digests.
@@ -314,11 +379,8 @@ def find_finished(path: Path, fingerprint: str) -> dict[str, Any] | None:
 
 
 def listed_files(found: Mapping[str, Any]) -> dict[str, str]:
-    """Return the digests of all files that a manifest lists, the measured times included."""
-    files = dict(found["files"])
-    if MEASUREMENTS_KEY in found:
-        files[MEASUREMENTS] = found[MEASUREMENTS_KEY]["sha256"]
-    return files
+    """Return the digests of all files that a manifest lists, the measured times included, the presentation not."""
+    return {**found["files"], **measured_files(found.get(MEASUREMENTS_KEY, {}))}
 
 
 def miscounted_splits(path: Path, found: Mapping[str, Any]) -> list[str]:
