@@ -220,8 +220,8 @@ def _agree(folder: Path, manifest: dict[str, Any]) -> None:
     }
     (folder / "SHA256SUMS").write_text("".join(f"{digest}  {file}\n" for file, digest in sums.items()))
     if "measurements" in manifest:
-        times = (folder / "measurements.parquet").read_bytes()
-        manifest["measurements"]["sha256"] = hashlib.sha256(times).hexdigest()
+        for file in manifest["measurements"]["files"]:
+            manifest["measurements"]["files"][file] = hashlib.sha256((folder / file).read_bytes()).hexdigest()
     for file in manifest["files"]:
         manifest["files"][file] = hashlib.sha256((folder / file).read_bytes()).hexdigest()
 

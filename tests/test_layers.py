@@ -18,6 +18,7 @@ ORDER = (
     {"programs"},
     {"proving"},
     {"dataset"},
+    {"presentation"},
     {"networks"},
     {"sources"},
     {"config"},
@@ -35,6 +36,8 @@ LIBRARIES = {
     "hydra": ("config/compose.py", "config/overrides.py", "command_line/generating.py"),
     "omegaconf": ("config/compose.py", "config/overrides.py", "command_line/generating.py"),
     "click": ("command_line/",),
+    "matplotlib": ("presentation/pictures/",),
+    "mlcroissant": ("presentation/croissant.py",),
     "distributed": ("executors/on_dask.py", "executors/local_dask.py", "executors/clusters.py"),
     "dask": ("executors/clusters.py",),
     "dask_jobqueue": ("executors/clusters.py",),
@@ -125,7 +128,7 @@ def test_a_wrong_import_is_seen(file, line, wrong, tmp_path):
 
 def test_boundaries():
     """Libraries have their places, PyTorch is imported when used, and only dataset/ writes and command_line/ prints."""
-    heavy = {"torch", "torchvision", "transformers", "pandas", "matplotlib", "dask_jobqueue"}
+    heavy = {"mlcroissant", "torch", "torchvision", "transformers", "pandas", "matplotlib", "dask_jobqueue"}
     for path in PACKAGE.rglob("*.py"):
         place = path.relative_to(PACKAGE).as_posix()
         tree = ast.parse(path.read_text())

@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 from tabulate import tabulate
 
 from mlir_datagen.command_line.running import run, stopped
-from mlir_datagen.command_line.telling import print_outcome, progress, say
+from mlir_datagen.command_line.telling import present, print_outcome, progress, say
 from mlir_datagen.command_line.typed import command
 from mlir_datagen.config.compose import CONFIG_NAME, command_line, from_omegaconf
 from mlir_datagen.config.export import ExportSettings
@@ -62,8 +62,10 @@ def _generate(cfg: DictConfig) -> None:
     try:
         if config.export is not None:
             _export(config.export, outcome.path)
+        if config.report:
+            present(outcome.path)
     finally:
-        # The dataset is finished, whatever became of the export.
+        # The dataset is finished, whatever became of the export and of what shows it.
         print_outcome(outcome, seconds)
 
 

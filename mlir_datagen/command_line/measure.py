@@ -48,6 +48,8 @@ def _print_agreement(done: Agreement) -> None:
         print("The stored times are of another machine, pipeline or settings, as the manifest says.")
     correlation = "not defined" if done.rank_correlation is None else f"{done.rank_correlation:.4f}"
     print(f"Two sessions over {done.programs} programs:")
+    if done.elsewhere:
+        print(f"left out, as their stored time is of another machine: {done.elsewhere}")
     if done.disturbed:
         print(f"left out, as their time was disturbed in one of them: {done.disturbed}")
     print(f"Spearman rank correlation: {correlation}")

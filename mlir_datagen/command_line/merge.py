@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from mlir_datagen.command_line.parsing import Command
-from mlir_datagen.command_line.telling import print_outcome, progress
+from mlir_datagen.command_line.telling import present, print_outcome, progress
 from mlir_datagen.config.compose import compose_config
 from mlir_datagen.config.overrides import quoted
 from mlir_datagen.dataset.manifest import MANIFEST
@@ -25,11 +25,16 @@ from mlir_datagen.pipeline.sharding import merge_shards
 _NAME, _STORAGE = "merged", "both"
 
 
-def _main(folders: tuple[Path, ...], output_dir: Path, name: str | None, storage: str | None) -> None:
+def _main(folders: tuple[Path, ...], output_dir: Path, name: str | None, storage: str | None, report: bool) -> None:
     started = time.perf_counter()
     with progress("reading", "merging") as listener:
         outcome = _merged(folders, output_dir, name, storage, listener)
-    print_outcome(outcome, time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    try:
+        if report:
+            present(outcome.path)
+    finally:
+        print_outcome(outcome, seconds)
 
 
 def _merged(
@@ -87,6 +92,7 @@ command = Command(
         ),
         click.Option(["--name"], help=f"of the dataset that is made of others (default: {_NAME})"),
         click.Option(["--storage"], help=f"where the text goes there: files, parquet, or both (default: {_STORAGE})"),
+        click.Option(["--report/--no-report"], default=True, help="whether pictures and a report are made beside it"),
     ],
     examples=[
         ("outputs/random-* -o merged --storage parquet", "one dataset of several"),

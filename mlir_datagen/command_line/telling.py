@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from tabulate import tabulate
@@ -30,11 +31,12 @@ class _Shown:
         stage: what is done first.
         counting: what is done while programs are counted.
         waits_for: what is waited for when another run does the same.
+        unit: what is counted.
     """
 
-    def __init__(self, stage: str, counting: str, waits_for: str) -> None:
+    def __init__(self, stage: str, counting: str, waits_for: str, unit: str) -> None:
         self._counting, self._waits_for = counting, waits_for
-        self._bar = tqdm(desc=stage, bar_format=_STAGE, unit=" programs", disable=None, leave=False, dynamic_ncols=True)
+        self._bar = tqdm(desc=stage, bar_format=_STAGE, unit=f" {unit}", disable=None, leave=False, dynamic_ncols=True)
         self._ended = threading.Event()
         self._clock = threading.Thread(target=self._tick, daemon=True)
         self.listener = Listener(self.start, self._bar.update, self._wait, self._resume, self.enter)
@@ -80,19 +82,31 @@ class _Shown:
 
 
 @contextmanager
-def progress(stage: str = "preparing", counting: str = "making", waits_for: str = "dataset") -> Iterator[Listener]:
+def progress(
+    stage: str = "preparing", counting: str = "making", waits_for: str = "dataset", unit: str = "programs"
+) -> Iterator[Listener]:
     """Have a terminal show what is done, how far it is, and how long it takes yet.
 
     Args:
         stage: what is done first.
         counting: what is done while programs are counted.
         waits_for: what is waited for when another run does the same.
+        unit: what is counted.
     """
-    shown = _Shown(stage, counting, waits_for)
+    shown = _Shown(stage, counting, waits_for, unit)
     try:
         yield shown.listener
     finally:
         shown.end()
+
+
+def present(dataset: Path) -> None:
+    """Make what shows a dataset, and tell on a terminal how far that is."""
+    # Only here, since a run may leave it away.
+    from mlir_datagen.pipeline.presenting import present_dataset
+
+    with progress("drawing", "drawing", unit="parts") as listener:
+        present_dataset(dataset, listener)
 
 
 def say(sentence: object) -> None:
@@ -131,6 +145,8 @@ def print_outcome(outcome: Outcome, seconds: float) -> None:
     if not outcome.existed:
         print(f"made in {seconds:.1f} s")
     say_next("to look at it", "show", str(outcome.path))
+    for page in outcome.path.glob("*.html"):
+        print(f"or in a browser: {page}")
     print(f"dataset: {outcome.path}")
 
 

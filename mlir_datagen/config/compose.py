@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mlir_datagen.config.folder import config_directory
+from mlir_datagen.config.licenses import saved_license
 from mlir_datagen.config.op_options import op_option, unknown_op_option
 from mlir_datagen.config.overrides import FIRST, GROUPS, LISTS, hydra_overrides, unreadable
 from mlir_datagen.config.run import RunConfig, parse_config
@@ -113,8 +114,9 @@ def command_line(arguments: Sequence[str], scratch: Path) -> list[str]:
     if named.config_dir is not None:
         saved = load_saved_config(Path(named.config_dir) / f"{named.config_name.removesuffix('.yaml')}.yaml")
         # A dataset does not say what made it, and this run may.
-        own_settings = {"executor": {"kind": saved.executor.kind, "workers": None}, "shard": None}
-        settings_of_run = {**saved.to_saved(), "programs_per_file": saved.programs_per_file, **own_settings}
+        own_settings = {"executor": {"kind": saved.executor.kind, "workers": None}, "shard": None, "report": True}
+        later = {"programs_per_file": saved.programs_per_file, "license": saved_license(saved.license)}
+        settings_of_run = {**saved.to_saved(), **later, **own_settings}
         (scratch / "saved.yaml").write_text(yaml.safe_dump(settings_of_run, sort_keys=False))
         rest = ["--config-dir", str(scratch), "--config-name", "saved", *rest]
     # Hydra wants all settings in one row, and an option like --info takes the word behind it for its own.

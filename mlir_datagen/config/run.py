@@ -18,6 +18,7 @@ from typing import Any
 from mlir_datagen.config.executor import ExecutorSettings, parse_executor
 from mlir_datagen.config.export import DEFAULT_MIN_NS, ExportSettings, parse_export
 from mlir_datagen.config.form import parse_form, saved_form
+from mlir_datagen.config.licenses import DEFAULT_LICENSES, parse_license, saved_license
 from mlir_datagen.config.merge import Parent, parse_merge, refuse_beside_merge
 from mlir_datagen.config.models import parse_converter, parse_models, parse_trust
 from mlir_datagen.config.ops import parse_ops
@@ -83,6 +84,8 @@ _OPTIONAL = (
     "programs_per_file",
     "shard",
     "merge",
+    "license",
+    "report",
 )
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 
@@ -93,7 +96,7 @@ class RunConfig:
 
     `splits` and `split_ratios` are in canonical order, `ops` in the table's. A split may have a ratio and no size.
     A shard is the number of one, from 1 on, and of how many. Where finished datasets are merged, the sizes follow from
-    these, and there are no ratios where theirs differ.
+    these, and there are no ratios where theirs differ; and the licences are those of all of them.
     """
 
     name: str
@@ -123,6 +126,8 @@ class RunConfig:
     executor: ExecutorSettings
     shard: tuple[int, int] | None = None
     merge: tuple[Parent, ...] = ()
+    license: tuple[str, ...] = DEFAULT_LICENSES
+    report: bool = True
 
     @property
     def needs_workers(self) -> bool:
@@ -171,6 +176,7 @@ class RunConfig:
             networks=tuple(self.models),
             converted=how_converted(self.converter),
             with_weights=self.save_weights,
+            licenses=self.license,
             check=self.check,
             measure=self.measure,
         )
@@ -181,6 +187,7 @@ class RunConfig:
         identity = {
             **self.to_saved(),
             "exclude": sorted(exclusion.identity for exclusion in self.exclude),
+            **({} if self.license == DEFAULT_LICENSES else {"license": saved_license(self.license)}),
             **({"merge": [parent.identity for parent in self.merge]} if self.merge else {}),
             "generator_version": GENERATOR_VERSION,
         }
@@ -218,6 +225,7 @@ class RunConfig:
             **({} if self.forms == ALL_NAMED else {"form": saved_form(self.forms)}),
             **({} if self.strata == WHOLE else {"strata": saved_strata(self.strata)}),
             **({} if self.programs_per_file == PROGRAMS_PER_FILE else {"programs_per_file": self.programs_per_file}),
+            **({} if self.license == DEFAULT_LICENSES else {"license": saved_license(self.license)}),
             **({"merge": [parent.to_saved() for parent in self.merge]} if self.merge else {}),
             "check": dataclasses.asdict(self.check),
             "measure": dataclasses.asdict(self.measure),
@@ -299,6 +307,8 @@ def parse_config(raw: Mapping[str, Any]) -> RunConfig:
         executor=parse_executor(mapping(raw.get("executor") or {}, "executor"), trust),
         shard=_parse_shard(raw.get("shard")),
         merge=merge,
+        license=DEFAULT_LICENSES if raw.get("license") is None else parse_license(raw["license"]),
+        report=choice(raw.get("report", True), "report", (True, False)),
     )
 
 

@@ -19,7 +19,7 @@ MOST_PROGRAMS = 100_000_000
 CONSUMERS = ("mlir_rl",)
 """The formats that `mlir_datagen.export` has a file for; a test holds the two equal."""
 
-RESERVED_SPLITS = (NETWORKS_SPLIT, EXTRACTED, SUITES, "weights", *CONSUMERS)
+RESERVED_SPLITS = (NETWORKS_SPLIT, EXTRACTED, SUITES, "weights", "measurements", "pictures", *CONSUMERS)
 """Folders of a dataset that are not random splits."""
 
 _SPLIT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")

@@ -10,10 +10,12 @@ from typing import Any
 
 import yaml
 
-from mlir_datagen.dataset.card import CARD, dataset_card, with_times
+from mlir_datagen.dataset.card import CARD, dataset_card
+from mlir_datagen.dataset.card_sections import with_times
+from mlir_datagen.dataset.diversity import diversity_of
 from mlir_datagen.dataset.durable import flush, flush_folder
 from mlir_datagen.dataset.manifest import MANIFEST, MEASUREMENTS_KEY, manifest
-from mlir_datagen.dataset.measurements import MEASUREMENTS, write_measurements
+from mlir_datagen.dataset.measurements import write_measurements
 from mlir_datagen.dataset.rejects import write_rejects
 from mlir_datagen.dataset.settings import DatasetSettings
 from mlir_datagen.dataset.weights import WEIGHTS_FOLDER
@@ -52,7 +54,8 @@ def write_description(
     (root / CONFIG).write_text(config_text(settings))
     for split in sorted(counts.keys() & against.keys()):
         against[split]["kept"] = counts[split].total()
-    card = dataset_card(settings, by_family, against)
+    indexes = {split: settings.index_files(split, counts[split].total()) for split in counts}
+    card = dataset_card(settings, by_family, against, quotas, diversity_of(root, indexes))
     measurements = None
     if session is not None:
         failed = sum(counter.total() for counter in counts.values()) - len(production.measured)
@@ -60,9 +63,7 @@ def write_description(
         card = with_times(card, measurements)
     (root / CARD).write_text(card)
     write_rejects(root, production.rejected)
-    apart = (CHECKSUMS, MEASUREMENTS)
-    described = sorted(path.name for path in root.iterdir() if path.is_file() and path.name not in apart)
-    indexes = {split: settings.index_files(split, counts[split].total()) for split in counts}
+    described = sorted(path.name for path in root.iterdir() if path.is_file() and path.name != CHECKSUMS)
     described += sorted(name for names in indexes.values() for name in names if "/" in name)
     files = {name: file_sha256(root / name) for name in described}
     with Checksums(root) as checksums:

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from mlir_datagen.errors import Resumable
 
+SHOWING = "croissant.json, pictures, report.html"
+"""What shows a dataset, in words."""
+
 
 def writable(path: Path) -> AbstractContextManager[None]:
     """Guard what is done to the place of a dataset."""
@@ -43,6 +46,19 @@ def exportable(path: Path) -> AbstractContextManager[None]:
     def message(said: str, is_full: bool) -> str:
         cure = "Free some room on its disk" if is_full else "Make it writable, or copy the dataset elsewhere"
         return f"{path} cannot be written: {said}; nothing was left behind. {cure}, and type the same command again."
+
+    return _guard(message)
+
+
+def presentable(path: Path, command: str) -> AbstractContextManager[None]:
+    """Guard the writing of what shows a finished dataset; the command makes it."""
+
+    def message(said: str, is_full: bool) -> str:
+        cure = "Free some room on its disk" if is_full else "Make it writable, or copy the dataset elsewhere"
+        return (
+            f"The dataset {path} is finished, and what shows it ({SHOWING}) cannot be written: {said}. {cure}, and "
+            f"type {command}"
+        )
 
     return _guard(message)
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 _HELD: set[int] = set()
 
@@ -27,6 +30,29 @@ def unlock(descriptor: int) -> None:
     """Close a descriptor, and with it end the lock, if it has one."""
     _HELD.discard(descriptor)
     os.close(descriptor)
+
+
+@contextmanager
+def locked(folder: Path, on_wait: Callable[[], object]) -> Iterator[None]:
+    """Have the lock of a folder, after waiting for another process that has it.
+
+    Args:
+        folder: the folder.
+        on_wait: called when another process has it.
+
+    Raises:
+        OSError: when it is no folder that can be read.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            lock(descriptor)
+        except BlockingIOError:
+            on_wait()
+            lock(descriptor, wait=True)
+        yield
+    finally:
+        unlock(descriptor)
 
 
 def _leave_to_parent() -> None:

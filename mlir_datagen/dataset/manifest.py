@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mlir_datagen import foreign
+from mlir_datagen.dataset.licenses import DEFAULT_LICENSE, LICENSES
 from mlir_datagen.dataset.settings import DatasetSettings
 from mlir_datagen.errors import UserError, said, shown
 from mlir_datagen.programs.production import Production
@@ -24,7 +25,13 @@ from mlir_datagen.values import LARGEST
 from mlir_datagen.version import GENERATOR_VERSION, PACKAGE_VERSION, SCHEMA_VERSION, check_schema_version
 
 MANIFEST = "manifest.json"
+_PLAIN_KEY = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?", re.ASCII)
+_MEASURED_FILE = re.compile(r"measurements/\w+(/\w+)?\.parquet", re.ASCII)
+_PRESENTED_FILE = re.compile(r"(pictures/\w+\.(png|svg)|croissant\.json|report\.html)", re.ASCII)
 MEASUREMENTS_KEY = "measurements"
+PRESENTATION_KEY = "presentation"
+OLD_MEASUREMENTS = "measurements.parquet"
+"""The one file that measured times were in until version 0.9."""
 
 
 def manifest(
@@ -53,6 +60,7 @@ def manifest(
         "digest": digest,
         "seed": settings.seed,
         "storage": settings.storage,
+        "license": list(settings.licenses),
         "counts": counts,
         "quotas": quotas,
         "funnel": funnel_part(settings.check, settings.measure, production.attempted, production.rejected),
@@ -144,7 +152,37 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise UserError(
             f"{path} is damaged: {MEASUREMENTS_KEY} is {shown(read[MEASUREMENTS_KEY])}. Generate the dataset again."
         )
+    if not set(_licenses(read)) <= set(LICENSES):
+        raise UserError(f"{path} is damaged: license is {shown(read['license'])}. Generate the dataset again.")
+    if PRESENTATION_KEY in read and not _is_presented(read[PRESENTATION_KEY]):
+        raise UserError(
+            f"{path} is damaged: {PRESENTATION_KEY} is {shown(read[PRESENTATION_KEY])}. Generate the dataset again."
+        )
     return read
+
+
+def _licenses(read: Mapping[str, Any]) -> list[Any]:
+    found = read.get("license", [DEFAULT_LICENSE])
+    return found if isinstance(found, list) and all(map(_is_text, found)) else [None]
+
+
+def measured_processors(told: Mapping[str, Any]) -> list[str]:
+    """Return the different processors that measured times are of, by what the manifest says of the times."""
+    return list(dict.fromkeys(str(machine["cpu"]) for machine in told["machines"]))
+
+
+def measured_files(told: Mapping[str, Any]) -> dict[str, str]:
+    """Return the digests of the files that have the measured times.
+
+    Args:
+        told: what a manifest says of these; nothing where there are none.
+    """
+    return {OLD_MEASUREMENTS: told["sha256"]} if "sha256" in told else dict(told.get("files", {}))
+
+
+def presented_files(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Return the digests of the files that show a dataset."""
+    return dict(manifest.get(PRESENTATION_KEY, {}).get("files", {}))
 
 
 def _is_text(value: Any) -> bool:
@@ -158,21 +196,38 @@ def _is_number(value: Any) -> bool:
 def _is_measured(value: Any) -> bool:
     return (
         isinstance(value, dict)
-        and _is_text(value.get("sha256"))
+        and (_is_text(value.get("sha256")) or _is_mapping(value.get("files"), _is_text, _MEASURED_FILE))
         and _is_number(value.get("programs"))
         and _is_number(value.get("failed"))
         # Versions before 5 had none.
         and _is_number(value.get("disturbed", 0))
-        and isinstance(value.get("machine"), dict)
-        and _is_text(value["machine"].get("cpu"))
+        and isinstance(value.get("machines"), list)
+        and all(map(_is_machine, value["machines"]))
     )
 
 
-def _is_mapping(value: Any, is_value: Callable[[Any], bool]) -> bool:
+def _is_machine(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and all(_is_text(value.get(key)) for key in ("id", "cpu"))
+        and _is_number(value.get("programs"))
+    )
+
+
+def _is_presented(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and set(value) == {"of", "files", "pictures"}
+        and _is_text(value["of"])
+        and _is_mapping(value["files"], _is_text, _PRESENTED_FILE)
+        and _is_mapping(value["pictures"], lambda said: _is_text(said) and not set(said) & set("\n[]<>"))
+        and set(value["pictures"]) <= set(value["files"])
+    )
+
+
+def _is_mapping(value: Any, is_value: Callable[[Any], bool], key: re.Pattern[str] = _PLAIN_KEY) -> bool:
     """Tell whether it is a mapping whose keys are plain names, and its values of a form."""
-    return isinstance(value, dict) and all(
-        re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?", key, re.ASCII) and is_value(item) for key, item in value.items()
-    )
+    return isinstance(value, dict) and all(key.fullmatch(name) and is_value(item) for name, item in value.items())
 
 
 def _is_count(value: Any) -> bool:

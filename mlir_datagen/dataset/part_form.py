@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from mlir_datagen.dataset.results import TaskResult
 from mlir_datagen.errors import shown
+from mlir_datagen.programs.machine import Machine
 from mlir_datagen.programs.program import NETWORKS_SPLIT
 from mlir_datagen.programs.proof import STAGES, Failure, Measurement
 from mlir_datagen.programs.rejected import Rejected
@@ -56,7 +57,8 @@ def checked_result(described: Any, table: Any) -> TaskResult:
     """
     values = dict(_mapping(described))
     rejected = [Rejected(**_mapping(one)) for one in values.pop("rejected")]
-    result = TaskResult(**values, rejected=rejected, table=table)
+    machines = [Machine.of_record(one) for one in values.pop("machines")]
+    result = TaskResult(**values, rejected=rejected, machines=machines, table=table)
     if not isinstance(result.split, str) or not _SPLIT.fullmatch(result.split):
         raise ValueError(f"it has a split {shown(result.split)}")
     for one in rejected:
@@ -92,9 +94,12 @@ def _check_table(result: TaskResult) -> None:
 def _check_outcomes(result: TaskResult) -> None:
     for failure in filter(None, result.strings("failure")):
         _check_failure(Failure(**_mapping(orjson.loads(failure))))
+    machines = {machine.id for machine in result.machines}
     for time in filter(None, result.strings("measurement")):
-        values = dataclasses.astuple(Measurement(**_mapping(orjson.loads(time))))
-        if not all(isinstance(value, (int, float)) and abs(value) <= LARGEST for value in values):
+        values = dataclasses.asdict(Measurement(**_mapping(orjson.loads(time))))
+        if values.pop("machine") not in machines:
+            raise ValueError(f"it has a time {shown(time)} of a machine that it does not describe")
+        if not all(isinstance(value, (int, float)) and abs(value) <= LARGEST for value in values.values()):
             raise ValueError(f"it has a time {shown(time)}")
 
 

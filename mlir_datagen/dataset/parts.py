@@ -61,6 +61,7 @@ class Parts:
         self.folder, self._root = parts_folder(dataset), root
         self._header = _sha256(orjson.dumps(header, option=orjson.OPT_SORT_KEYS))
         self.count = self.programs = 0
+        self._with_weights: set[str] = set()
         self._waiting = self._usable()
 
     def next(self, fits: Fits) -> TaskResult | None:
@@ -90,6 +91,7 @@ class Parts:
             target.parent.mkdir(exist_ok=True)
             _link(weights_file(self.folder, name), target)
         self.count += 1
+        self._with_weights.update(part.weights)
         return part.result
 
     def add(self, result: TaskResult) -> None:
@@ -101,7 +103,9 @@ class Parts:
         assert not self._waiting
         self.folder.mkdir(exist_ok=True)
         names = result.strings("own_name") if result.split == NETWORKS_SPLIT else []
-        weights = [name for name in names if weights_file(self._root, name).exists()]
+        # Of networks of one name, as the run and a suite may have, the run's come first, and have weights.
+        weights = [name for name in names if name not in self._with_weights and weights_file(self._root, name).exists()]
+        self._with_weights.update(names)
         for name in weights:
             kept = weights_file(self.folder, name)
             kept.parent.mkdir(exist_ok=True)

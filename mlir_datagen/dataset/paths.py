@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mlir_datagen.programs.program import EXTRACTED, NETWORKS_SPLIT
 
+MEASUREMENTS_FOLDER = "measurements"
 _DIGITS = 4
 """Of the numbers of programs in one folder."""
 
@@ -51,6 +52,16 @@ def index_names(split: str, programs: int, per_file: int) -> list[str]:
     if count <= 1:
         return [index_name(split)]
     return [f"{split_folder(split)}-{number:05d}-of-{count:05d}.parquet" for number in range(count)]
+
+
+def measurements_file(split: str) -> str:
+    """Return the path of the measured times of a split."""
+    return f"{MEASUREMENTS_FOLDER}/{index_name(split)}"
+
+
+def measurements_split(file: str) -> str:
+    """Return the split whose measured times a file has."""
+    return file.removeprefix(f"{MEASUREMENTS_FOLDER}/").removesuffix(".parquet").replace("/", ".")
 
 
 def number_width(programs: int) -> int:

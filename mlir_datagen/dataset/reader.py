@@ -10,12 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mlir_datagen import foreign
 from mlir_datagen.dataset.arrow import PARQUET_ERRORS, open_parquet, string_array
-from mlir_datagen.dataset.manifest import MANIFEST, MEASUREMENTS_KEY, read_manifest
-from mlir_datagen.dataset.measurements import MEASUREMENTS
+from mlir_datagen.dataset.licenses import DEFAULT_LICENSE
+from mlir_datagen.dataset.manifest import MANIFEST, MEASUREMENTS_KEY, measured_files, read_manifest
 from mlir_datagen.dataset.paths import index_name, index_names, program_file, split_folder
 from mlir_datagen.dataset.schema import index_schema
 from mlir_datagen.dataset.writer import CHECKSUMS, file_sha256
@@ -50,6 +52,12 @@ class Dataset:
     def splits(self) -> list[str]:
         """The names of the splits."""
         return list(self.manifest["counts"])
+
+    @property
+    def licenses(self) -> list[str]:
+        """The licences that it is under."""
+        # Version 0.9 and those before named none.
+        return list(self.manifest.get("license", [DEFAULT_LICENSE]))
 
     def count(self) -> int:
         """Return how many programs the manifest counts."""
@@ -160,6 +168,28 @@ class Dataset:
             UserError: when it cannot be read.
         """
         return (pa.Table.from_batches([batch]) for _, batch in self._batches(split, rows))
+
+    def text_bytes(self, split: str, file: str, batch: Any) -> Any:
+        """Return how many bytes the text of each program has, as an array of whole numbers.
+
+        Args:
+            split: of the programs.
+            file: the index that they are from.
+            batch: some of its rows, of Arrow.
+
+        Raises:
+            UserError: when a program's file is not there.
+        """
+        if self.manifest["storage"] != "files":
+            return pc.binary_length(batch.column("mlir")).fill_null(0).cast(pa.int64()).to_numpy(zero_copy_only=False)
+        sizes = np.empty(len(batch), np.int64)
+        for place, row in enumerate(self.rows_of(file, batch.select(["name", "file"]))):
+            self._check_place(split, row["name"], row["file"])
+            try:
+                sizes[place] = (self.folder / program_file(split, row["name"])).stat().st_size
+            except OSError as error:
+                raise self.unreadable(row["file"], error) from error
+        return sizes
 
     def with_texts(self, split: str, table: Any) -> Any:
         """Return rows of a split's index with their programs' texts, which are those of their digests.
@@ -349,11 +379,8 @@ def find_finished(path: Path, fingerprint: str) -> dict[str, Any] | None:
 
 
 def listed_files(found: Mapping[str, Any]) -> dict[str, str]:
-    """Return the digests of all files that a manifest lists, the measured times included."""
-    files = dict(found["files"])
-    if MEASUREMENTS_KEY in found:
-        files[MEASUREMENTS] = found[MEASUREMENTS_KEY]["sha256"]
-    return files
+    """Return the digests of all files that a manifest lists, the measured times included, the presentation not."""
+    return {**found["files"], **measured_files(found.get(MEASUREMENTS_KEY, {}))}
 
 
 def miscounted_splits(path: Path, found: Mapping[str, Any]) -> list[str]:

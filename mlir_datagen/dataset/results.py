@@ -16,6 +16,7 @@ from mlir_datagen.dataset.columns import block_table
 from mlir_datagen.dataset.schema import PROGRAM_SCHEMA
 from mlir_datagen.mlir.signature import stored_argument
 from mlir_datagen.programs.batch import Batch, Block, ProgramBlock
+from mlir_datagen.programs.machine import Machine
 from mlir_datagen.programs.program import StoredProgram
 from mlir_datagen.programs.proof import Failure, Measurement, Proof
 from mlir_datagen.programs.rejected import Rejected, rejected_program
@@ -52,6 +53,7 @@ class TaskResult:
         remarks: what the person is told of programs that are.
         kept_out: for programs that no random split may have, what the manifest says of them besides their number.
         lost: what rejected programs have in common with equal ones: digests of their texts, and their keys.
+        machines: where their times were taken.
     """
 
     split: str
@@ -60,6 +62,7 @@ class TaskResult:
     remarks: Sequence[str] = ()
     kept_out: Mapping[str, Any] | None = None
     lost: Sequence[str] = ()
+    machines: Sequence[Machine] = ()
 
     def __len__(self) -> int:
         return len(self.table)
@@ -92,12 +95,13 @@ class TaskResult:
             lost=[*self.lost, *self._identities(failures)],
         )
 
-    def proven(self, outcomes: Sequence[Proof | Failure]) -> TaskResult:
+    def proven(self, outcomes: Sequence[Proof | Failure], machine: Machine | None) -> TaskResult:
         """Return the same programs with what was proven of them; `settled` leaves out those that failed.
 
         Args:
             outcomes: of each program. What was checked before, as whole networks are where they are converted, keeps
                 its proof, and gets its time.
+            machine: where times were taken, if any were.
         """
         levels, table = self.strings("check"), self.table
         for name, value in _PROOF_COLUMNS.items():
@@ -109,7 +113,9 @@ class TaskResult:
         times = [one.measurement if isinstance(one, Proof) else None for one in outcomes]
         failures = [one if isinstance(one, Failure) else None for one in outcomes]
         table = _with_column(table, "measurement", list(map(_json, times)))
-        return dataclasses.replace(self, table=_with_column(table, "failure", list(map(_json, failures))))
+        table = _with_column(table, "failure", list(map(_json, failures)))
+        machines = self.machines if machine is None else (*self.machines, machine)
+        return dataclasses.replace(self, table=table, machines=machines)
 
     def settled(self) -> TaskResult:
         """Return what is left without the programs that have failed."""
@@ -164,6 +170,7 @@ def joined(results: Sequence[TaskResult]) -> TaskResult:
         [rejected for one in results for rejected in one.rejected],
         [remark for one in results for remark in one.remarks],
         first.kept_out,
+        machines=list({machine.id: machine for one in results for machine in one.machines}.values()),
     )
 
 

@@ -29,6 +29,7 @@ class DatasetSettings:
         networks: the networks' names.
         converted: how they were converted, as sentences.
         with_weights: whether their weights are stored.
+        licenses: the licence that the dataset is under; those of all datasets that it was merged of.
         check: how far programs are checked.
         measure: whether and how they are measured.
         parents: of how many datasets it was merged; 0 where its programs were made.
@@ -47,6 +48,7 @@ class DatasetSettings:
     networks: tuple[str, ...]
     converted: str
     with_weights: bool
+    licenses: tuple[str, ...]
     check: CheckSettings
     measure: MeasureSettings
     parents: int = 0

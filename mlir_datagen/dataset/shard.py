@@ -32,7 +32,7 @@ class Shard:
         number, of: which it is, from 1 on, and of how many.
         first_task, tasks: its stretch of the config's tasks.
         programs: how many it has.
-        environment: the versions of what made it, and where times were measured the machine.
+        environment: the versions of what made it.
         parts: the names of its files, one for each task.
     """
 
@@ -111,12 +111,11 @@ def _check(shard: Shard) -> None:
     if not isinstance(shard.fingerprint, str) or not re.fullmatch(r"[0-9a-f]{12}", shard.fingerprint, re.ASCII):
         raise ValueError(f"{shown(shard.fingerprint)} is no fingerprint")
     if not isinstance(shard.environment, dict) or not all(map(_is_plain, shard.environment.values())):
-        raise TypeError("its environment must be a mapping to texts, but for the machine")
+        raise TypeError("its environment must be a mapping to texts")
 
 
 def _is_plain(value: Any) -> bool:
-    values = value.values() if isinstance(value, dict) else [value]
-    return all(one is None or isinstance(one, (str, int)) for one in values)
+    return value is None or isinstance(value, str)
 
 
 def results_of(folder: Path, shard: Shard, first: int) -> Iterator[TaskResult]:

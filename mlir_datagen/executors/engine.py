@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Executor
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from typing import Any
 
 from mlir_datagen.proving.settings import available_cores
 
@@ -24,6 +26,30 @@ class Engine(Executor):
     def sandbox(self) -> Executor:
         """What does a task that has ended its processes, in parts."""
         return self
+
+
+class Waiting(Engine):
+    """Threads that do tasks each of which waits for a process elsewhere.
+
+    Args:
+        threads: how many.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self._threads = ThreadPoolExecutor(threads, "waiting")
+        self._ahead = ahead_for(threads)
+
+    @property
+    def ahead(self) -> int:
+        return self._ahead
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any, **_: Any) -> Future[Any]:
+        """Have a function called on a thread."""
+        return self._threads.submit(function, *arguments)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Wait for what is being done; nothing else is begun."""
+        self._threads.shutdown(wait, cancel_futures=True)
 
 
 def ahead_for(workers: int) -> int:

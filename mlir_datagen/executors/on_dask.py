@@ -14,20 +14,19 @@ import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, InvalidStateError
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from distributed import Client, KilledWorker
 
-from mlir_datagen.errors import Resumable, UserError, listed, said
+from mlir_datagen.errors import Resumable, UserError, said
 from mlir_datagen.executors.engine import Engine, ahead_for
 from mlir_datagen.executors.workers import Workers
-from mlir_datagen.version import GENERATOR_VERSION, PACKAGE_VERSION
-
-Versions = tuple[tuple[str, str | None], ...]
+from mlir_datagen.version import GENERATOR_VERSION, PACKAGE_VERSION, Versions, installed, said_of_versions
 
 _SECONDS_BETWEEN_COUNTS = 2.0
 _SECONDS_BETWEEN_LOOKS = 0.5
+_SECONDS_TO_ANSWER = 30
+_SANDBOX_IDLE_SECONDS = 24 * 3600
 _LIBRARIES = ("torch-mlir", "numpy")
 
 
@@ -58,9 +57,12 @@ class DaskExecutor(Engine):
         """How many tasks keep the workers busy that there are now; more may come, as jobs start."""
         if time.monotonic() > self._counted_at + _SECONDS_BETWEEN_COUNTS:
             try:
-                self._threads = max(1, sum(self._client.nthreads().values()))
-            except (OSError, CancelledError) as error:
+                # As `nthreads` does, which waits for ever for a scheduler that does not answer.
+                asked = self._client.sync(self._client.scheduler.ncores, callback_timeout=_SECONDS_TO_ANSWER)
+            except (OSError, CancelledError, AttributeError, NameError) as error:
+                # The last two are what a client that is being closed raises.
                 raise self._gone() from error
+            self._threads = max(1, sum(asked.values()))
             self._counted_at = time.monotonic()
         return ahead_for(self._threads)
 
@@ -72,7 +74,8 @@ class DaskExecutor(Engine):
     def sandbox(self) -> Workers:
         with self._lock:
             if self._sandbox is None:
-                self._sandbox = Workers(1)
+                # What it does may wait for long for a process of its own, which has limits.
+                self._sandbox = Workers(1, idle_seconds=_SANDBOX_IDLE_SECONDS)
             return self._sandbox
 
     def submit(self, function: Callable[..., Any], /, *arguments: Any, **_: Any) -> Future[Any]:
@@ -99,9 +102,10 @@ class DaskExecutor(Engine):
         return outcome
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Have no more of it done; the workers stay."""
+        """Have nobody wait for it any more; the workers stay, and what they have begun ends with the client."""
         self._has_ended.set()
-        self._executor.shutdown(wait=False)
+        for outcome in list(self._waiting):
+            outcome.cancel()
         if self._sandbox is not None:
             self._sandbox.shutdown()
 
@@ -151,14 +155,9 @@ def do_job(job: bytes, sender: Versions, threshold: tuple[int, int, int]) -> Any
     """
     here = versions()
     if here != sender:
-        other = listed(
-            f"{name} {one} and not {there}"
-            for (name, one), (_, there) in zip(here, sender, strict=True)
-            if one != there
-        )
         raise UserError(
-            f"A Dask worker has {other}, so that it may make other programs. Start the workers in an environment "
-            "like this one."
+            f"A Dask worker has {said_of_versions(here, sender)}, so that it may make other programs. Start the "
+            "workers in an environment like this one."
         )
     before = gc.get_threshold()
     gc.set_threshold(*threshold)
@@ -172,14 +171,7 @@ def do_job(job: bytes, sender: Versions, threshold: tuple[int, int, int]) -> Any
 def versions() -> Versions:
     """Return the versions that the bytes of programs depend on."""
     own = (("mlir_datagen", PACKAGE_VERSION), ("its generator", str(GENERATOR_VERSION)))
-    return (*own, *((library, _installed(library)) for library in _LIBRARIES))
-
-
-def _installed(library: str) -> str | None:
-    try:
-        return version(library)
-    except PackageNotFoundError:
-        return None
+    return (*own, *installed(_LIBRARIES))
 
 
 def _hand_on(done: Future[Any], outcome: Future[Any]) -> None:

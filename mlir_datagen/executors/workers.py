@@ -29,14 +29,15 @@ class Workers(Engine):
 
     Args:
         workers: how many.
+        idle_seconds: how long a task may use no processor time.
     """
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, idle_seconds: int = _IDLE_SECONDS) -> None:
         # Begun now, while this process goes on.
         SERVER.load([random_ops.__name__])
         # They look for cycles of objects as rarely as this process does now.
         self._ahead = ahead_for(workers)
-        self._pool = Pool(workers, NO_LIMITS, None, _IDLE_SECONDS, gc.set_threshold, gc.get_threshold())
+        self._pool = Pool(workers, NO_LIMITS, None, idle_seconds, gc.set_threshold, gc.get_threshold())
 
     @property
     def ahead(self) -> int:

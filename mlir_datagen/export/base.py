@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -13,8 +15,8 @@ from typing import Any, ClassVar
 from mlir_datagen.config.export import ExportSettings, TimeBounds
 from mlir_datagen.dataset.exported import ACCOUNT_KEY, DIGEST_KEY, ExportWriter, publish_export
 from mlir_datagen.dataset.journal import Place
-from mlir_datagen.dataset.manifest import MEASUREMENTS_KEY
-from mlir_datagen.dataset.measurements import MEASUREMENTS, read_measurements
+from mlir_datagen.dataset.manifest import MEASUREMENTS_KEY, measured_files
+from mlir_datagen.dataset.measurements import read_measurements
 from mlir_datagen.dataset.reader import Dataset, changed_files
 from mlir_datagen.errors import UserError, listed
 from mlir_datagen.pipeline.measuring import measure_dataset, measure_jobs
@@ -153,7 +155,7 @@ def export_dataset(
     trained = _trained_splits(dataset, settings.train)
     exporter.check_folder(target)
     unmeasured: Sequence[tuple[Place, Failure]] = ()
-    if measure and not (folder / MEASUREMENTS).is_file():
+    if measure and MEASUREMENTS_KEY not in dataset.manifest:
         unmeasured = measure_dataset(folder, listener).failed
         dataset = Dataset(folder)
     measured = _measurements_digest(dataset)
@@ -172,7 +174,18 @@ def export_dataset(
     record, existed = publish_export(
         target, identity, lambda files: vars(exporter.write(given, files)), listener.on_wait
     )
-    return Exported(target, existed, Account(**record[ACCOUNT_KEY]), unmeasured)
+    account = Account(**record[ACCOUNT_KEY])
+    notes = [*account.notes, *_said_of_machines(dataset)]
+    return Exported(target, existed, dataclasses.replace(account, notes=notes), unmeasured)
+
+
+def _said_of_machines(dataset: Dataset) -> Iterator[str]:
+    processors = [machine["cpu"] for machine in dataset.manifest[MEASUREMENTS_KEY]["machines"]]
+    if len(processors) > 1:
+        yield (
+            f"The times are of {len(processors)} machines ({listed(processors)}), and do not compare with each other: "
+            f"python scripts/measure.py {dataset.folder} measures all on one."
+        )
 
 
 def _trained_splits(dataset: Dataset, train: Sequence[str] | None) -> frozenset[str]:
@@ -188,15 +201,14 @@ def _trained_splits(dataset: Dataset, train: Sequence[str] | None) -> frozenset[
 
 
 def _measurements_digest(dataset: Dataset) -> str:
-    """Return the digest of the file of times, which is the one that the manifest lists; empty where there is none."""
-    digest: str = dataset.manifest.get(MEASUREMENTS_KEY, {}).get("sha256", "")
-    path = dataset.folder / MEASUREMENTS
-    if path.is_file() and any(changed_files(dataset.folder, {MEASUREMENTS: digest})):
+    """Return a digest of the times, which are those that the manifest lists; empty where there are none."""
+    told = measured_files(dataset.manifest.get(MEASUREMENTS_KEY, {}))
+    for problem in changed_files(dataset.folder, told):
         raise UserError(
-            f"{path} is not the file that the manifest lists. Measure the dataset again: "
-            f"python scripts/measure.py {dataset.folder}"
+            f"The measured times are not those that the manifest of {dataset.folder} lists: {problem}. Measure the "
+            f"dataset again: python scripts/measure.py {dataset.folder}"
         )
-    return digest
+    return hashlib.sha256("".join(sorted(told.values())).encode()).hexdigest() if told else ""
 
 
 def _identity(exporter: Exporter, given: ExportInput, measured: str) -> dict[str, Any]:

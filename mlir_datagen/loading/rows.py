@@ -27,7 +27,7 @@ Positions = NDArray[np.int64]
 TIME_COLUMNS = tuple(field.name for field in dataclasses.fields(Measurement))
 """What a measured dataset has besides the columns of its index."""
 
-_TIME_TYPES = {"float": pa.float64(), "int": pa.int64(), "bool": pa.bool_()}
+_TIME_TYPES = {"float": pa.float64(), "int": pa.int64(), "bool": pa.bool_(), "str": pa.string()}
 _TEXT_NEEDS = ("name", "file", "sha256")
 _KEPT_BYTES = 256 << 20
 """Of the row groups that were read last; one with texts has some 5 MB."""

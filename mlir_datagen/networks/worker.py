@@ -60,6 +60,11 @@ class NetworkProof:
     verdict: Verdict | None = None
 
 
+def reached(job: NetworkJob) -> str:
+    """Return the stage that a network had reached whose process ended."""
+    return job.stage_file.read_text() if job.stage_file is not None and job.stage_file.exists() else FIRST_STAGE
+
+
 class Refusal(Failure):
     """PyTorch or the network's own code refuses it, so that another converter would fail too."""
 

@@ -1,4 +1,4 @@
-"""What is done with all of it, in order: a dataset made (`run`) or measured, a single program proven.
+"""What is done with all of it, in order: a dataset made (`run`), measured or shown, a single program proven.
 
-May import: mlir, ops, programs, proving, dataset, networks, sources, config, executors.
+May import: mlir, ops, programs, proving, dataset, presentation, networks, sources, config, executors.
 """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from mlir_datagen.config.models import parse_model
 from mlir_datagen.config.saved import load_saved_config
 from mlir_datagen.dataset.description import CONFIG
 from mlir_datagen.dataset.journal import Journal, Place
-from mlir_datagen.dataset.manifest import MEASUREMENTS_KEY
+from mlir_datagen.dataset.manifest import MEASUREMENTS_KEY, PRESENTATION_KEY
 from mlir_datagen.dataset.measurements import Measured, read_measurements, record_measurements
 from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.errors import UserError
@@ -27,7 +27,7 @@ from mlir_datagen.programs.program import EXTRACTED, NETWORK, StoredProgram
 from mlir_datagen.programs.proof import Failure, Measurement, Proof
 from mlir_datagen.proving.eager import family_call
 from mlir_datagen.proving.job import EagerJob, Job, job_of_program
-from mlir_datagen.proving.machine import session
+from mlir_datagen.proving.machine import machine, session
 from mlir_datagen.proving.settings import CheckSettings, MeasureSettings, SandboxLimits
 
 _UNCHECKED = CheckSettings("parse", 1.0)
@@ -53,14 +53,16 @@ class Agreement:
     Attributes:
         programs: how many have a time in both that was not disturbed.
         disturbed: how many have a time in both, and one of them was disturbed.
+        elsewhere: how many have a stored time of another machine, and were left out: others are of this one.
         rank_correlation: Spearman's, of the medians; None where it is not defined: fewer than two different times.
         relative_difference: the median, over the programs, of the medians' difference relative to the stored one.
-        same_conditions: whether machine, pipeline and settings are those of the stored session.
+        same_conditions: whether machine, pipeline and settings are those of the stored times.
         failed: place and failure of each program that has no second time.
     """
 
     programs: int
     disturbed: int
+    elsewhere: int
     rank_correlation: float | None
     relative_difference: float
     same_conditions: bool
@@ -70,16 +72,23 @@ class Agreement:
 def measure_dataset(folder: Path, listener: Listener) -> Session:
     """Measure every program of a dataset, and store the times with it in place of those that it has.
 
+    What shows the dataset is made anew where it was there.
+
     Raises:
         UserError: when it is no dataset, is damaged, cannot be written, or another run is measuring it.
     """
     dataset = _Measurable(folder)
+    was_presented = PRESENTATION_KEY in dataset.manifest
     with dataset.journal("measurements") as journal:
         done = dataset.complete(journal, listener)
-        record_measurements(
-            dataset.folder, dataset.manifest, done.measured, session(dataset.settings), len(done.failed)
-        )
+        conditions = session(dataset.settings, [machine()])
+        record_measurements(dataset.folder, dataset.manifest, done.measured, conditions, len(done.failed))
         journal.remove()
+    if was_presented:
+        # Only here, since few datasets are measured again.
+        from mlir_datagen.pipeline.presenting import present_dataset
+
+        present_dataset(dataset.folder)
     return done
 
 
@@ -124,15 +133,20 @@ def eager_job(program: StoredProgram) -> EagerJob | None:
 
 
 def repeat_measurements(folder: Path, listener: Listener) -> Agreement:
-    """Measure every program of a dataset once more, and compare; nothing is stored.
+    """Measure the programs of a dataset once more, and compare; nothing is stored.
+
+    Where some of the stored times are of this machine, it is done with these alone.
 
     Raises:
         UserError: as `measure_dataset`, and when the dataset has no times yet, or none of its programs has two.
     """
     dataset = _Measurable(folder)
     stored = read_measurements(dataset.folder)
+    here = machine().id
+    others = {place for place, time in stored.items() if time.machine != here}
+    elsewhere = others if len(others) < len(stored) else set()
     with dataset.journal("repeat") as journal:
-        done = dataset.complete(journal, listener)
+        done = dataset.complete(journal, listener, elsewhere)
         journal.remove()
     both = [(stored[split, name], again) for split, name, again in done.measured if (split, name) in stored]
     judged = [pair for pair in both if not any(one.disturbed for one in pair)]
@@ -142,14 +156,16 @@ def repeat_measurements(folder: Path, listener: Listener) -> Agreement:
             f"machine has less to do: python scripts/measure.py {folder}"
         )
     first, second = np.array([[one.median_ns for one in pair] for pair in judged]).T
-    conditions = session(dataset.settings)
+    conditions = session(dataset.settings, [])
     recorded = dataset.manifest.get(MEASUREMENTS_KEY, {})
+    is_here = all(first.machine == here for first, _ in both)
     return Agreement(
         programs=len(judged),
         disturbed=len(both) - len(judged),
+        elsewhere=len(elsewhere),
         rank_correlation=rank_correlation(first, second),
         relative_difference=float(np.median(np.abs(second - first) / first)),
-        same_conditions=all(recorded.get(key) == value for key, value in conditions.items()),
+        same_conditions=is_here and all(recorded.get(key) == conditions[key] for key in ("pipeline", "settings")),
         failed=done.failed,
     )
 
@@ -202,19 +218,19 @@ class _Measurable:
 
     def journal(self, purpose: str) -> Journal:
         """Return the journal of a session."""
-        header = {"dataset": self.manifest["digest"], "session": session(self.settings)}
+        header = {"dataset": self.manifest["digest"], "session": session(self.settings, [machine()])}
         return Journal(self.folder, purpose, header)
 
-    def complete(self, journal: Journal, listener: Listener) -> Session:
-        """Measure the programs that a journal lacks; return what it holds then."""
+    def complete(self, journal: Journal, listener: Listener, left_out: Set[Place] = frozenset()) -> Session:
+        """Measure the programs that a journal lacks, but for some that are left out; return what it holds then."""
         from mlir_datagen.proving.prover import Prover
 
-        missing = self._dataset.count() - len(journal.outcomes)
+        missing = self._dataset.count() - len(journal.outcomes.keys() | left_out)
         listener.on_start(missing)
         if missing:
             places: deque[Place] = deque()
             with Prover(_UNCHECKED, self.settings, self.sandbox) as prover:
-                for outcome in prover.prove(self._jobs(journal, places)):
+                for outcome in prover.prove(self._jobs(journal.outcomes.keys() | left_out, places)):
                     journal.add(places.popleft(), _measured(outcome))
                     listener.on_written(1)
         done = Session([], [])
@@ -225,10 +241,10 @@ class _Measurable:
                 done.failed.append(((split, name), result))
         return done
 
-    def _jobs(self, journal: Journal, places: deque[Place]) -> Iterator[Job]:
-        """Yield the job of each program that the journal lacks; its place goes to the end of the queue meanwhile."""
+    def _jobs(self, done: Set[Place], places: deque[Place]) -> Iterator[Job]:
+        """Yield the job of each program that is not done; its place goes to the end of the queue meanwhile."""
         for program in self._dataset.programs():
             place = (program.split, program.name)
-            if place not in journal.outcomes:
+            if place not in done:
                 places.append(place)
                 yield measuring_job(program)

@@ -40,8 +40,8 @@ from mlir_datagen.programs.program import EXTRACTED, NETWORK
 from mlir_datagen.programs.proof import Measurement
 from mlir_datagen.sources.decontamination import Decontamination
 
-_SESSION = ("machine", "pipeline", "settings")
-"""What the manifest says of a session of measuring that its times depend on."""
+_SESSION = ("pipeline", "settings")
+"""What must be the same in all sessions of measuring whose times are put together; each time says its machine."""
 
 
 def preview_merge(config: RunConfig) -> Preview:
@@ -218,14 +218,16 @@ def _described(parent: ParentDataset, dropped: Mapping[str, int]) -> dict[str, A
 
 
 def _session(parents: Parents) -> dict[str, Any] | None:
-    """Return under what conditions all parents were measured; None where not all were, or under others."""
+    """Return how all parents were measured, and where; None where not all were, or in other ways."""
     sessions = [
         {key: parent.manifest[MEASUREMENTS_KEY].get(key) for key in _SESSION}
         for parent in parents.datasets
         if MEASUREMENTS_KEY in parent.manifest
     ]
-    is_one = len(sessions) == len(parents.datasets) and all(one == sessions[0] for one in sessions)
-    return sessions[0] if is_one else None
+    if len(sessions) < len(parents.datasets) or any(one != sessions[0] for one in sessions):
+        return None
+    records = [record for parent in parents.datasets for record in parent.manifest[MEASUREMENTS_KEY]["machines"]]
+    return {"machines": list({record["id"]: record for record in records}.values()), **sessions[0]}
 
 
 def _unlike(parents: Parents) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mlir_datagen.config import RunConfig
+from mlir_datagen.config.licenses import DEFAULT_LICENSES
 from mlir_datagen.config.merge import Parent
 from mlir_datagen.config.saved import load_saved_config
 from mlir_datagen.config.splits import check_split_names
@@ -129,9 +130,18 @@ def found_parents(config: RunConfig) -> Parents:
     _require_none_or_same(config, "form", config.forms, ALL_NAMED, forms)
     check = _weakest_check(one.config.check for one in parents)
     _require_none_or_same(config, "check", config.check, _UNCHECKED, check)
+    licenses = tuple(sorted({name for one in parents for name in one.config.license}))
+    _require_none_or_same(config, "license", config.license, DEFAULT_LICENSES, licenses)
     exclude, fresh = _exclusions(config, drawing)
     entries = tuple(Parent(str(one.dataset.folder), *_identity(one)) for one in parents)
-    config = dataclasses.replace(config, split_ratios=agreed, forms=forms, check=check, exclude=exclude, merge=entries)
+    follows: dict[str, Any] = {
+        "split_ratios": agreed,
+        "forms": forms,
+        "check": check,
+        "exclude": exclude,
+        "license": licenses,
+    }
+    config = dataclasses.replace(config, merge=entries, **follows)
     found = Parents(config, parents, fresh)
     drawn = [split for split in found.sizes if is_drawn(split)]
     check_split_names(drawn, "One of the datasets", "Make them again with splits of other names.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
@@ -94,6 +95,18 @@ class Producer:
             except UserError as error:
                 raise UserError(f"{error} {last_rejected(production)}") from error
 
+    def prepare(self, source: Source[Task], plan: Plan[Task], executor: Executor | None = None) -> None:
+        """Have tasks done, and kept, whose programs are in no split: later tasks are made of them.
+
+        Args:
+            source: where the plan comes from, which takes in what becomes of its tasks.
+            plan: what to make.
+            executor: does the tasks, in any order; left out, they are done here, one after the other.
+        """
+        unproven = dataclasses.replace(self, prover=None, progress=lambda count: None)
+        for _ in unproven._results(source, plan.tasks, False, executor, None):
+            pass
+
     def _results(
         self, source: Source[Task], tasks: Sequence[Task], fills: bool, executor: Executor | None, made: Made | None
     ) -> Iterator[TaskResult]:
@@ -163,6 +176,7 @@ class Producer:
         for name, measurement in zip(names, result.measurements, strict=True):
             if measurement is not None:
                 production.measured.append((result.split, name, measurement))
+        production.machines.update({machine.id: machine for machine in result.machines})
         production.attempted += result.attempted
         production.checked += sum(level != "parse" for level in result.strings("check"))
         production.matched += sum(proven == "matched" for proven in result.strings("proven"))
@@ -202,7 +216,7 @@ def proven_result(
     for outcome in prover.outcomes(result.programs()):
         outcomes.append(outcome)
         progress(1)
-    return result.proven(outcomes)
+    return result.proven(outcomes, prover.machine)
 
 
 def _fitting(

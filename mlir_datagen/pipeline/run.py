@@ -24,6 +24,7 @@ from mlir_datagen.dataset.results import result_of
 from mlir_datagen.dataset.staging import Staging
 from mlir_datagen.dataset.writer import Checksums, SplitWriter, Storage
 from mlir_datagen.errors import Resumable, UserError
+from mlir_datagen.executors.engine import Waiting, proves_where_made, tasks_ahead
 from mlir_datagen.executors.opening import opened
 from mlir_datagen.executors.workers import FEWEST_PROGRAMS
 from mlir_datagen.networks.model_spec import require_trusted
@@ -35,7 +36,8 @@ from mlir_datagen.programs.production import Production, Progress, last_rejected
 from mlir_datagen.programs.program import EXTRACTED
 from mlir_datagen.programs.rejected import Rejected
 from mlir_datagen.proving.batch import BatchProver
-from mlir_datagen.proving.machine import machine, session
+from mlir_datagen.proving.machine import session
+from mlir_datagen.proving.settings import available_cores
 from mlir_datagen.proving.where_made import ProverWhereMade
 from mlir_datagen.sources.decontamination import Decontamination
 from mlir_datagen.sources.quotas import Quota, quotas_part
@@ -278,10 +280,7 @@ def _write_dataset(
             unseen,
             sameness=sameness(config.random_settings),
             parts=parts,
-            # Times are to be of one machine.
-            remote=None
-            if prover is None or config.measure.enabled
-            else ProverWhereMade(config.check, config.sandbox, config.seed),
+            remote=prover_where_made(config),
         )
         excluded = excluded_suites(config.exclude)
         if config.models or config.suites or excluded:
@@ -290,14 +289,19 @@ def _write_dataset(
             from mlir_datagen.sources.networks import Networks
             from mlir_datagen.sources.suites import Suites
 
-            networks = stack.enter_context(closing(Networks(network_settings(config), root)))
+            # Closed after the networks, which end what the threads wait for.
+            waiting = stack.enter_context(Waiting(converted_at_once(executor)))
+            elsewhere = executor if proves_where_made(executor) else None
+            networks = stack.enter_context(closing(Networks(network_settings(config), root, elsewhere)))
             plan_of_networks = networks.plan({})
-            producer.produce(networks, plan_of_networks, networks.threads)
+            producer.produce(networks, plan_of_networks, waiting)
             extraction = Extraction(networks.converted(plan_of_networks.tasks), config.extract)
             producer.produce(extraction, extraction.plan({}), executor)
+            unlisted = [suite for suite in excluded if suite.name not in config.suites]
+            producer.prepare(networks, networks.plan_of_suites([*config.suites.values(), *unlisted]), waiting)
             suites = Suites(config.suites.values(), networks)
             producer.produce(suites, suites.plan({}), executor)
-            unwritten = Suites((suite for suite in excluded if suite.name not in config.suites), networks)
+            unwritten = Suites(unlisted, networks)
             for task in unwritten.plan({}).tasks:
                 producer.keep_out(result_of(unwritten.produce(task)))
         if source is not None:
@@ -308,15 +312,14 @@ def _write_dataset(
     if not any(counter.total() for counter in counts.values()):
         raise UserError(f"Not one program was kept, and nothing was left behind. {last_rejected(production)}")
     quotas = quotas_part(config.ops, plan.quotas, production.rejected)
-    times = session(config.measure) if config.measure.enabled else None
+    times = session(config.measure, production.machines.values()) if config.measure.enabled else None
     manifest = write_description(root, config.dataset_settings, counts, quotas, production, unseen.against, times)
     return manifest, production
 
 
-def made_with(config: RunConfig) -> dict[str, Any]:
-    """Return the versions of what makes a config's programs, and the machine where their times are measured."""
-    libraries = environment(with_networks=bool(config.models or config.suites))
-    return {**libraries, "machine": machine()} if config.measure.enabled else {**libraries}
+def made_with(config: RunConfig) -> dict[str, str | None]:
+    """Return the versions of what makes a config's programs."""
+    return environment(with_networks=bool(config.models or config.suites))
 
 
 @contextmanager
@@ -344,6 +347,19 @@ def kept_parts(config: RunConfig, staging: Staging, listener: Listener) -> Itera
             )
         raise
     remove_parts(staging.final)
+
+
+def prover_where_made(config: RunConfig) -> ProverWhereMade | None:
+    """Return what proves programs in the processes that make them, if a config asks for that and they can."""
+    if not config.needs_workers:
+        return None
+    return ProverWhereMade(config.check, config.measure, config.sandbox, config.seed)
+
+
+def converted_at_once(executor: Executor | None) -> int:
+    """Return how many networks are converted at once: one a core, here or where the executor's processes are."""
+    cores = len(available_cores())
+    return max(cores, tasks_ahead(executor)) if executor is not None and proves_where_made(executor) else cores
 
 
 @contextmanager

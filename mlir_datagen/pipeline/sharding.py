@@ -19,6 +19,7 @@ from mlir_datagen.dataset.results import TaskResult
 from mlir_datagen.dataset.shard import SHARD, Shard, check_complete, read_shard, results_of, stretch, write_shard
 from mlir_datagen.dataset.staging import Staging
 from mlir_datagen.errors import UserError, shown
+from mlir_datagen.executors.engine import proves_where_made
 from mlir_datagen.executors.opening import opened
 from mlir_datagen.pipeline.collecting import collecting_rarely
 from mlir_datagen.pipeline.exclusions import with_found_exclusions
@@ -33,6 +34,7 @@ from mlir_datagen.pipeline.run import (
     kept_parts,
     made_with,
     planned,
+    prover_where_made,
 )
 from mlir_datagen.sources.random_ops import RandomOps, RandomTask
 from mlir_datagen.sources.sameness import sameness
@@ -93,8 +95,9 @@ def generate_shard(config: RunConfig, listener: Listener | None = None) -> Shard
             listener.on_start(sum(len(task.points) for task in tasks))
             done = _made_before(source, tasks, parts)
             with writable(path):
-                new = made_by(source, tasks[done:], sameness(config.random_settings), workers)
-                with batch_prover(config) if config.needs_workers else nullcontext() as prover:
+                remote = prover_where_made(config) if proves_where_made(workers) else None
+                new = made_by(source, tasks[done:], sameness(config.random_settings), workers, remote)
+                with batch_prover(config) if config.needs_workers and not remote else nullcontext() as prover:
                     for result in new:
                         parts.add(proven_result(result, prover, listener.on_written))
                 names = parts.names

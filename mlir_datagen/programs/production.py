@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from mlir_datagen.programs.machine import Machine
 from mlir_datagen.programs.proof import Measurement
 from mlir_datagen.programs.rejected import Rejected
 
@@ -24,6 +25,7 @@ class Production:
         rejected: those that were not kept.
         remarks: what the person is told of programs that were.
         measured: the times, with the split and the name of each program.
+        machines: where they were taken, by id.
         taken: how many points of each (split, family) were used.
     """
 
@@ -33,6 +35,7 @@ class Production:
     rejected: list[Rejected] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     measured: list[tuple[str, str, Measurement]] = field(default_factory=list)
+    machines: dict[str, Machine] = field(default_factory=dict)
     taken: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 

@@ -27,6 +27,7 @@ class Measurement:
         cpu_ns: the median of the processor time that the thread had in these runs, with that of reading the clocks.
         disturbed: whether too few runs were undisturbed, or the machine was slower than it can be.
         compile_ns: processor time of lowering and compiling; others may be compiling on the same core.
+        machine: the id of the `Machine` that it was taken on.
     """
 
     median_ns: float
@@ -38,6 +39,7 @@ class Measurement:
     cpu_ns: float
     disturbed: bool
     compile_ns: int
+    machine: str
 
 
 @dataclass(frozen=True)

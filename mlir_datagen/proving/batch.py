@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from mlir_datagen.programs.machine import Machine
 from mlir_datagen.programs.program import NETWORK, StoredProgram
 from mlir_datagen.programs.proof import PARSED, Failure, Proof
 from mlir_datagen.proving.job import Job, job_of_program
@@ -30,6 +31,11 @@ class BatchProver:
         self._check = check
         self._measure = measure.enabled
         self._seed = seed
+
+    @property
+    def machine(self) -> Machine | None:
+        """Where programs are measured, if they are."""
+        return self._prover.machine
 
     def outcomes(self, programs: Iterable[StoredProgram]) -> Iterator[Proof | Failure]:
         """Yield what becomes of each program, in order.

@@ -110,6 +110,7 @@ def measure(
     settings: MeasureSettings,
     compile_ns: int,
     yardstick: Callable[[], float],
+    machine: str,
     core: Callable[[], AbstractContextManager[object]] = nullcontext,
 ) -> Measurement:
     """Time a program: the median of undisturbed windows of calls, after a warm-up.
@@ -119,6 +120,7 @@ def measure(
         settings: how many windows at least, and how long a call may take.
         compile_ns: what compiling it took; it is passed on.
         yardstick: says how many times as long as at its fastest the machine takes now.
+        machine: the id of this machine; it is passed on.
         core: the context in which this thread has a core for itself; others may have it while nothing is timed.
 
     Raises:
@@ -133,7 +135,7 @@ def measure(
         time.sleep(pause)
         with core():
             best = min(best, session.attempt(yardstick), key=lambda attempt: attempt.rank)
-    return best.measurement(session.calls, compile_ns)
+    return best.measurement(session.calls, compile_ns, machine)
 
 
 def _session(program: Timed, settings: MeasureSettings) -> _Session:
@@ -199,7 +201,7 @@ class _Attempt(NamedTuple):
         # Where the thread never had the core for itself, the time that it had it is the nearest to undisturbed.
         return self._kept[:, 0 if self.undisturbed.any() else 1]
 
-    def measurement(self, calls: int, compile_ns: int) -> Measurement:
+    def measurement(self, calls: int, compile_ns: int, machine: str) -> Measurement:
         times = self._times / calls
         first, median, third = np.percentile(times, [25, 50, 75])
         return Measurement(
@@ -212,6 +214,7 @@ class _Attempt(NamedTuple):
             cpu_ns=float(np.median(self._kept[:, 1]) / calls),
             disturbed=self.is_disturbed,
             compile_ns=compile_ns,
+            machine=machine,
         )
 
 

@@ -13,8 +13,9 @@ from mlir_datagen.proving import worker
 from mlir_datagen.proving.clock import pin, require_clocks
 from mlir_datagen.proving.fork_server import SERVER
 from mlir_datagen.proving.job import EagerJob, Job
+from mlir_datagen.proving.machine import machine
 from mlir_datagen.proving.pool import Pool
-from mlir_datagen.proving.settings import CheckSettings, Cores, MeasureSettings, SandboxLimits
+from mlir_datagen.proving.settings import CheckSettings, Cores, MeasureSettings, SandboxLimits, available_cores
 
 _GRACE_SECONDS = 120
 
@@ -45,6 +46,9 @@ class Prover:
     Raises:
         UserError: when programs are to be compared, and the reference's library is not installed; or to be measured,
             and the system has no clock for it.
+
+    Attributes:
+        machine: this one, if programs are measured.
     """
 
     def __init__(
@@ -55,7 +59,7 @@ class Prover:
                 "check=execute compares programs with PyTorch, which is not installed. Install it with "
                 "pip install 'mlir_datagen[execute]', or use check=lower."
             )
-        self._measures = measure.enabled
+        self.machine = machine() if measure.enabled else None
         if measure.enabled:
             require_clocks()
         self._cores = Cores.available()
@@ -65,10 +69,10 @@ class Prover:
             workers,
             limits,
             "sandbox",
-            # The other workers may have the measuring core for so long.
-            idle_seconds=(workers + 1) * limits.seconds + _GRACE_SECONDS,
+            # The other workers, of other pools on this machine, too, may have the measuring core for so long.
+            idle_seconds=(max(workers, len(available_cores())) + 1) * limits.seconds + _GRACE_SECONDS,
             start=worker.start,
-            arguments=(self._cores, measure, check.level == "execute"),
+            arguments=(self._cores, measure, check.level == "execute", self.machine.id if self.machine else ""),
         )
 
     def prove(self, jobs: Iterable[Job | EagerJob]) -> Iterator[Proof | Failure]:
@@ -81,7 +85,7 @@ class Prover:
 
     def __enter__(self) -> Self:
         self._pool.__enter__()
-        if self._measures:
+        if self.machine:
             # Not before, as the process that the workers are forked from inherits it.
             pin(set(self._cores.others))
         return self
@@ -90,5 +94,5 @@ class Prover:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._pool.__exit__(kind, error, trace)
-        if self._measures:
+        if self.machine:
             pin({self._cores.measuring, *self._cores.others})

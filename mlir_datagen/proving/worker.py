@@ -37,11 +37,12 @@ class Worker:
         settings: how times are measured.
         with_reference: whether programs are compared; the reference's library is then loaded at once, so that its
             memory does not count for the first program.
+        machine: the id of the machine.
     """
 
-    def __init__(self, cores: Cores, settings: MeasureSettings, with_reference: bool) -> None:
+    def __init__(self, cores: Cores, settings: MeasureSettings, with_reference: bool, machine: str) -> None:
         pin(set(cores.others))
-        self._cores, self._settings = cores, settings
+        self._cores, self._settings, self._machine = cores, settings, machine
         self._contexts = Contexts()
         self._lock = open_lock(cores)
         if with_reference:
@@ -91,7 +92,7 @@ class Worker:
             with measuring_core(self._cores, self._lock), _timed(busy):
                 yield
 
-        return measure(program, self._settings, compile_ns, self._yardstick.slowness, core)
+        return measure(program, self._settings, compile_ns, self._yardstick.slowness, self._machine, core)
 
 
 def _compared(job: Job, program: CompiledProgram, busy: list[tuple[int, int]]) -> Errors | None:
@@ -132,10 +133,10 @@ def _timed(spans: list[tuple[int, int]]) -> Iterator[None]:
 _worker: Worker | None = None
 
 
-def start(cores: Cores, settings: MeasureSettings, with_reference: bool) -> None:
+def start(cores: Cores, settings: MeasureSettings, with_reference: bool, machine: str) -> None:
     """Prepare this process: what the pool calls first."""
     global _worker
-    _worker = Worker(cores, settings, with_reference)
+    _worker = Worker(cores, settings, with_reference, machine)
 
 
 def prove(job: Job | EagerJob) -> Proof | Failure:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -17,19 +17,18 @@ from mlir_datagen.dataset.weights import remove_weights, weights_file
 from mlir_datagen.networks import worker
 from mlir_datagen.networks.fallback import FIRST, SECOND, both_failed, said_of_second, written
 from mlir_datagen.networks.model_spec import AUTO, ConverterSettings, ModelSpec
-from mlir_datagen.networks.worker import NetworkJob, NetworkProof, Refusal
+from mlir_datagen.networks.where_sent import can_be_sent, convert_where_sent, converting_pool, sent
+from mlir_datagen.networks.worker import NetworkJob, NetworkProof, Refusal, reached
 from mlir_datagen.programs.batch import Batch
 from mlir_datagen.programs.content import stable_hash
 from mlir_datagen.programs.program import NETWORK, NETWORKS_SPLIT, Program
 from mlir_datagen.programs.proof import Failure, Proof
 from mlir_datagen.programs.rejected import Rejected
 from mlir_datagen.proving.fork_server import SERVER
-from mlir_datagen.proving.pool import Pool
-from mlir_datagen.proving.settings import Cores, SandboxLimits
+from mlir_datagen.proving.pool import JobEnded
+from mlir_datagen.proving.settings import available_cores
 from mlir_datagen.sources.settings import NetworkSettings, SuiteSpec
 from mlir_datagen.sources.source import Listed, ListedSource, Plan, Taken
-
-_IDLE_SECONDS = 300
 
 
 class Networks(ListedSource):
@@ -38,24 +37,18 @@ class Networks(ListedSource):
     Args:
         settings: which networks, and how.
         root: the dataset's folder, for the weights.
-
-    Attributes:
-        threads: do tasks of this source at once: each waits for a process of its own.
+        elsewhere: has networks converted in processes that have cores of their own; left out, all are here.
     """
 
-    def __init__(self, settings: NetworkSettings, root: Path) -> None:
+    def __init__(self, settings: NetworkSettings, root: Path, elsewhere: Executor | None = None) -> None:
         self._settings = settings
         self._root = root
-        limits = SandboxLimits(settings.converter.seconds, settings.converter.memory_bytes)
-        cores = Cores.available()
-        workers = len({cores.measuring, *cores.others})
-        self._pool = Pool(workers, limits, "converter", _IDLE_SECONDS, reused=False)
-        self.threads = ThreadPoolExecutor(workers, "network")
-        # What is ended last comes first: threads wait for processes, which write into the folder.
+        self._elsewhere = elsewhere
+        self._sent: set[Future[NetworkProof | Failure]] = set()
+        # What is ended last comes first: processes write into the folder.
         self._open = ExitStack()
         self._scratch = self._open.enter_context(scratch_folder())
-        self._open.callback(self.threads.shutdown, cancel_futures=True)
-        self._open.enter_context(self._pool)
+        self._pool = self._open.enter_context(converting_pool(settings.converter, len(available_cores())))
         self._done: dict[str, Program | Rejected] = {}
 
     def plan(self, sizes: Mapping[str, int], taken: Taken | None = None) -> Plan[NetworkJob]:
@@ -87,7 +80,6 @@ class Networks(ListedSource):
         """Return networks that are converted, parsed and checked, or why they are not, in order."""
         missing = [task for task in tasks if _key(task) not in self._done]
         if missing:
-            SERVER.load(worker.PRELOADED)
             jobs = [self._job(task) for task in missing]
             for task, job, proof in zip(missing, jobs, self._proofs(jobs), strict=True):
                 self._done[_key(task)] = self._outcome(job, proof, task.converter)
@@ -98,16 +90,26 @@ class Networks(ListedSource):
 
         Where the run has the same network, it is that one.
         """
+        own = {_key(task): task for task in self.plan({}).tasks}
+        return self.converted([own.get(_key(task), task) for task in self._of_suite(suite)])
+
+    def plan_of_suites(self, suites: Iterable[SuiteSpec]) -> Plan[NetworkJob]:
+        """Plan the networks of suites that are not the run's own: what is in no split, and suites are made of."""
+        own = {_key(task) for task in self.plan({}).tasks}
+        tasks = {_key(task): task for suite in suites for task in self._of_suite(suite)}
+        return Plan([task for key, task in tasks.items() if key not in own])
+
+    def _of_suite(self, suite: SuiteSpec) -> list[NetworkJob]:
         if suite.converter is None:
             return []
         seed, trust = self._settings.seed, self._settings.trust
         converter = dataclasses.replace(self._settings.converter, kind=suite.converter, weights="arguments")
-        tasks = [NetworkJob(spec, seed, converter, trust, "parse", None) for spec in suite.models]
-        own = {_key(task): task for task in self.plan({}).tasks}
-        return self.converted([own.get(_key(task), task) for task in tasks])
+        return [NetworkJob(spec, seed, converter, trust, "parse", None) for spec in suite.models]
 
     def close(self) -> None:
-        """End all processes and threads."""
+        """End all processes, and have nobody wait for what is converted elsewhere."""
+        for given in list(self._sent):
+            given.cancel()
         self._open.close()
 
     def _job(self, task: NetworkJob) -> NetworkJob:
@@ -118,7 +120,23 @@ class Networks(ListedSource):
         )
 
     def _proofs(self, jobs: Sequence[NetworkJob]) -> Iterator[NetworkProof | Failure]:
-        return self._pool.run(worker.convert_network, jobs, lambda job, reason: Failure(_reached(job), reason))
+        for job, given in [(job, self._given(job)) for job in jobs]:
+            try:
+                yield given.result()
+            except JobEnded as reason:
+                yield Failure(reached(job), str(reason))
+
+    def _given(self, job: NetworkJob) -> Future[NetworkProof | Failure]:
+        if self._elsewhere is not None and can_be_sent(job):
+            given = self._elsewhere.submit(convert_where_sent, sent(job))
+            self._sent.add(given)
+            given.add_done_callback(self._sent.discard)
+            return given
+        return self._here(job)
+
+    def _here(self, job: NetworkJob) -> Future[NetworkProof | Failure]:
+        SERVER.load(worker.PRELOADED)
+        return self._pool.submit(worker.convert_network, job)
 
     def _outcome(
         self, job: NetworkJob, proof: NetworkProof | Failure, converter: ConverterSettings
@@ -189,9 +207,3 @@ def network_spec(spec: ModelSpec, converter: ConverterSettings, instead_of: str 
     """
     how = written(converter.kind, converter.weights, instead_of)
     return orjson.dumps({"name": spec.name, "model": spec.to_saved(), "converter": how}).decode()
-
-
-def _reached(job: NetworkJob) -> str:
-    """Return the stage that a network had reached whose process ended."""
-    assert job.stage_file is not None
-    return job.stage_file.read_text() if job.stage_file.exists() else worker.FIRST_STAGE

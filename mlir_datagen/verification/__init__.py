@@ -16,7 +16,8 @@ from pathlib import Path
 from mlir_datagen.config import RunConfig
 from mlir_datagen.config.saved import load_saved_config
 from mlir_datagen.dataset.description import CONFIG
-from mlir_datagen.dataset.manifest import MEASUREMENTS_KEY
+from mlir_datagen.dataset.disk_errors import SHOWING
+from mlir_datagen.dataset.manifest import MEASUREMENTS_KEY, PRESENTATION_KEY
 from mlir_datagen.dataset.paths import is_drawn
 from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.dataset.rejects import read_rejects
@@ -32,6 +33,7 @@ from mlir_datagen.verification import drawn_rows
 from mlir_datagen.verification.drawn import Drawing
 from mlir_datagen.verification.files import check_files, file_set_problems
 from mlir_datagen.verification.manifest import (
+    card_is_ours,
     description_problems,
     manifest_problems,
     plain_problems,
@@ -47,7 +49,7 @@ __all__ = ["UNVERIFIABLE_COLUMNS", "UNVERIFIABLE_KEYS", "refuse", "verify_datase
 UNVERIFIABLE_COLUMNS = frozenset({"error", "absolute_error"})
 """Columns whose numbers follow from nothing in a dataset; that there is one, or none, does."""
 
-UNVERIFIABLE_KEYS = frozenset({"environment", MEASUREMENTS_KEY})
+UNVERIFIABLE_KEYS = frozenset({"environment", MEASUREMENTS_KEY, PRESENTATION_KEY})
 """Keys of the manifest some of whose values follow from nothing in a dataset."""
 
 _SHOWN = 10
@@ -155,24 +157,33 @@ def _sentences(dataset: Dataset, config: RunConfig, same_generator: bool, has_re
 def _unverified(dataset: Dataset, config: RunConfig, has_rejects: bool) -> str:
     """Name what follows from nothing in the dataset."""
     unverified = ["the versions in the environment"]
+    if not card_is_ours(dataset):
+        unverified.append("the sentences of the card, which another version of mlir_datagen wrote")
     if config.check.level == "execute" or (config.merge and dataset.manifest["check"]["matched"]):
         unverified.append("the columns error and absolute_error")
         if config.models or (config.merge and NETWORKS_SPLIT in dataset.splits):
             unverified.append("the columns excused and unshown of networks")
     if MEASUREMENTS_KEY in dataset.manifest:
-        unverified.append("the measured times and the machine")
+        unverified.append("the measured times and the machines")
     if has_rejects:
         unverified.append("why programs were rejected")
     if config.models or any(suite.models for suite in config.suites.values()):
         unverified.append(f"that a {NETWORK}'s text, and the names of its parameters, are its model's")
-    if config.save_weights:
-        unverified.append("the weights")
+    besides = {
+        "the weights": config.save_weights,
+        f"what shows the dataset ({SHOWING})": PRESENTATION_KEY in dataset.manifest,
+        "that no program is one of those that exclude names": bool(config.exclude),
+    }
+    unverified += [what for what, is_there in besides.items() if is_there]
     if config.merge:
-        unverified.append("the seeds, and what the datasets that it was merged of had")
-        if not all(is_drawn(split) or split.startswith(f"{SUITES}.") for split in dataset.splits):
-            unverified.append("which networks there are, and what was taken out of which")
-    if config.exclude:
-        unverified.append("that no program is one of those that exclude names")
+        unverified += _unverified_of_merged(dataset)
     return (
         f"Not verified, as it follows from nothing here: {', '.join(unverified)}. scripts/reproduce.py compares more."
     )
+
+
+def _unverified_of_merged(dataset: Dataset) -> list[str]:
+    """Name what of a merged dataset follows from nothing in it."""
+    drawn_or_suites = all(is_drawn(split) or split.startswith(f"{SUITES}.") for split in dataset.splits)
+    networks = [] if drawn_or_suites else ["which networks there are, and what was taken out of which"]
+    return ["the seeds, and what the datasets that it was merged of had", *networks]

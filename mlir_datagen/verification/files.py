@@ -10,7 +10,7 @@ from mlir_datagen.config import RunConfig
 from mlir_datagen.dataset.card import CARD
 from mlir_datagen.dataset.description import CONFIG
 from mlir_datagen.dataset.exported import check_exports
-from mlir_datagen.dataset.manifest import MANIFEST
+from mlir_datagen.dataset.manifest import MANIFEST, presented_files
 from mlir_datagen.dataset.paths import program_file
 from mlir_datagen.dataset.reader import Dataset, changed_files, listed_files
 from mlir_datagen.dataset.rejects import REJECTS
@@ -42,7 +42,7 @@ def check_files(dataset: Dataset, refuse: Callable[[list[str]], None]) -> str:
     refuse(problems)
     # The manifest vouches for SHA256SUMS, and that for all the rest.
     refuse(list(changed_files(folder, {CHECKSUMS: manifest["files"][CHECKSUMS]})))
-    listed = {**dataset.checksums(), **listed_files(manifest)}
+    listed = {**dataset.checksums(), **listed_files(manifest), **presented_files(manifest)}
     problems = list(changed_files(folder, listed))
     exports = check_exports(folder, manifest["digest"])
     exported = {file for files in exports.values() for file in files}

@@ -9,11 +9,14 @@ from mlir_datagen import foreign
 from mlir_datagen.config import RunConfig
 from mlir_datagen.config.splits import check_split_names
 from mlir_datagen.config.suites import defined_suite
-from mlir_datagen.dataset.card import CARD, dataset_card, with_times
+from mlir_datagen.dataset.card import CARD, dataset_card
+from mlir_datagen.dataset.card_sections import with_pictures, with_times
 from mlir_datagen.dataset.description import CONFIG, config_text
+from mlir_datagen.dataset.diversity import diversity_of
 from mlir_datagen.dataset.manifest import (
     MANIFEST,
     MEASUREMENTS_KEY,
+    PRESENTATION_KEY,
     environment,
     funnel_part,
     run_stages,
@@ -32,8 +35,10 @@ from mlir_datagen.sources.quotas import quotas_part
 from mlir_datagen.sources.suites import digest_of
 from mlir_datagen.verification.drawn import Drawing
 from mlir_datagen.verification.summary import Summary
-from mlir_datagen.version import GENERATOR_VERSION, SCHEMA_VERSION
+from mlir_datagen.version import GENERATOR_VERSION, PACKAGE_VERSION, SCHEMA_VERSION
 
+CHECKED_ELSEWHERE = frozenset({"files", "environment", MEASUREMENTS_KEY, PRESENTATION_KEY})
+"""Keys of the manifest that are compared with other things than the config and the rows."""
 _OPTIONAL = {"torchvision", "transformers"}
 """What a network may come without."""
 
@@ -91,6 +96,8 @@ def stated_part(
         "digest": dataset_digest(dataset.folder, dataset.indexes),
         "seed": config.seed,
         "storage": config.storage,
+        # Version 0.9, of the same generator, named none.
+        **({"license": list(config.license)} if card_is_ours(dataset) or "license" in dataset.manifest else {}),
         "counts": {
             split: {family: counted[family] for family in families.get(split, counted)}
             for split, counted in summary.families.items()
@@ -124,7 +131,7 @@ def manifest_problems(
     for key, value in expected.items():
         yield from value_differences(key, manifest.get(key), value)
     # The files are compared with those that there are, the others have checks of their own.
-    for key in sorted(set(manifest) - {*expected, "files", "environment", MEASUREMENTS_KEY}):
+    for key in sorted(set(manifest) - {*expected, *CHECKED_ELSEWHERE}):
         yield f"{MANIFEST} has {said(key)}, and nothing that it follows from"
     yield from environment_problems(manifest["environment"], with_networks=bool(config.models))
 
@@ -142,16 +149,24 @@ def sum_problems(dataset: Dataset, summary: Summary) -> Iterator[str]:
 def description_problems(dataset: Dataset, settings: DatasetSettings) -> Iterator[str]:
     """Say which of the files that describe a dataset are not as this version writes them."""
     against = dataset.manifest.get("decontamination", {}).get("against", {})
-    card = dataset_card(settings, dataset.manifest["counts"], against)
-    if MEASUREMENTS_KEY in dataset.manifest:
-        card = with_times(card, dataset.manifest[MEASUREMENTS_KEY])
-    texts = {CONFIG: config_text(settings), CARD: card}
+    texts = {CONFIG: config_text(settings)}
+    if card_is_ours(dataset):
+        manifest, diversity = dataset.manifest, diversity_of(dataset.folder, dataset.indexes)
+        card = dataset_card(settings, manifest["counts"], against, manifest["quotas"], diversity)
+        if MEASUREMENTS_KEY in manifest:
+            card = with_times(card, manifest[MEASUREMENTS_KEY])
+        texts[CARD] = with_pictures(card, manifest.get(PRESENTATION_KEY, {}).get("pictures", {}))
     for file, text in texts.items():
         try:
             if foreign.read_text(dataset.folder / file) != text:
                 yield f"{file} is not the one that the config and the programs give"
         except (OSError, ValueError) as error:
             yield f"{file} cannot be read: {said(error)}"
+
+
+def card_is_ours(dataset: Dataset) -> bool:
+    """Tell whether this version of mlir_datagen wrote the card: others write other sentences of the same programs."""
+    return bool(dataset.manifest["environment"].get("mlir_datagen") == PACKAGE_VERSION)
 
 
 def value_differences(key: str, found: Any, expected: Any) -> Iterator[str]:

@@ -14,7 +14,7 @@ import orjson
 
 from mlir_datagen.config import RunConfig
 from mlir_datagen.config.suites import defined_suite
-from mlir_datagen.dataset.manifest import MANIFEST, MEASUREMENTS_KEY, funnel_of
+from mlir_datagen.dataset.manifest import MANIFEST, funnel_of
 from mlir_datagen.dataset.paths import is_drawn, number_width
 from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.errors import UserError, said, shown
@@ -33,7 +33,7 @@ from mlir_datagen.sources.sameness import compared, sameness_of_any
 from mlir_datagen.sources.settings import SUITES
 from mlir_datagen.sources.suites import SOURCE, digest_of
 from mlir_datagen.verification.listed import named, row_beside_text
-from mlir_datagen.verification.manifest import environment_problems, stated_part, value_differences
+from mlir_datagen.verification.manifest import CHECKED_ELSEWHERE, environment_problems, stated_part, value_differences
 from mlir_datagen.verification.one_row import Meets, Repeated, differences, proof_problems
 from mlir_datagen.verification.summary import Summary
 from mlir_datagen.version import GENERATOR_VERSION
@@ -196,7 +196,7 @@ def merged_problems(dataset: Dataset, config: RunConfig, summary: Summary) -> It
         expected["decontamination"] = {"against": against, "left_out": total["unseen"]}
     for key, value in expected.items():
         yield from value_differences(key, manifest.get(key), value)
-    for key in sorted(set(manifest) - {*expected, "parents", "files", "environment", MEASUREMENTS_KEY}):
+    for key in sorted(set(manifest) - {*expected, "parents", *CHECKED_ELSEWHERE}):
         yield f"{MANIFEST} has {said(key)}, and nothing that it follows from"
     yield from environment_problems(manifest["environment"], with_networks=False)
 

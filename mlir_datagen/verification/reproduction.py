@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from mlir_datagen.config.saved import load_saved_config
-from mlir_datagen.dataset.card import CARD, without_times
+from mlir_datagen.dataset.card import CARD
+from mlir_datagen.dataset.card_sections import bare_card
 from mlir_datagen.dataset.description import CONFIG
-from mlir_datagen.dataset.manifest import MANIFEST, MEASUREMENTS_KEY, environment, read_manifest
+from mlir_datagen.dataset.manifest import MANIFEST, environment, read_manifest
 from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.dataset.scratch import scratch_folder
 from mlir_datagen.dataset.writer import CHECKSUMS
 from mlir_datagen.errors import UserError, said
 from mlir_datagen.foreign import open_regular
 from mlir_datagen.pipeline.run import Listener, generate
-from mlir_datagen.verification import refuse
+from mlir_datagen.verification import UNVERIFIABLE_KEYS, refuse
 from mlir_datagen.version import GENERATOR_VERSION
 
 _READ_SIZE = 1 << 20
@@ -86,10 +87,10 @@ def _same_bytes(one: Path, other: Path) -> bool:
 
 
 def _different_card(folder: Path, again: Path) -> Iterator[str]:
-    """Compare all of the cards but measured times."""
+    """Compare all of the cards but measured times and pictures."""
     if not (folder / CARD).is_file():
         yield f"{CARD} is missing"
-    elif without_times((folder / CARD).read_text()) != without_times((again / CARD).read_text()):
+    elif bare_card((folder / CARD).read_text()) != bare_card((again / CARD).read_text()):
         yield f"{CARD} differs from what its config makes"
 
 
@@ -101,11 +102,11 @@ def _different_checksums(dataset: Dataset, again: Dataset) -> Iterator[str]:
 
 
 def _different_manifest(manifest: dict[str, Any], again: Path) -> Iterator[str]:
-    """Compare all of the manifests but what made each, and measured times."""
+    """Compare all of the manifests but what made each, measured times, and what shows the dataset."""
     made = read_manifest(again)
     for one in (manifest, made):
         one["files"] = {file: digest for file, digest in one["files"].items() if file not in (CARD, CHECKSUMS)}
-    for key in sorted({*manifest, *made} - {"environment", MEASUREMENTS_KEY}):
+    for key in sorted({*manifest, *made} - UNVERIFIABLE_KEYS):
         if manifest.get(key) != made.get(key):
             yield f"{MANIFEST} differs in {key}"
 

@@ -242,7 +242,7 @@ def test_a_full_disk(tmp_path):
         pytest.skip(f"no namespaces here: {done.stderr.strip()}")
     assert done.returncode == 2, done.stderr
     assert "The dataset needs about 6 MB" in " ".join(done.stderr.split())
-    generate = f"{sys.executable} {SCRIPTS}/generate.py output_dir={place}"
+    generate = f"{sys.executable} {SCRIPTS}/generate.py report=false output_dir={place}"
     script = (
         f"mount -t tmpfs -o size=8m,nr_inodes=200 none {place} && ! {generate} && ls -A {place} && "
         f"mount -o remount,nr_inodes=5000 {place} && {generate} && ls -A {place} && "
@@ -261,7 +261,8 @@ def test_a_progress_bar_on_a_terminal_only(tmp_path):
     main_end, terminal = pty.openpty()
     termios.tcsetwinsize(terminal, (24, 80))
     run = subprocess.Popen(
-        [sys.executable, str(SCRIPTS / "generate.py"), "dims=large", "num_samples=5000", "storage=parquet"],
+        [sys.executable, str(SCRIPTS / "generate.py"), "dims=large", "num_samples=5000", "storage=parquet",
+         "report=false"],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=terminal,
     )  # fmt: skip
     os.close(terminal)
@@ -279,7 +280,7 @@ def test_a_progress_bar_on_a_terminal_only(tmp_path):
 def test_the_cold_path_imports_nothing_heavy(tmp_path):
     code = (
         "import runpy, sys\n"
-        f"sys.path.insert(0, {str(SCRIPTS)!r}); sys.argv = ['generate.py', 'num_samples=8']\n"
+        f"sys.path.insert(0, {str(SCRIPTS)!r}); sys.argv = ['generate.py', 'num_samples=8', 'report=false']\n"
         "try: runpy.run_path(sys.path[0] + '/generate.py', run_name='__main__')\n"
         "except SystemExit as stop: assert stop.code == 0\n"
         f"print([name for name in {HEAVY!r} if name in sys.modules])\n"

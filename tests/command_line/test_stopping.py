@@ -20,6 +20,7 @@ import pytest
 from helpers import REPOSITORY, SCRIPTS, made_dataset, run_script
 from networks import PLANTED, TRUSTED, planted
 from processes import Processes
+from warm_scripts import without_report
 
 from mlir_datagen.dataset.measurements import read_measurements
 
@@ -45,6 +46,7 @@ class Run:
             for number in SIGNALS:
                 signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
 
+        arguments = without_report(script, arguments)
         self._process = subprocess.Popen(
             [sys.executable, str(SCRIPTS / f"{script}.py"), *arguments], cwd=cwd, env=self.processes.environment,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=prepare,

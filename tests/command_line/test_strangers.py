@@ -25,12 +25,14 @@ from mlir_datagen.dataset.measurements import record_measurements
 from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.errors import UserError
 from mlir_datagen.mlir.bounds import DEEPEST, LONGEST_RUN, nesting_problem
+from mlir_datagen.programs.proof import Measurement
 from mlir_datagen.verification import verify_dataset
 
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"{new}: &{new} [{','.join(9 * [f'*{old}'])}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True)
 )
-MACHINE = {"machine": {"cpu": "one"}}
+TIME = Measurement(1.5, 1.0, 0.5, 5, 2, 10, 1.6, False, 1000, "")
+NOWHERE = {"machines": []}
 BOMBED_KEYS = ["name", "exclude", "seed", "schema_version", "splits", "trust", "ops"]
 
 
@@ -139,7 +141,7 @@ def test_a_manifest_that_is_no_file(script, kind, tiny, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "file", ["SHA256SUMS", "train.parquet", "train/matmul_0000.mlir", "measurements.parquet", "rejects.jsonl"]
+    "file", ["SHA256SUMS", "train.parquet", "train/matmul_0000.mlir", "measurements", "rejects.jsonl"]
 )
 def test_other_files_that_are_pipes(file, tiny, tmp_path):
     folder = shutil.copytree(tiny, tmp_path / "dataset")
@@ -160,17 +162,23 @@ def test_times_are_not_recorded_beside_pipes(file, tiny, tmp_path):
     (folder / file).unlink()
     os.mkfifo(folder / file)
     with pytest.raises(UserError, match="it is not a regular file"):
-        record_measurements(folder, json.loads((folder / "manifest.json").read_text()), [], MACHINE, 0)
+        record_measurements(folder, json.loads((folder / "manifest.json").read_text()), [], NOWHERE, 0)
 
 
 def test_times_are_not_written_through_links(tiny, tmp_path):
     folder = shutil.copytree(tiny, tmp_path / "dataset")
-    partial = ["README.md.partial", "SHA256SUMS.partial", "manifest.json.partial", "measurements.partial"]
-    for name in partial:
+    partial = ["README.md.partial", "SHA256SUMS.partial", "manifest.json.partial"]
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (folder / "measurements").symlink_to(elsewhere)
+    for name in (*partial, "elsewhere/train.parquet"):
         (tmp_path / name).write_text("mine")
-        (folder / name).symlink_to(tmp_path / name)
-    record_measurements(folder, json.loads((folder / "manifest.json").read_text()), [], MACHINE, 0)
-    assert {(tmp_path / name).read_text() for name in partial} == {"mine"}
+        if name in partial:
+            (folder / name).symlink_to(tmp_path / name)
+    for times in ([("train", "matmul_0000", TIME)], []):
+        record_measurements(folder, json.loads((folder / "manifest.json").read_text()), times, NOWHERE, 0)
+    assert {(tmp_path / name).read_text() for name in (*partial, "elsewhere/train.parquet")} == {"mine"}
+    assert not (folder / "measurements").exists()
 
 
 def test_a_record_of_an_export_that_is_a_pipe(tiny, tmp_path):

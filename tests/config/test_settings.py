@@ -75,7 +75,7 @@ def test_a_path_that_is_no_text_in_the_locale(tmp_path):
 
 @pytest.mark.parametrize("settings", [["dry_run=true"], []])
 def test_standard_output_on_a_full_device(settings, tmp_path):
-    command = [sys.executable, str(SCRIPTS / "generate.py"), "experiment=tiny", *settings]
+    command = [sys.executable, str(SCRIPTS / "generate.py"), "experiment=tiny", "report=false", *settings]
     with open("/dev/full", "w") as full:
         done = subprocess.run(command, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True)
     message = " ".join(done.stderr.split())

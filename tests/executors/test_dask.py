@@ -7,19 +7,26 @@ import os
 import signal
 import socket
 import time
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from crashing import CRASHES, MARKER, Crashing
 from dask_cluster import dask_cluster
 from helpers import config, run_script
+from other_machine import CPU
 
 from mlir_datagen.config.compose import compose_config
+from mlir_datagen.dataset.measurements import read_measurements
 from mlir_datagen.errors import UserError
 from mlir_datagen.executors import on_dask
 from mlir_datagen.pipeline.run import Listener, generate
 from mlir_datagen.proving.batch import BatchProver
 from mlir_datagen.proving.fork_server import SERVER
+from mlir_datagen.proving.machine import machine
+from mlir_datagen.sources.networks import Networks
+from mlir_datagen.verification import verify_dataset
 
 KEYS = ("digest", "files", "funnel", "quotas", "counts")
 SETTINGS = ["ops=[matmul,conv2d,sequence,dag]", "dims=small", "num_samples=90", "form=mixed"]
@@ -32,7 +39,7 @@ def serial(few_programs_a_task, tmp_path):
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
-    with dask_cluster(tmp_path_factory.mktemp("dask"), workers=2) as running:
+    with dask_cluster(tmp_path_factory.mktemp("dask"), workers=2, other_machines=1) as running:
         yield running
 
 
@@ -70,6 +77,63 @@ def test_programs_are_checked_where_they_are_made(cluster, monkeypatch, tmp_path
     assert here["check"]["matched"] > 10
 
 
+def test_programs_are_measured_where_they_are_made(cluster, monkeypatch, tmp_path):
+    """Each time says of which machine it is; those of two machines are of one dataset."""
+    monkeypatch.setattr("mlir_datagen.sources.random_ops.PROGRAMS_PER_SLOW_TASK", 5)
+    settings = ["ops=[matmul,pooling]", "dims=small", "num_samples=60", "measure=baseline", "measure.max_seconds=0.01"]
+    here = generate(compose_config([*settings, "measure=none", f"output_dir={tmp_path / 'here'}"])).manifest
+    monkeypatch.setattr(BatchProver, "outcomes", lambda *_: pytest.fail("it is measured here"))
+    run = [*settings, "executor=dask", f"executor.address={cluster.address}", f"output_dir={tmp_path / 'there'}"]
+    made = generate(compose_config(run))
+    assert made.manifest["counts"] == here["counts"]
+    times = read_measurements(made.path)
+    assert len(times) == 60
+    machines = {record["cpu"]: record for record in made.manifest["measurements"]["machines"]}
+    assert set(machines) == {machine().cpu, CPU}
+    assert machines[machine().cpu]["id"] == machine().id
+    for record in machines.values():
+        assert record["programs"] == sum(time.machine == record["id"] for time in times.values()) > 0
+    assert f"{CPU} (`{machines[CPU]['id']}`: {machines[CPU]['programs']})" in (made.path / "README.md").read_text()
+    verify_dataset(made.path)
+
+
+NETWORKS = [
+    "ops=[matmul]", "dims=small", "num_samples=20", "models=[simple_net]", "extract=ops", "converter=manual",
+    # PyTorch refuses an image of another size.
+    "+models.bad={class: mlir_datagen.nn.examples.SimpleNet, inputs: [{name: x, shape: [1, 3, 9, 9]}]}", "seed=3",
+    "+suites.mine={version: 1, digest: null, models: [simple_net], converter: manual, window: 3, stride: 1}",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def converted_here(tmp_path_factory):
+    return generate(compose_config([*NETWORKS, f"output_dir={tmp_path_factory.mktemp('converted')}"]))
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_networks_are_converted_by_workers(is_killed, converted_here, monkeypatch, tmp_path):
+    monkeypatch.setattr(Networks, "_here", lambda *_: pytest.fail("it is converted here"))
+    with dask_cluster(tmp_path, workers=2) as running, ThreadPoolExecutor(1) as thread:
+        run = [*NETWORKS, "executor=dask", f"executor.address={running.address}", f"output_dir={tmp_path / 'there'}"]
+        made = thread.submit(generate, compose_config(run))
+        if is_killed:
+            # A worker that has started the processes of a conversion.
+            while not (busy := [worker for worker in running.workers if children(worker.pid)]):
+                assert not made.done()
+                time.sleep(0.02)
+            busy[0].kill()
+        there = made.result()
+    for key in KEYS:
+        assert there.manifest[key] == converted_here.manifest[key]
+    assert there.rejected == converted_here.rejected
+    assert [one.name for one in there.rejected] == ["bad"]
+
+
+def children(process):
+    """Return the processes that any thread of a process has started."""
+    return [child for path in Path(f"/proc/{process}/task").glob("*/children") for child in path.read_text().split()]
+
+
 def test_a_worker_that_is_killed_costs_no_byte(serial, tmp_path):
     with dask_cluster(tmp_path, workers=2) as running:
         killed = running.workers[0]
@@ -90,6 +154,32 @@ def test_a_scheduler_that_goes_stops_the_run(few_programs_a_task, tmp_path):
     with dask_cluster(tmp_path, workers=1) as running, gone:
         generate(addressed(running, tmp_path), Listener(on_written=lambda count: running.scheduler.kill()))
     assert not list(tmp_path.glob("dask/[!.]*"))
+
+
+class Stuck:
+    """A client whose scheduler does not answer, or is not there any more, and whose tasks have no end."""
+
+    status = "running"
+
+    def __init__(self, scheduler):
+        self.scheduler = scheduler
+
+    def get_executor(self, **_):
+        return SimpleNamespace(submit=lambda *_: Future())
+
+    def sync(self, function, callback_timeout):
+        assert callback_timeout < 60
+        raise TimeoutError
+
+
+@pytest.mark.parametrize("scheduler", [None, SimpleNamespace(ncores=None)])
+def test_nobody_waits_for_what_does_not_come(scheduler):
+    with on_dask.DaskExecutor(Stuck(scheduler), "nobody") as executor:
+        with pytest.raises(UserError, match="The scheduler of nobody has gone"):
+            _ = executor.ahead
+        outcome = executor.submit(len, ())
+    with pytest.raises(CancelledError):
+        outcome.result(0)
 
 
 def test_a_program_that_ends_workers_is_rejected_and_one_that_is_killed_is_not(

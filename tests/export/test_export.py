@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import shutil
@@ -13,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from helpers import config, mlir_opt, run_script
 from mlir19 import program_of, run_main
+from stored_times import store_times, stored_times
 
 from mlir_datagen.config.compose import compose_config
 from mlir_datagen.config.export import ExportSettings, TimeBounds
@@ -69,7 +69,7 @@ def exported_times(dataset):
 
 
 def without_measurements(dataset):
-    (dataset / "measurements.parquet").unlink()
+    shutil.rmtree(dataset / "measurements")
     manifest = json.loads((dataset / "manifest.json").read_text())
     del manifest["measurements"]
     (dataset / "manifest.json").write_text(json.dumps(manifest))
@@ -87,10 +87,7 @@ def test_the_checker_passes_with_mlir_19(original, tmp_path):
 
 def test_the_times_are_the_stored_medians_but_where_filling_in_the_initial_values_shows(original):
     """The clock of an exported single operation does not see that."""
-    stored = {
-        (row["split"], row["name"]): row["median_ns"]
-        for row in pq.read_table(original / "measurements.parquet").to_pylist()
-    }
+    stored = {(row["split"], row["name"]): row["median_ns"] for row in stored_times(original)}
     train, evaluation = exported_times(original)
     programs, baselines, left_out = read(
         original / "mlir_rl", "programs.json", "llm_action/baselines.json", "left_out.json"
@@ -181,15 +178,12 @@ def test_what_is_outside_the_contract_is_left_out_with_the_reason(dataset):
     pq.write_table(table.set_column(place, "mlir", pa.array(texts)), path)
     manifest = json.loads((dataset / "manifest.json").read_text())
     manifest["storage"] = "parquet"
-    times = pq.read_table(dataset / "measurements.parquet").to_pylist()
+    times = stored_times(dataset)
     in_test = [row for row in times if row["split"] == "test"]
     in_test[0]["median_ns"] = 0.4
     times.remove(in_test[1])
-    pq.write_table(pa.Table.from_pylist(times), dataset / "measurements.parquet")
-    manifest["measurements"]["sha256"] = hashlib.sha256(
-        (dataset / "measurements.parquet").read_bytes()
-    ).hexdigest()  # fmt: skip
     (dataset / "manifest.json").write_text(json.dumps(manifest))
+    store_times(dataset, times)
     export(dataset)
     left_out, programs = read(dataset / "mlir_rl", "left_out.json", "programs.json")
     assert len(left_out) + sum(map(len, programs.values())) == 24
@@ -214,18 +208,14 @@ def test_what_is_outside_the_contract_is_left_out_with_the_reason(dataset):
 
 def with_times(dataset, **medians):
     """Give programs of a dataset, by name, other times; all others have 50 µs."""
-    rows = pq.read_table(dataset / "measurements.parquet").to_pylist()
+    rows = stored_times(dataset)
     for row in rows:
         row["median_ns"] = float(medians.get(f"{row['split']}_{row['name']}", 50_000))
-    pq.write_table(pa.Table.from_pylist(rows), dataset / "measurements.parquet")
-    manifest = json.loads((dataset / "manifest.json").read_text())
-    data = (dataset / "measurements.parquet").read_bytes()
-    manifest["measurements"]["sha256"] = hashlib.sha256(data).hexdigest()
-    (dataset / "manifest.json").write_text(json.dumps(manifest))
+    store_times(dataset, rows)
 
 
 def test_what_is_too_short_or_too_long_is_left_out_and_counted(dataset, tmp_path):
-    names = [(row["split"], row["name"]) for row in pq.read_table(dataset / "measurements.parquet").to_pylist()]
+    names = [(row["split"], row["name"]) for row in stored_times(dataset)]
     short, least, most, long = ("_".join(place) for place in names[:4])
     with_times(dataset, **{short: 9_999, least: 10_000, most: 2_000_000, long: 2_000_001})
     done = run_script("export", "mlir_rl", str(dataset), "--no-torch", "--max-ns", "2000000", cwd=tmp_path)
@@ -351,7 +341,7 @@ def test_a_dataset_without_times_is_measured_first(dataset, tmp_path):
     assert done.stdout.splitlines()[-2] == "24 programs exported, 0 left out."
     assert done.stdout.splitlines()[-1] == f"exported: {dataset / 'mlir_rl'}"
     train, evaluation = exported_times(dataset)
-    assert len(train) + len(evaluation) == pq.read_metadata(dataset / "measurements.parquet").num_rows == 24
+    assert len(train) + len(evaluation) == len(stored_times(dataset)) == 24
 
 
 def test_an_export_is_found_finished_and_follows_the_times(dataset):
@@ -431,7 +421,7 @@ def test_a_path_that_a_shell_would_take_apart_is_refused(dataset, tmp_path):
 
 
 def test_changed_measurements_are_refused(dataset):
-    (dataset / "measurements.parquet").write_bytes((dataset / "train.parquet").read_bytes())
+    (dataset / "measurements" / "train.parquet").write_bytes((dataset / "train.parquet").read_bytes())
     with pytest.raises(UserError, match=r"Measure the dataset again: python scripts/measure\.py"):
         export(dataset)
 
@@ -470,13 +460,13 @@ def test_verify_finds_what_is_wrong_with_an_export(original, dataset, tmp_path, 
 
 def test_the_exported_form_is_measured_where_filling_in_initial_values_may_show(dataset, monkeypatch):
     """Half a nanosecond a byte, and a hundredth of the time: 2 µs for 40 bytes."""
-    names = pq.read_table(dataset / "measurements.parquet", columns=["split", "name"]).to_pylist()
+    names = stored_times(dataset)
     with_times(dataset, **{f"{row['split']}_{row['name']}": 2_000 for row in names})
     jobs = []
 
     def measured(folder, given, listener):
         jobs.extend(given)
-        return [Measurement(12_345.4, 1.0, 1.0, 5, 0, 1, 1.0, False, 1) for _ in given]
+        return [Measurement(12_345.4, 1.0, 1.0, 5, 0, 1, 1.0, False, 1, "here") for _ in given]
 
     monkeypatch.setattr("mlir_datagen.export.base.measure_jobs", measured)
     export(dataset)

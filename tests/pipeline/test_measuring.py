@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import re
@@ -15,14 +16,20 @@ import pyarrow.parquet as pq
 import pytest
 from helpers import SCRIPTS, config, interruptible, planned_specs, run_script
 from planting import CRASHES, SLOW, assert_funnel_adds_up, matmuls, plant, rejects_by_defect, starts_from
+from stored_times import stored_times
 
+from mlir_datagen.config.compose import compose_config
 from mlir_datagen.dataset.journal import Journal
-from mlir_datagen.dataset.measurements import read_measurements
+from mlir_datagen.dataset.measurements import read_measurements, record_measurements
 from mlir_datagen.errors import UserError
 from mlir_datagen.ops import FAMILIES
-from mlir_datagen.pipeline.measuring import rank_correlation
-from mlir_datagen.pipeline.run import generate
+from mlir_datagen.pipeline.measuring import rank_correlation, repeat_measurements
+from mlir_datagen.pipeline.run import Listener, generate
 from mlir_datagen.programs.proof import Failure, Measurement
+from mlir_datagen.proving.machine import machine, session
+
+TIME = Measurement(10.0, 9.0, 1.0, 5, 0, 1, 9.0, False, 100, "")
+SETTINGS = compose_config(["measure=baseline"]).measure
 
 
 def index_of(path):
@@ -42,7 +49,7 @@ def unmeasured(tmp_path):
 
 
 def test_times_are_kept_apart_from_the_dataset(measured, tmp_path):
-    table = pq.read_table(measured.path / "measurements.parquet").to_pylist()
+    table = stored_times(measured.path)
     index = [
         row for split in ("train", "test") for row in pq.read_table(measured.path / f"{split}.parquet").to_pylist()
     ]
@@ -62,10 +69,15 @@ def test_times_are_kept_apart_from_the_dataset(measured, tmp_path):
     assert f"The times of {disturbed} of them ({disturbed / 24:.1%}) are marked" in (
         measured.path / "README.md"
     ).read_text().replace("\n", " ")
-    assert {"cpu", "cores", "frequency_governor", "os", "llvm"} == set(described["machine"])
+    (here,) = described["machines"]
+    assert {"id", "programs", "cpu", "cores", "frequency_governor", "os", "llvm"} == set(here)
+    assert here["programs"] == 24
+    assert {row["machine"] for row in table} == {here["id"]} == {machine().id}
+    assert f"on one core of {here['cpu']}:" in (measured.path / "README.md").read_text()
     assert "convert-linalg-to-loops" in described["pipeline"]
-    assert "measurements.parquet" not in (measured.path / "SHA256SUMS").read_text()
-    assert "measurements.parquet" not in measured.manifest["files"]
+    assert set(described["files"]) == {"measurements/train.parquet", "measurements/test.parquet"}
+    assert "measurements/" not in (measured.path / "SHA256SUMS").read_text()
+    assert not [file for file in measured.manifest["files"] if "measurements/" in file]
     plain = generate(config(check__level="execute", output_dir=str(tmp_path)))
     assert plain.manifest["digest"] == measured.manifest["digest"]
     assert [row["error"] for row in index_of(plain.path)] == [row["error"] for row in index_of(measured.path)]
@@ -161,16 +173,14 @@ def test_measuring_that_is_killed_goes_on_and_measures_nothing_twice(unmeasured,
     for place, fields in entries(second).items():
         assert stored[place] == Measurement(**fields)
     manifest = json.loads((unmeasured / "manifest.json").read_text())
-    assert (
-        manifest["measurements"]["sha256"]
-        == hashlib.sha256((unmeasured / "measurements.parquet").read_bytes()).hexdigest()
-    )
+    for file, digest in manifest["measurements"]["files"].items():
+        assert digest == hashlib.sha256((unmeasured / file).read_bytes()).hexdigest()
     verified = run_script("verify", str(unmeasured), cwd=tmp_path)
     assert verified.returncode == 0, verified.stderr
 
 
 def test_a_journal_that_does_not_fit_starts_over(tmp_path):
-    time_, failure = Measurement(1.5, 1.0, 0.5, 5, 2, 10, 1.6, False, 1000), Failure("executed", "it crashed")
+    time_, failure = Measurement(1.5, 1.0, 0.5, 5, 2, 10, 1.6, False, 1000, "0a"), Failure("executed", "it crashed")
     with Journal(tmp_path / "some", "measurements", {"dataset": "one"}) as journal:
         journal.add(("train", "matmul_0000"), time_)
         journal.add(("test", "matmul_0000"), failure)
@@ -209,6 +219,32 @@ def test_repeating_prints_how_far_two_sessions_agree_and_stores_nothing(measured
     assert "another machine" not in done.stdout
     assert done.stdout.splitlines()[-1] == f"measured: {measured.path}"
     assert {path: path.read_bytes() for path in measured.path.parent.rglob("*") if path.is_file()} == before
+
+
+def test_repeating_is_done_with_the_times_of_this_machine(unmeasured):
+    """Of a dataset with times of several; where none is of this one, all are compared, and that is said."""
+    other = dataclasses.replace(machine(), cpu="Other")
+    places = [(row["split"], row["name"]) for row in index_of(unmeasured)]
+    own = set(places[:5])
+
+    def store(here):
+        where = {place: machine() if place in here else other for place in places}
+        times = [(*place, dataclasses.replace(TIME, machine=one.id)) for place, one in where.items()]
+        manifest = json.loads((unmeasured / "manifest.json").read_text())
+        record_measurements(unmeasured, manifest, times, session(SETTINGS, [machine(), other]), 8)
+
+    store(own)
+    agreement = repeat_measurements(unmeasured, Listener())
+    assert agreement.elsewhere == len(places) - 5
+    assert agreement.programs + agreement.disturbed == 5
+    assert agreement.same_conditions
+    card = (unmeasured / "README.md").read_text()
+    assert f"{machine().cpu} (`{machine().id}`: 5), Other (`{other.id}`: {len(places) - 5}) (the column" in card
+    store(set())
+    agreement = repeat_measurements(unmeasured, Listener())
+    assert agreement.elsewhere == 0
+    assert not agreement.same_conditions
+    assert f"on one core of {other.cpu}:" in (unmeasured / "README.md").read_text()
 
 
 def test_what_cannot_be_measured_is_said_in_one_paragraph(unmeasured, tmp_path):

@@ -22,6 +22,7 @@ from mlir_datagen.dataset.measurements import read_measurements, record_measurem
 from mlir_datagen.errors import UserError
 from mlir_datagen.pipeline.run import Listener, generate, preview
 from mlir_datagen.programs.proof import Measurement
+from mlir_datagen.proving.machine import machine, session
 from mlir_datagen.verification import verify_dataset
 from mlir_datagen.verification.reproduction import reproduce
 
@@ -249,31 +250,32 @@ def without(places, all_rows):
         del all_rows[place]
 
 
-TIME = Measurement(10.0, 9.0, 1.0, 5, 0, 1, 9.0, False, 100)
-SESSION = {
-    "machine": {"cpu": "One"},
-    "pipeline": "lower",
-    "settings": {"kind": "baseline", "runs": 5},
-}
+HERE = machine()
+OTHER = dataclasses.replace(HERE, cpu="Other")
+TIME = Measurement(10.0, 9.0, 1.0, 5, 0, 1, 9.0, False, 100, "")
+SETTINGS = compose_config(["measure=baseline"]).measure
 
 
-def measured(dataset, folder, without=0, **changes):
+def measured(dataset, folder, without=0, where=HERE, **changes):
     """Return a copy that has a time for each program but some: its seed, and its number."""
+    time = dataclasses.replace(TIME, machine=where.id)
     copy = shutil.copytree(dataset, folder / dataset.name)
     times = [
-        (split, row["name"], dataclasses.replace(TIME, median_ns=float(1000 * (row["seed"] + 1) + row["index"])))
+        (split, row["name"], dataclasses.replace(time, median_ns=float(1000 * (row["seed"] + 1) + row["index"])))
         for split in RATIOS
         for row in rows(dataset, split)
     ][without:]
-    record_measurements(copy, manifest(copy), times, {**SESSION, **changes}, without)
+    record_measurements(copy, manifest(copy), times, {**session(SETTINGS, [where]), **changes}, without)
     return copy
 
 
-def test_times_of_one_machine(seeds, tmp_path):
-    parents = [measured(seeds[0], tmp_path, without=3), measured(seeds[2], tmp_path)]
+@pytest.mark.parametrize("where", [HERE, OTHER])
+def test_times_keep_their_machines(where, seeds, tmp_path):
+    parents = [measured(seeds[0], tmp_path, without=3), measured(seeds[2], tmp_path, where=where)]
     path = merge(parents, tmp_path / "merged").path
     told = manifest(path)["measurements"]
-    assert (told["programs"], told["failed"], told["machine"]) == (count(path) - 3, 3, SESSION["machine"])
+    assert (told["programs"], told["failed"]) == (count(path) - 3, 3)
+    assert [record["cpu"] for record in told["machines"]] == list(dict.fromkeys([HERE.cpu, where.cpu]))
     places = {
         (row["sha256"], row["seed"]): row["index"]
         for parent in parents for split in RATIOS for row in rows(parent, split)
@@ -283,16 +285,16 @@ def test_times_of_one_machine(seeds, tmp_path):
         for row in rows(path, split):
             if (time := times.get((split, row["name"]))) is not None:
                 assert time.median_ns == 1000 * (row["seed"] + 1) + places[row["sha256"], row["seed"]]
-    with pytest.raises(UserError, match="names another pipeline"):
-        verify_dataset(path)
+                assert time.machine == (HERE if row["seed"] == rows(seeds[0], "train")[0]["seed"] else where).id
+    verify_dataset(path)
 
 
 @pytest.mark.parametrize("without", [True, False])
 def test_times_that_do_not_go_together(without, seeds, tmp_path):
-    other = seeds[1] if without else measured(seeds[1], tmp_path, machine={"cpu": "Other"})
+    other = seeds[1] if without else measured(seeds[1], tmp_path, pipeline="other")
     outcome = merge([measured(seeds[0], tmp_path), other], tmp_path / "merged")
     assert "measurements" not in outcome.manifest
-    why = f"{other.name} has none" if without else "the machine of the sessions differ"
+    why = f"{other.name} has none" if without else "the pipeline of the sessions differ"
     assert outcome.remarks[-1].startswith(f"The measured times are left out: {why}. python scripts/measure.py ")
     verify_dataset(outcome.path)
 

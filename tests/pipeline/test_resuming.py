@@ -32,6 +32,7 @@ NETWORKS = [
     "ops=[matmul]", "dims=small", "num_samples=20", "models=[simple_net]", "extract=ops", "converter=manual",
     "converter.weights=arguments", "save_weights=true",
 ]  # fmt: skip
+SUITE = "+suites.mine={version: 1, digest: null, models: [simple_net], converter: manual, window: 1, stride: 1}"
 
 
 @pytest.fixture(autouse=True)
@@ -134,6 +135,20 @@ def test_networks_are_not_converted_again(undisturbed, monkeypatch, tmp_path):
     assert any(name.parts[0] == "weights" for name in expected)
 
 
+def test_networks_of_suites_are_not_converted_again(undisturbed, monkeypatch, tmp_path):
+    """A suite may have a network of the run's name that is another: whose weights those are is kept apart."""
+    settings = [*NETWORKS, "models.simple_net.sizes.batch=2", SUITE]
+    expected, _ = undisturbed(settings)
+    # Stopped among the random programs: after both networks, what is taken out of the one, and the suite.
+    stopped(tmp_path, settings, 2 * len([name for name in expected if name.parts[0] == "extracted"]) + 10)
+    assert len(parts_of(tmp_path)) >= 4
+    monkeypatch.setattr(Networks, "_proofs", lambda self, jobs: pytest.fail("a network is converted again"))
+    resumed = []
+    generate(configured(tmp_path, settings), Listener(on_resume=resumed.append))
+    assert resumed[0] > 2
+    assert made_in(tmp_path) == expected
+
+
 def _cut(parts):
     parts[1].write_bytes(parts[1].read_bytes()[:-9])
 
@@ -224,7 +239,7 @@ def test_a_config_that_cannot_be_fulfilled_leaves_nothing(monkeypatch, tmp_path)
 def test_a_disk_that_is_full_and_then_is_not(undisturbed, monkeypatch, tmp_path):
     """With a limit on the size of a file, as no other disk is at hand."""
     settings = ["ops=[matmul]", "dims=large", "num_samples=3000", "storage=parquet"]
-    arguments = [*settings, f"output_dir={tmp_path}"]
+    arguments = [*settings, "report=false", f"output_dir={tmp_path}"]
     limited = subprocess.run(
         ["bash", "-c", 'ulimit -f 200; exec "$@"', "-", sys.executable, str(SCRIPTS / "generate.py"), *arguments],
         cwd=tmp_path, capture_output=True, text=True,

@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections import Counter
 
 import pytest
 from helpers import made_dataset, run_script
 from whole_trees import broken_sometimes, tree
 
 from mlir_datagen.config.compose import compose_config
+from mlir_datagen.dataset.measurements import read_measurements
 from mlir_datagen.errors import UserError
 from mlir_datagen.ops import FAMILIES
 from mlir_datagen.pipeline.run import Listener, generate
 from mlir_datagen.pipeline.sharding import generate_shard, merge_shards
+from mlir_datagen.proving.machine import machine
+from mlir_datagen.verification import verify_dataset
 
 MATMUL = FAMILIES["matmul"]
 MIXED = ["ops=[matmul,relu,sequence,dag]", "dims=small", "num_samples=150", "form=mixed", "suites=[conv]", "models=[simple_net]", "converter=manual"]  # fmt: skip # noqa: E501
@@ -83,6 +87,26 @@ def test_a_stopped_shard_goes_on(tmp_path):
     assert generate_shard(config).existed
     alone = generate_shard(configured(tmp_path / "alone", MIXED, "shard=1/2")).path
     assert tree(path) == tree(alone)
+
+
+def test_shards_that_were_measured_on_different_machines(monkeypatch, tmp_path):
+    settings = ["ops=[matmul]", "dims=small", "num_samples=20", "measure=baseline", "measure.max_seconds=0.01"]
+    here = machine()
+    first = generate_shard(configured(tmp_path / "one", settings, "shard=1/2")).path
+    monkeypatch.setattr("mlir_datagen.proving.machine._cpu_model", lambda: "Other")
+    second = generate_shard(configured(tmp_path / "other", settings, "shard=2/2")).path
+    assert machine().id != here.id
+    merged = merge_shards([second, first], tmp_path / "merged").path
+    monkeypatch.undo()
+    found = {
+        record["id"]: record
+        for record in json.loads((merged / "manifest.json").read_text())["measurements"]["machines"]
+    }
+    assert [found[here.id]["cpu"], len(found)] == [here.cpu, 2]
+    times = read_measurements(merged)
+    assert Counter(time.machine for time in times.values()) == {id_: one["programs"] for id_, one in found.items()}
+    assert len(times) == 20
+    verify_dataset(merged)
 
 
 @pytest.fixture(scope="module")

@@ -51,7 +51,7 @@ def told(*slowness: float) -> Callable[[], float]:
 
 
 def timed(program: Scripted, yardstick: Callable[[], float] = quick, runs: int = 5, max_seconds: float = 1.0):
-    return measure(program, MeasureSettings("baseline", runs, max_seconds, 1e9), 7, yardstick)
+    return measure(program, MeasureSettings("baseline", runs, max_seconds, 1e9), 7, yardstick, "here")
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_the_core_is_anothers_while_a_program_waits(monkeypatch):
         told_of.append("left")
 
     monkeypatch.setattr(clock.time, "sleep", lambda seconds: told_of.append("waits"))
-    measure(Scripted(1e6), MeasureSettings("baseline", 5, 1.0, 1e9), 7, told(1.0, 1.5, 1.0, 1.0), core)
+    measure(Scripted(1e6), MeasureSettings("baseline", 5, 1.0, 1e9), 7, told(1.0, 1.5, 1.0, 1.0), "here", core)
     assert told_of == ["taken", "left", "waits", "taken", "left"]
 
 

@@ -23,8 +23,8 @@ class Cluster:
 
 
 @contextmanager
-def dask_cluster(folder: Path, workers: int) -> Iterator[Cluster]:
-    """Have a scheduler and so many workers, each with one thread."""
+def dask_cluster(folder: Path, workers: int, other_machines: int = 0) -> Iterator[Cluster]:
+    """Have a scheduler and so many workers, each with one thread; some say that they are on another machine."""
     found = folder / "scheduler.json"
     started: list[subprocess.Popen[bytes]] = []
 
@@ -41,7 +41,11 @@ def dask_cluster(folder: Path, workers: int) -> Iterator[Cluster]:
             "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(found)
         )
         at_once = ["--nthreads", "1", "--no-nanny", "--no-dashboard", "--local-directory", str(folder)]
-        running = [start("worker", "--scheduler-file", str(found), *at_once) for _ in range(workers)]
+        other = ["--preload", "other_machine"]
+        running = [
+            start("worker", "--scheduler-file", str(found), *at_once, *(other if number < other_machines else []))
+            for number in range(workers)
+        ]
         yield Cluster(_address(found), scheduler, running)
     finally:
         for process in started:

@@ -32,8 +32,8 @@ def forge_checksums(folder: Path) -> None:
         if (folder / file).exists():
             manifest["files"][file] = hashlib.sha256((folder / file).read_bytes()).hexdigest()
     if "measurements" in manifest:
-        times = (folder / "measurements.parquet").read_bytes()
-        manifest["measurements"]["sha256"] = hashlib.sha256(times).hexdigest()
+        for file in manifest["measurements"]["files"]:
+            manifest["measurements"]["files"][file] = hashlib.sha256((folder / file).read_bytes()).hexdigest()
     manifest["digest"] = _digest(folder, manifest["counts"]) or manifest["digest"]
     (folder / "manifest.json").write_text(json.dumps(manifest))
 

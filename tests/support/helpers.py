@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from torch_mlir import ir
+from warm_scripts import without_report
 
 from mlir_datagen.config import RunConfig, parse_config
 from mlir_datagen.mlir.builder import FunctionBuilder, module_text
@@ -215,7 +216,7 @@ def run_script(
 ) -> subprocess.CompletedProcess[str]:
     """Run one of the scripts as a user does."""
     return subprocess.run(
-        [sys.executable, str(SCRIPTS / f"{name}.py"), *arguments],
+        [sys.executable, str(SCRIPTS / f"{name}.py"), *without_report(name, arguments)],
         cwd=cwd,
         env={**os.environ, **(environment or {})},
         capture_output=True,

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -22,9 +23,17 @@ _SECONDS = 900
 """After so long, a script is ended by a signal."""
 
 
+def without_report(name: str, arguments: Sequence[str]) -> tuple[str, ...]:
+    """Return the arguments of a script that makes a dataset so that it makes nothing else, unless they ask for that."""
+    subcommand = arguments[0] if name == "mlir-datagen" and arguments else name
+    option = {"generate": "report=false", "merge": "--no-report"}.get(subcommand)
+    asked = any(argument.startswith("report=") for argument in arguments)
+    return (*arguments, option) if option is not None and not asked else (*arguments,)
+
+
 def run_warm(name: str, *arguments: str, cwd: Path | str) -> subprocess.CompletedProcess[str]:
     """Run one of the scripts, or `mlir-datagen`; return what it printed, and its exit code."""
-    server = _server()
+    server, arguments = _server(), without_report(name, arguments)
     assert server.stdin is not None
     assert server.stdout is not None
     with tempfile.TemporaryDirectory() as folder:

@@ -185,7 +185,7 @@ def parent_of(manifest, path):
 
 
 def is_unverifiable(path):
-    return path[0] == "environment" or path[:2] == ("measurements", "machine")
+    return path[0] == "environment"
 
 
 @pytest.mark.parametrize("source", ["original", "proven"])
@@ -323,6 +323,7 @@ def test_changed_proofs(forged, message, proven, tmp_path):
         columns(median_ns=-1.0),
         columns(median_ns=0.0),
         columns(runs=1, disturbed=False),
+        columns(machine="00000000"),
         rows_changed(lambda rows: rows.pop()),
         table_changed(lambda table: table.drop_columns(["iqr_ns"])),
         lambda data: b"",
@@ -330,5 +331,23 @@ def test_changed_proofs(forged, message, proven, tmp_path):
 )
 def test_changed_times(change, proven, tmp_path):
     folder = shutil.copytree(proven, tmp_path / "copy")
-    forge(folder, "measurements.parquet", change)
+    forge(folder, "measurements/train.parquet", change)
     refused(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"cpu": "Other"}, "has in measurements.machines[0] the record of another machine than"),
+        ({"id": "00000000"}, ", of which manifest.json has no record"),
+        ({"programs": 5}, "measurements.machines[0].programs 5 where 6 follows"),
+        ({"owner": "me"}, "no record of a machine"),
+        ({"cores": "many"}, "no record of a machine"),
+    ],
+)
+def test_changed_records_of_machines(change, message, proven, tmp_path):
+    folder = shutil.copytree(proven, tmp_path / "copy")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["measurements"]["machines"][0].update(change)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    refused(folder, message)
