@@ -12,6 +12,7 @@ from mlir_datagen.dataset.presented import is_presented, rest_command, write_pag
 from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.errors import UserError
 from mlir_datagen.pipeline.run import Listener
+from mlir_datagen.presentation.pictures import PICTURE_TEXTS
 
 Maker = Callable[[Dataset], dict[str, bytes]]
 """Returns files that show a dataset, by path in its folder."""
@@ -106,7 +107,5 @@ def _make(dataset: Dataset, listener: Listener) -> None:
     for make in MAKERS:
         files |= make(dataset)
         listener.on_written(1)
-    # Only here, as the makers.
-    from mlir_datagen.presentation.pictures import alternatives
-
-    write_presentation(dataset.folder, dataset.manifest, files, alternatives(files))
+    pictures = {file: text for file, text in PICTURE_TEXTS.items() if file in files}
+    write_presentation(dataset.folder, dataset.manifest, files, pictures)

@@ -16,6 +16,7 @@ from stored_times import stored_times
 
 from mlir_datagen.config.compose import compose_config
 from mlir_datagen.dataset import amending
+from mlir_datagen.dataset.disk_errors import SHOWING
 from mlir_datagen.dataset.locks import locked
 from mlir_datagen.dataset.measurements import record_measurements
 from mlir_datagen.dataset.reader import Dataset, find_finished
@@ -39,7 +40,7 @@ def pictured(monkeypatch):
         made.append(dataset.count())
         return {"pictures/some_sizes.png": PNG + bytes(made), "pictures/some_sizes.svg": b"<svg/>"}
 
-    monkeypatch.setattr(presenting, "MAKERS", (*presenting.MAKERS, pictures))
+    monkeypatch.setattr(presenting, "MAKERS", (presenting.MAKERS[0], pictures))
     monkeypatch.setattr(presenting, "PICTURE_TEXTS", {"pictures/some_sizes.png": "How large they are"})
     return made
 
@@ -65,7 +66,7 @@ def test_it_is_made_listed_and_shown_on_the_card(plain, pictured, tmp_path):
     assert "some_sizes" not in (plain / "SHA256SUMS").read_text()
     summed = subprocess.run(["sha256sum", "-c", "--quiet", "SHA256SUMS"], cwd=plain, capture_output=True, text=True)
     assert summed.returncode == 0, summed.stdout
-    assert "what shows the dataset (croissant.json)" in verify_dataset(plain)[-1]
+    assert f"what shows the dataset ({SHOWING})" in verify_dataset(plain)[-1]
     assert "came back the same" in reproduce(plain, tmp_path, Listener())
     assert find_finished(plain, manifest["fingerprint"]) is not None
 
