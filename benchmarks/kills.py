@@ -77,7 +77,7 @@ def run(settings: Sequence[str], moments: Sequence[float], chance: random.Random
         temporary.mkdir()
         processes = Processes({**os.environ, "TMPDIR": str(temporary)})
         script = subprocess.Popen(
-            [sys.executable, str(GENERATE), *settings],
+            [sys.executable, str(GENERATE), "report=false", *settings],
             cwd=folder,
             env=processes.environment,
             stdout=subprocess.PIPE,

@@ -23,7 +23,7 @@ _MEMORY = ("can't allocate memory", "not enough memory", "std::bad_alloc")
 class UserError(ValueError):
     """What was wrong, what is allowed, and what to type instead, as one paragraph.
 
-    The scripts print it without a traceback and exit with code 2.
+    The command line prints it without a traceback and exits with code 2.
     """
 
     def __init__(self, message: str) -> None:

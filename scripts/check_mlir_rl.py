@@ -1,64 +1,10 @@
-"""Check a folder against all that MLIR-RL reads: `python scripts/check_mlir_rl.py outputs/<dataset>/mlir_rl`.
-
-The programs are parsed, verified, bufferized and lowered, not run: one that aborts or takes for ever is not found.
-
-The exit code is 0 when nothing is wrong, 1 when something is, and 2 for a folder that is not one.
-"""
+"""Check a folder against all that MLIR-RL reads: `python scripts/check_mlir_rl.py outputs/<dataset>/mlir_rl`."""
 
 from __future__ import annotations
 
-import _cli  # isort: split
+from mlir_datagen.command_line import main  # isort: split
 
-import argparse
-import shutil
 import sys
-from collections.abc import Sequence
-from pathlib import Path
-
-from tqdm import tqdm
-
-from mlir_datagen.export.mlir_rl.checker import Finding, check_folder
-from mlir_datagen.mlir.mlir_rl_lowering import check_tool
-
-_MLIR_OPT = "mlir-opt-19"
-_WHAT = (
-    "Check a folder that MLIR-RL is to load: its files, and that every program can be parsed, bufferized and lowered. "
-    "The programs are not run."
-)
-_SHOWN_ADVICE = 10
-_WRONG = 1
-
-
-def main() -> None:
-    """Check the folder that the command line names."""
-    parser = argparse.ArgumentParser(description=_WHAT)
-    parser.add_argument("folder", type=Path, help="the folder")
-    parser.add_argument("--mlir-opt", help=f"what lowers the programs (default: {_MLIR_OPT} if it is installed)")
-    parser.add_argument("--strict", action="store_true", help="take advice, such as on unusual times, for problems")
-    arguments = parser.parse_args()
-    mlir_opt = arguments.mlir_opt or shutil.which(_MLIR_OPT)
-    about_tool = None if mlir_opt is None else check_tool(mlir_opt)
-    with tqdm(unit=" programs", disable=None, leave=False) as bar:
-        report = check_folder(arguments.folder, mlir_opt, bar.update)
-    if mlir_opt is not None and about_tool is not None:
-        report.advice.insert(0, Finding(mlir_opt, about_tool))
-    for finding in report.problems:
-        print(f"{finding.file}: {finding.text}")
-    _print_advice(report.advice, len(report.advice) if arguments.strict else _SHOWN_ADVICE)
-    print(f"lowered, not run, with: {mlir_opt or 'the MLIR of this package; ' + _MLIR_OPT + ' is not installed'}")
-    wrong = len(report.problems) + (len(report.advice) if arguments.strict else 0)
-    print(f"programs checked: {report.programs}; problems: {wrong}; advice: {len(report.advice)}")
-    if wrong:
-        sys.exit(_WRONG)
-    print(f"MLIR-RL can load it: {arguments.folder}")
-
-
-def _print_advice(advice: Sequence[Finding], shown: int) -> None:
-    for finding in advice[:shown]:
-        print(f"advice: {finding.file}: {finding.text}")
-    if len(advice) > shown:
-        print(f"advice: and {len(advice) - shown} more of the kind")
-
 
 if __name__ == "__main__":
-    sys.exit(_cli.run(main))
+    sys.exit(main.script("check"))

@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-import _cli  # isort: split
+from mlir_datagen.command_line import main  # isort: split
 
 import sys
 
-from mlir_datagen.networks.manual.coverage import coverage_page
-
-
-def main() -> None:
-    """Print the page."""
-    print(coverage_page(), end="")
-
-
 if __name__ == "__main__":
-    sys.exit(_cli.run(main))
+    sys.exit(main.script("list-operators"))

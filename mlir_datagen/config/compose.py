@@ -98,6 +98,7 @@ def command_line(arguments: Sequence[str], scratch: Path) -> list[str]:
             "hydra/launcher=submitit_slurm starts its jobs with SLURM, and there is no command srun here. Run it where "
             "jobs are submitted, or type hydra/launcher=submitit_local for processes of this machine."
         )
+    settings["hydra.job.name"] = CONFIG_NAME  # that of a job of SLURM, too
     own = [f"{key}={value}" for key, value in settings.items() if key not in given]
     options = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     options.add_argument("--config-dir", "-cd")

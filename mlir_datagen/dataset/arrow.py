@@ -22,14 +22,14 @@ PARQUET_ERRORS = (pa.ArrowException, OSError)
 
 
 @contextmanager
-def open_parquet(path: Path) -> Iterator[Any]:
-    """Open a file of Parquet, which may be anyone's.
+def open_parquet(path: Path, footer: Any = None) -> Iterator[Any]:
+    """Open a file of Parquet, which may be anyone's, with its footer if that was read before.
 
     Raises:
         OSError, pyarrow.ArrowException: when it is no regular file, or damaged.
     """
     # Of a path, Arrow makes what it likes: an address, for one.
-    with foreign.open_regular(path) as stream, pq.ParquetFile(stream) as file:
+    with foreign.open_regular(path) as stream, pq.ParquetFile(stream, metadata=footer) as file:
         yield file
 
 

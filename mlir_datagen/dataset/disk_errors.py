@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mlir_datagen.errors import Resumable
 
-SHOWING = "croissant.json"
+SHOWING = "croissant.json, pictures, report.html"
 """What shows a dataset, in words."""
 
 

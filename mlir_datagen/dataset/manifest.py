@@ -17,7 +17,6 @@ from mlir_datagen import foreign
 from mlir_datagen.dataset.licenses import DEFAULT_LICENSE, LICENSES
 from mlir_datagen.dataset.settings import DatasetSettings
 from mlir_datagen.errors import UserError, said, shown
-from mlir_datagen.mlir.parse import llvm_version
 from mlir_datagen.programs.production import Production
 from mlir_datagen.programs.proof import LEVEL_STAGES, STAGES
 from mlir_datagen.programs.rejected import Rejected
@@ -107,6 +106,9 @@ def environment(with_networks: bool) -> dict[str, str | None]:
     Args:
         with_networks: whether the libraries of networks are among them.
     """
+    # Only here, since reading a manifest needs no MLIR.
+    from mlir_datagen.mlir.parse import llvm_version
+
     libraries = ("torch", "torchvision", "transformers") if with_networks else ()
     return {
         "mlir_datagen": PACKAGE_VERSION,
@@ -162,6 +164,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 def _licenses(read: Mapping[str, Any]) -> list[Any]:
     found = read.get("license", [DEFAULT_LICENSE])
     return found if isinstance(found, list) and all(map(_is_text, found)) else [None]
+
+
+def measured_processors(told: Mapping[str, Any]) -> list[str]:
+    """Return the different processors that measured times are of, by what the manifest says of the times."""
+    return list(dict.fromkeys(str(machine["cpu"]) for machine in told["machines"]))
 
 
 def measured_files(told: Mapping[str, Any]) -> dict[str, str]:

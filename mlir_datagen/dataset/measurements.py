@@ -11,12 +11,13 @@ import dataclasses
 import hashlib
 import io
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mlir_datagen.dataset.amending import amend
@@ -135,27 +136,71 @@ def read_measurements(folder: Path) -> dict[tuple[str, str], Measurement]:
     Raises:
         UserError: when it is no dataset, has no times, or a file of them is damaged.
     """
+    return {place: time for file in _files_of(folder) for place, time in _times(folder, file, _read(folder, file))}
+
+
+def read_measurement(folder: Path, split: str, name: str) -> Measurement | None:
+    """Return the time of one program, without making values of all others; None where it has none.
+
+    Raises:
+        UserError: as `read_measurements`.
+    """
+    # Scalars of Arrow, since making one of a text imports pandas.
+    wanted = string_array([split, name])
+    for file in _files_of(folder):
+        if file in (OLD_MEASUREMENTS, measurements_file(split)):
+            table = _read(folder, file)
+            is_it = pc.and_(pc.equal(table.column("split"), wanted[0]), pc.equal(table.column("name"), wanted[1]))
+            for _, time in _times(folder, file, table.filter(is_it)):
+                return time
+    return None
+
+
+def measurement_table(folder: Path) -> Any:
+    """Return the times of all programs as a table of Arrow.
+
+    Raises:
+        UserError: as `read_measurements`.
+    """
+    return pa.concat_tables([_read(folder, file) for file in _files_of(folder)])
+
+
+def _files_of(folder: Path) -> Collection[str]:
+    """Return the files of a dataset's times."""
     told = read_manifest(folder).get(MEASUREMENTS_KEY)
     if told is None:
         raise UserError(f"{folder} has no measured times. Measure them first: python scripts/measure.py {folder}")
-    return {place: time for file in measured_files(told) for place, time in _read(folder, file).items()}
+    return measured_files(told)
 
 
-def _read(folder: Path, name: str) -> dict[tuple[str, str], Measurement]:
-    """Return the times of a file, by split and name."""
+def _read(folder: Path, file: str) -> Any:
+    """Return the times of a file as a table."""
     try:
-        with open_parquet(folder / name) as file:
-            table = file.read()
+        with open_parquet(folder / file) as opened:
+            table = opened.read()
         if table.schema.names != list(_COLUMNS) or any(column.null_count for column in table.columns):
             raise ValueError(f"its columns must be {listed(_COLUMNS)}, without a gap")
-        rows = table.cast(pa.schema(_COLUMNS)).to_pylist()
-        if name != OLD_MEASUREMENTS and any(measurements_file(row["split"]) != name for row in rows):
+        return table.cast(pa.schema(_COLUMNS))
+    except (*PARQUET_ERRORS, ValueError) as error:
+        raise _damaged(folder, file, error) from error
+
+
+def _times(folder: Path, file: str, table: Any) -> Iterator[tuple[tuple[str, str], Measurement]]:
+    """Yield place and time of rows of a file of times."""
+    try:
+        rows = table.to_pylist()
+        if file != OLD_MEASUREMENTS and any(measurements_file(row["split"]) != file for row in rows):
             raise ValueError("it has the time of a program of another split")
     except (*PARQUET_ERRORS, ValueError) as error:
-        raise UserError(
-            f"{folder / name} is damaged: {said(error)}. Measure the dataset again: python scripts/measure.py {folder}"
-        ) from error
-    return {(row.pop("split"), row.pop("name")): Measurement(**row) for row in rows}
+        raise _damaged(folder, file, error) from error
+    for row in rows:
+        yield (row.pop("split"), row.pop("name")), Measurement(**row)
+
+
+def _damaged(folder: Path, file: str, error: Exception) -> UserError:
+    return UserError(
+        f"{folder / file} is damaged: {said(error)}. Measure the dataset again: python scripts/measure.py {folder}"
+    )
 
 
 def record_measurements(

@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mlir_datagen import foreign
 from mlir_datagen.dataset.arrow import PARQUET_ERRORS, open_parquet, string_array
@@ -83,19 +86,64 @@ class Dataset:
                 yield split, file, batch
 
     def _batches(self, split: str, rows: int) -> Iterator[tuple[str, Any]]:
+        for file, index in self._indexes(split):
+            with self._readable(file):
+                for batch in index.iter_batches(rows):
+                    yield file, batch
+
+    def footers(self, split: str) -> Iterator[tuple[str, Any]]:
+        """Yield the files of a split's index in order, each with what Parquet's footer says of its row groups.
+
+        Raises:
+            UserError: when an index cannot be read.
+        """
+        for file, index in self._indexes(split):
+            yield file, index.metadata
+
+    def row_group(self, file: str, number: int, columns: Sequence[str], footer: Any) -> Any:
+        """Return some columns of a row group of a file of an index, as a table of Arrow.
+
+        Args:
+            file: the file.
+            number: the group's number in it.
+            columns: which columns.
+            footer: of the file, so that it is not read again.
+
+        Raises:
+            UserError: when it cannot be read, or is not there any more.
+        """
+        with self._readable(file), open_parquet(self.folder / file, footer) as index:
+            return index.read_row_group(number, columns=list(columns), use_threads=False)
+
+    def _indexes(self, split: str) -> Iterator[tuple[str, Any]]:
+        """Yield the files of a split's index, open, when their columns and numbers of rows are right."""
         left = sum(self.manifest["counts"][split].values())
         files = self.index_files(split)
         for file in files:
-            try:
-                with open_parquet(self.folder / file) as index:
-                    left -= index.metadata.num_rows
-                    if left < 0 or (left and file == files[-1]):
-                        raise self._miscounted(split, left)
-                    self._check_index(split, index)
-                    for batch in index.iter_batches(rows):
-                        yield file, batch
-            except PARQUET_ERRORS as error:
-                raise self._unreadable(file, error) from error
+            with self.open_index(split, file) as index:
+                left -= index.metadata.num_rows
+                if left < 0 or (left and file == files[-1]):
+                    raise self._miscounted(split, left)
+                yield file, index
+
+    @contextmanager
+    def open_index(self, split: str, file: str) -> Iterator[Any]:
+        """Open a file of a split's index, as a `ParquetFile` that has the columns which it must have.
+
+        Raises:
+            UserError: when it has not, or cannot be read here or within the context.
+        """
+        with self._readable(file), open_parquet(self.folder / file) as index:
+            self._check_index(split, index)
+            yield index
+
+    @contextmanager
+    def _readable(self, file: str) -> Iterator[None]:
+        """Turn what reading a file of Parquet raises into a message for people."""
+        try:
+            yield
+        except PARQUET_ERRORS as error:
+            raise self.unreadable(file, error) from error
 
     def rows_of(self, file: str, batch: Any) -> list[dict[str, Any]]:
         """Return rows of Arrow as plain values.
@@ -106,10 +154,11 @@ class Dataset:
         try:
             rows: list[dict[str, Any]] = batch.to_pylist()
         except (*PARQUET_ERRORS, UnicodeDecodeError) as error:
-            raise self._unreadable(file, error) from error
+            raise self.unreadable(file, error) from error
         return rows
 
-    def _unreadable(self, file: str, error: Exception) -> UserError:
+    def unreadable(self, file: str, error: Exception) -> UserError:
+        """Say that a file of the dataset cannot be read."""
         return UserError(f"{self.folder / file} cannot be read ({said(error)}). Generate the dataset again.")
 
     def tables(self, split: str, rows: int = _ROWS_AT_A_TIME) -> Iterator[Any]:
@@ -119,6 +168,28 @@ class Dataset:
             UserError: when it cannot be read.
         """
         return (pa.Table.from_batches([batch]) for _, batch in self._batches(split, rows))
+
+    def text_bytes(self, split: str, file: str, batch: Any) -> Any:
+        """Return how many bytes the text of each program has, as an array of whole numbers.
+
+        Args:
+            split: of the programs.
+            file: the index that they are from.
+            batch: some of its rows, of Arrow.
+
+        Raises:
+            UserError: when a program's file is not there.
+        """
+        if self.manifest["storage"] != "files":
+            return pc.binary_length(batch.column("mlir")).fill_null(0).cast(pa.int64()).to_numpy(zero_copy_only=False)
+        sizes = np.empty(len(batch), np.int64)
+        for place, row in enumerate(self.rows_of(file, batch.select(["name", "file"]))):
+            self._check_place(split, row["name"], row["file"])
+            try:
+                sizes[place] = (self.folder / program_file(split, row["name"])).stat().st_size
+            except OSError as error:
+                raise self.unreadable(row["file"], error) from error
+        return sizes
 
     def with_texts(self, split: str, table: Any) -> Any:
         """Return rows of a split's index with their programs' texts, which are those of their digests.
@@ -130,7 +201,7 @@ class Dataset:
             names, files, digests = (table.column(name).to_pylist() for name in ("name", "file", "sha256"))
             stored = table.column("mlir").to_pylist() if self.manifest["storage"] != "files" else [None] * len(table)
         except UnicodeDecodeError as error:
-            raise self._unreadable(index_name(split), error) from error
+            raise self.unreadable(index_name(split), error) from error
         texts = []
         for name, file, digest, own in zip(names, files, digests, stored, strict=True):
             self._check_place(split, name, file)
@@ -242,7 +313,7 @@ class Dataset:
         try:
             return foreign.read_text(path, foreign.LARGEST_PROGRAM)
         except (OSError, UnicodeDecodeError) as error:
-            raise self._unreadable(program_file(split, name), error) from error
+            raise self.unreadable(program_file(split, name), error) from error
 
     def checksums(self) -> dict[str, str]:
         """Return the digest of each file that SHA256SUMS lists.

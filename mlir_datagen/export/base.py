@@ -170,6 +170,7 @@ def export_dataset(
         torch=with_torch,
     )
     identity = _identity(exporter, given, measured)
+    listener.on_stage("writing")
     record, existed = publish_export(
         target, identity, lambda files: vars(exporter.write(given, files)), listener.on_wait
     )

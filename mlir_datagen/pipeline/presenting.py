@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from mlir_datagen.dataset.disk_errors import SHOWING
@@ -24,11 +23,17 @@ def _croissant(dataset: Dataset) -> dict[str, bytes]:
     return {CROISSANT: croissant_file(dataset)}
 
 
-MAKERS: tuple[Maker, ...] = (_croissant,)
-"""All that make files of the presentation, in the order in which they do."""
+def _pictures_and_report(dataset: Dataset) -> dict[str, bytes]:
+    from mlir_datagen.presentation.facts import dataset_facts
+    from mlir_datagen.presentation.pictures import draw_pictures
+    from mlir_datagen.presentation.report import REPORT, report_page
 
-PICTURE_TEXTS: Mapping[str, str] = {}
-"""What a picture shows, in words, by its path; of one that is not here, its name says it."""
+    facts = dataset_facts(dataset)
+    return {**draw_pictures(facts), REPORT: report_page([dataset], [facts])}
+
+
+MAKERS: tuple[Maker, ...] = (_croissant, _pictures_and_report)
+"""All that make files of the presentation, in the order in which they do."""
 
 
 def present_dataset(folder: Path, listener: Listener | None = None) -> list[Path]:
@@ -67,9 +72,7 @@ def _make(dataset: Dataset, listener: Listener) -> None:
     for make in MAKERS:
         files |= make(dataset)
         listener.on_written(1)
-    pictures = {file: PICTURE_TEXTS.get(file, _words(file)) for file in files if file.endswith(".png")}
-    write_presentation(dataset.folder, dataset.manifest, files, pictures)
+    # Only here, as the makers.
+    from mlir_datagen.presentation.pictures import alternatives
 
-
-def _words(file: str) -> str:
-    return os.path.basename(file).partition(".")[0].replace("_", " ")
+    write_presentation(dataset.folder, dataset.manifest, files, alternatives(files))

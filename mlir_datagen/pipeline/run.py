@@ -97,12 +97,14 @@ class Listener:
         on_written: called with the number of programs that were just written.
         on_wait: called when another process is writing the same dataset.
         on_resume: called with the number of programs that an earlier run has made already.
+        on_stage: called with the name of what is done now, beside making programs: `planning`.
     """
 
     on_start: Callable[[int], object] = lambda total: None
     on_written: Progress = lambda count: None
     on_wait: Callable[[], object] = lambda: None
     on_resume: Callable[[int], object] = lambda programs: None
+    on_stage: Callable[[str], object] = lambda stage: None
 
 
 def dataset_path(config: RunConfig) -> Path:
@@ -164,6 +166,7 @@ def generate(
 
         prepare(config.check, PRELOADED if config.models else ())
     with opened(config.executor, is_short(config)) if executor is None else nullcontext(executor) as executor:
+        listener.on_stage("planning")
         source, plan = planned(config, executor)
         needed, kept_bytes = _estimate(config, source, plan)
         with Staging(path, listener.on_wait) as staging, kept_parts(config, staging, listener) as parts:
@@ -173,7 +176,7 @@ def generate(
             listener.on_start(plan.total + len(config.models))
             with writable(path):
                 manifest, production = _write_dataset(
-                    staging.path, config, source, plan, listener.on_written, executor, parts, made
+                    staging.path, config, source, plan, listener, executor, parts, made
                 )
             staging.publish()
     return Outcome(path, manifest, existed=False, rejected=production.rejected, remarks=production.remarks)
@@ -252,7 +255,7 @@ def _write_dataset(
     config: RunConfig,
     source: RandomOps | None,
     plan: Plan[RandomTask],
-    progress: Progress,
+    listener: Listener,
     executor: Executor | None,
     parts: Parts,
     made: Made | None,
@@ -273,7 +276,7 @@ def _write_dataset(
         producer = Producer(
             writer_of,
             prover,
-            progress,
+            listener.on_written,
             unseen,
             sameness=sameness(config.random_settings),
             parts=parts,
@@ -303,6 +306,7 @@ def _write_dataset(
                 producer.keep_out(result_of(unwritten.produce(task)))
         if source is not None:
             producer.produce(source, plan, executor, made)
+        listener.on_stage("describing")
     production = producer.production
     counts = {split: writer.counts for split, writer in writers.items()}
     if not any(counter.total() for counter in counts.values()):

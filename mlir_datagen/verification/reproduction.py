@@ -52,6 +52,7 @@ def reproduce(folder: Path, work_dir: Path | None, listener: Listener, trust: tu
         raise UserError(f"{work_dir} is not a folder, so the dataset cannot be made again in it. Name one: --work-dir.")
     with scratch_folder(work_dir) as scratch:
         again = generate(dataclasses.replace(config, output_dir=scratch, dry_run=False, trust=trust), listener).path
+        listener.on_stage("comparing")
         files = sorted({*dataset.checksums()} - {CARD})
         differences = [
             *_different_files(folder, again, files),

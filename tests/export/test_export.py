@@ -243,7 +243,7 @@ def test_what_is_too_short_or_too_long_is_left_out_and_counted(dataset, tmp_path
         (["--min-ns", "20", "--max-ns", "10"], "--min-ns is 20 and --max-ns is 10: no time is at least the one"),
         (["--min-ns", "-1"], "--min-ns is -1, and must be a whole number of at least 0"),
         (["--max-ns", "0"], "--max-ns is 0, and must be a whole number of at least 1"),
-        (["--min-ns", "fast"], "argument --min-ns: invalid"),
+        (["--min-ns", "fast"], "'--min-ns': 'fast' is no number of nanoseconds"),
         (["--no-measure"], "24 shorter than min_ns. The first, "),
         (["--no-measure", "--min-ns", "none", "--max-ns", "1"], "or change the bounds on their times: --min-ns"),
     ],

@@ -25,19 +25,20 @@ _SECONDS = 900
 
 def without_report(name: str, arguments: Sequence[str]) -> tuple[str, ...]:
     """Return the arguments of a script that makes a dataset so that it makes nothing else, unless they ask for that."""
-    option = {"generate": "report=false", "merge": "--no-report"}.get(name)
+    subcommand = arguments[0] if name == "mlir-datagen" and arguments else name
+    option = {"generate": "report=false", "merge": "--no-report"}.get(subcommand)
     asked = any(argument.startswith("report=") for argument in arguments)
     return (*arguments, option) if option is not None and not asked else (*arguments,)
 
 
 def run_warm(name: str, *arguments: str, cwd: Path | str) -> subprocess.CompletedProcess[str]:
-    """Run one of the scripts; return what it printed, and its exit code."""
+    """Run one of the scripts, or `mlir-datagen`; return what it printed, and its exit code."""
     server, arguments = _server(), without_report(name, arguments)
     assert server.stdin is not None
     assert server.stdout is not None
     with tempfile.TemporaryDirectory() as folder:
         printed = [str(Path(folder) / stream) for stream in ("stdout", "stderr")]
-        server.stdin.write(json.dumps([str(_SCRIPTS / f"{name}.py"), arguments, str(cwd), dict(os.environ), printed]))
+        server.stdin.write(json.dumps([name, arguments, str(cwd), dict(os.environ), printed]))
         server.stdin.write("\n")
         server.stdin.flush()
         code = int(server.stdout.readline())
@@ -55,19 +56,21 @@ def _server() -> subprocess.Popen[str]:
 
 def _serve() -> tuple[str, list[str]] | None:
     """Fork a process for each line of the input, and print its exit code; return in those processes what to run."""
+    import click.shell_completion
     import hydra.main
     import pyarrow.parquet
     import tabulate
     import tqdm
 
+    import mlir_datagen.command_line.page
     import mlir_datagen.export
     import mlir_datagen.mlir.parse
     import mlir_datagen.pipeline.run
     import mlir_datagen.verification  # noqa: F401
 
-    assert hydra, (pyarrow, tabulate, tqdm)
+    assert hydra, (click, pyarrow, tabulate, tqdm)
     for line in sys.stdin:
-        script, arguments, cwd, environment, printed = json.loads(line)
+        name, arguments, cwd, environment, printed = json.loads(line)
         if not (pid := os.fork()):
             os.chdir(cwd)
             os.environ.clear()
@@ -76,7 +79,7 @@ def _serve() -> tuple[str, list[str]] | None:
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
             for descriptor, path in enumerate(printed, 1):
                 os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), descriptor)
-            return script, arguments
+            return name, arguments
         _, status = os.waitpid(pid, 0)
         sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
         sys.stdout.flush()
@@ -84,6 +87,9 @@ def _serve() -> tuple[str, list[str]] | None:
 
 
 if __name__ == "__main__" and (asked := _serve()) is not None:
-    sys.argv = [asked[0], *asked[1]]
-    sys.path[0] = str(_SCRIPTS)
-    runpy.run_path(asked[0], run_name="__main__")
+    name, arguments = asked
+    sys.argv = [name, *arguments]
+    if name == "mlir-datagen":
+        runpy.run_module("mlir_datagen.command_line.main", run_name="__main__")
+    else:
+        runpy.run_path(str(_SCRIPTS / f"{name}.py"), run_name="__main__")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import shlex
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -29,6 +29,7 @@ from mlir_datagen.export.mlir_rl.training import (
     TRAIN_TIMES,
     training_config,
 )
+from mlir_datagen.pipeline.run import Listener
 
 _CONFIG_PATHS = ("benchmarks_folder_path", "json_file", "eval_json_file")
 _SPLITS = ("train", "eval")
@@ -60,20 +61,20 @@ class Report:
     advice: list[Finding] = field(default_factory=list)
 
 
-def check_folder(folder: Path, mlir_opt: str | None, progress: Callable[[int], object] = lambda count: None) -> Report:
+def check_folder(folder: Path, mlir_opt: str | None, listener: Listener | None = None) -> Report:
     """Check a folder that MLIR-RL is to load.
 
     Args:
         folder: of one of the two layouts, or of both.
         mlir_opt: the program that bufferizes and lowers the programs; None to do it in process.
-        progress: called with the number of programs that were just checked.
+        listener: told of the progress.
 
     Raises:
         UserError: when the folder is of neither layout.
     """
     try:
         check = _Check(folder)
-        return check.run(mlir_opt, progress)
+        return check.run(mlir_opt, listener or Listener())
     except OSError as error:
         raise UserError(f"{folder} cannot be read: {error.strerror or error}. Name a folder that can be.") from error
 
@@ -90,7 +91,7 @@ class _Check:
         self._programs: dict[Path, bool] = {}
         """The files of programs to check, and whether the tag is asked for."""
 
-    def run(self, mlir_opt: str | None, progress: Callable[[int], object]) -> Report:
+    def run(self, mlir_opt: str | None, listener: Listener) -> Report:
         """Check everything."""
         is_unified = any((self._folder / name).exists() for name in (CODE_FILES, TRAIN_TIMES, EVAL_TIMES))
         variants = [place for place in (self._folder, self._folder / LLM_ACTION) if _is_variant(place)]
@@ -104,7 +105,7 @@ class _Check:
             self._check_config()
         for place in variants:
             self._check_variant(place)
-        self._check_programs(mlir_opt, progress)
+        self._check_programs(mlir_opt, listener)
         return self._report
 
     def _problem(self, path: Path, text: str) -> None:
@@ -218,16 +219,17 @@ class _Check:
                 f"{nanoseconds} ns",
             )
 
-    def _check_programs(self, mlir_opt: str | None, progress: Callable[[int], object]) -> None:
+    def _check_programs(self, mlir_opt: str | None, listener: Listener) -> None:
         """Check the programs; files of the same bytes once."""
         contents = {path: _content(path) for path in self._programs}
         firsts: dict[object, Path] = {}
         for path, content in contents.items():
             firsts.setdefault(content, path)
+        listener.on_start(len(firsts))
         reports: dict[object, ProgramReport] = {}
         for content, report in zip(firsts, check_programs(firsts.values(), mlir_opt), strict=True):
             reports[content] = report
-            progress(1)
+            listener.on_written(1)
         for path, needs_tag in self._programs.items():
             report = reports[contents[path]]
             for problem in report.problems:

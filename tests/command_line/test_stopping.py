@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from helpers import SCRIPTS, made_dataset, run_script
+from helpers import REPOSITORY, SCRIPTS, made_dataset, run_script
 from networks import PLANTED, TRUSTED, planted
 from processes import Processes
 from warm_scripts import without_report
@@ -208,10 +208,18 @@ def test_a_signal_stops_a_run_at_any_moment(seconds, tmp_path):
     assert run.left() == []
 
 
-@pytest.mark.parametrize("script", list(SCRIPTS.glob("[!_]*.py")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("script", list(SCRIPTS.glob("*.py")), ids=lambda p: p.stem)
 def test_every_script_can_be_stopped_while_it_imports(script):
-    imports = [node for node in ast.parse(script.read_text()).body if isinstance(node, ast.Import | ast.ImportFrom)]
-    assert [name.name for node in imports[:2] for name in node.names] == ["annotations", "_cli"]
+    assert first_imports(script) == ["annotations", "main"]
+
+
+def test_the_console_command_can_be_stopped_while_it_imports():
+    assert first_imports(REPOSITORY / "mlir_datagen" / "command_line" / "main.py") == ["annotations", "stoppable"]
+
+
+def first_imports(path):
+    imports = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Import | ast.ImportFrom)]
+    return [name.name for node in imports[:2] for name in node.names]
 
 
 def test_a_signal_that_is_ignored_stays_so(tmp_path):

@@ -1,7 +1,4 @@
-"""What the scripts share: exit codes, errors as one paragraph, and how a run is stopped.
-
-The scripts import it before all else: from then on Ctrl-C ends them without a traceback, also while they import.
-"""
+"""What the subcommands share: exit codes, errors as one paragraph, and how a run is stopped."""
 
 from __future__ import annotations
 
@@ -9,6 +6,7 @@ import io
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -21,17 +19,16 @@ _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Ctrl-C, what batch systems send, and what a closed terminal does."""
 
 _SECONDS_TO_CLEAN_UP = 10
+_SECONDS_TO_LOAD = 1.0
 _NOTHING_LEFT = "Stopped; nothing was left behind. The same command starts again."
 
 
-def run(main: Callable[[], None], when_stopped: str = _NOTHING_LEFT) -> int:
-    """Run a script's main function; return its exit code.
+def run(main: Callable[[], object]) -> int:
+    """Run what was typed; return the exit code.
 
     Args:
-        main: the function.
-        when_stopped: what is said when a signal stops it.
+        main: does it.
     """
-    from mlir_datagen.config.compose import CONFIG_ERRORS, explain
     from mlir_datagen.errors import UserError
 
     # Hydra then raises, instead of printing its own message and exiting with 1.
@@ -49,10 +46,8 @@ def run(main: Callable[[], None], when_stopped: str = _NOTHING_LEFT) -> int:
             _flush()
     except UserError as error:
         return _refuse(error)
-    except CONFIG_ERRORS as error:
-        return _refuse(explain(error))
     except KeyboardInterrupt as interrupt:
-        return stopped(interrupt, when_stopped)
+        return stopped(interrupt, _NOTHING_LEFT)
     except BrokenPipeError:
         # The reader of our output has gone.
         _drop_output()
@@ -65,7 +60,74 @@ def run(main: Callable[[], None], when_stopped: str = _NOTHING_LEFT) -> int:
                 "is done. Print it elsewhere, and type the same command again: what it has made it finds."
             )
         )
+    except Exception as error:
+        if (explained := _explained(error)) is None:
+            raise
+        return _refuse(explained)
     return 0
+
+
+def _explained(error: Exception) -> ValueError | None:
+    """Return what Hydra or OmegaConf has raised as an error for people; None of all else, which is a bug."""
+    # It takes half a second, and where it was not imported, nothing of it was raised.
+    if "hydra" not in sys.modules:
+        return None
+    from mlir_datagen.config.compose import CONFIG_ERRORS, explain
+
+    return explain(error) if isinstance(error, CONFIG_ERRORS) else None
+
+
+@contextmanager
+def saying_when_stopped(message: str) -> Iterator[None]:
+    """Have a signal that stops what is done here say this, where nothing closer to it says more."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        interrupt.add_note(message)
+        raise
+
+
+@contextmanager
+def while_importing() -> Iterator[None]:
+    """Have signals end the process at once: libraries do not expect exceptions while they are imported."""
+    before = _handle(_end_at_once)
+    try:
+        with _saying_that_it_loads():
+            yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _saying_that_it_loads() -> Iterator[None]:
+    """Say on a terminal that libraries are loaded, where that takes long, as from a cold disk."""
+    stream = sys.stderr
+    if stream is None or not stream.isatty():
+        yield
+        return
+    text = "loading libraries …"
+    said = threading.Event()
+
+    def write(words: str) -> None:
+        # The terminal may be gone.
+        with suppress(OSError):
+            stream.write(words)
+            stream.flush()
+
+    def say() -> None:
+        said.set()
+        write(text)
+
+    timer = threading.Timer(_SECONDS_TO_LOAD, say)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+        if said.is_set():
+            write(f"\r{' ' * len(text)}\r")
 
 
 def stopped(interrupt: KeyboardInterrupt, message: str) -> int:
@@ -75,7 +137,9 @@ def stopped(interrupt: KeyboardInterrupt, message: str) -> int:
         interrupt: what the signal raised, and what was noted on its way of what is kept.
         message: what is said where nothing is.
     """
-    message = next(iter(getattr(interrupt, "__notes__", ())), message)
+    from mlir_datagen.command_line.typed import as_typed
+
+    message = as_typed(next(iter(getattr(interrupt, "__notes__", ())), message))
     # The terminal may be gone.
     with suppress(OSError):
         print(message, file=sys.stderr, flush=True)
@@ -132,8 +196,11 @@ def _require_working_folder() -> None:
 def _refuse(error: ValueError) -> int:
     import textwrap
 
+    from mlir_datagen.command_line.typed import as_typed
+
     # Long words, such as paths and commands, must stay whole to be copied.
-    print(textwrap.fill(f"Error: {error}", width=100, break_long_words=False, break_on_hyphens=False), file=sys.stderr)
+    message = as_typed(f"Error: {error}")
+    print(textwrap.fill(message, width=100, break_long_words=False, break_on_hyphens=False), file=sys.stderr)
     return BAD_INPUT
 
 
@@ -175,4 +242,6 @@ def _handle(handler: Callable[[int, FrameType | None], None]) -> dict[int, signa
     return {number: signal.signal(number, handler) for number in caught}
 
 
-_handle(_end_at_once)
+def end_at_once() -> None:
+    """Have signals end the process at once, as long as there is nothing to clean up."""
+    _handle(_end_at_once)
