@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,6 +22,8 @@ from mlir_datagen.programs.spec import program_command
 _CONFIG = "config.yaml"
 _LICENSE = re.compile(r"^license: *(\S+)? *$((?:\n *- \S+)*)", re.MULTILINE)
 _MOST_NODES = 20
+_MOST_OPERANDS = 12
+_NAMED_ROLES = ("input", "output")
 _UNITS = ((1e9, "s"), (1e6, "ms"), (1e3, "µs"))
 
 
@@ -85,7 +88,8 @@ def _times(dataset: Dataset) -> dict[str, Any] | None:
 def show_dataset(page: Page, dataset: Dataset, facts: Mapping[str, Any]) -> None:
     """Print what is known of a dataset."""
     splits: Mapping[str, Mapping[str, int]] = facts["splits"]
-    page.title(f"{facts['name']}: {facts['programs']} programs in {dataset.folder}")
+    programs = f"{facts['programs']} program{'' if facts['programs'] == 1 else 's'}"
+    page.title(f"{facts['name']}: {programs} in {dataset.folder}")
     page.facts(
         {
             "splits": ", ".join(f"{split} {sum(counts.values())}" for split, counts in splits.items()),
@@ -210,7 +214,15 @@ def _show_nodes(page: Page, nodes: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _operands(operands: Sequence[Mapping[str, Any]]) -> str:
-    return "; ".join(f"{one['name']} {_shape(one)}" for one in operands) or "none"
+    """Name the operands, but count the parameters and buffers of a network, of which there are hundreds."""
+    named = [one for one in operands if one["role"] in _NAMED_ROLES]
+    listed = [f"{one['name']} {_shape(one)}" for one in named[:_MOST_OPERANDS]]
+    if len(named) > _MOST_OPERANDS:
+        listed.append(f"{len(named) - _MOST_OPERANDS} more")
+    if others := [one for one in operands if one["role"] not in _NAMED_ROLES]:
+        elements = sum(math.prod(one["shape"] or ()) for one in others)
+        listed.append(f"{len(others)} parameters and buffers of {_short(elements).strip()} elements")
+    return "; ".join(listed) or "none"
 
 
 def _shape(one: Mapping[str, Any]) -> str:

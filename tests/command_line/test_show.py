@@ -15,7 +15,7 @@ from warm_scripts import run_warm
 
 from mlir_datagen.command_line import page as page_module
 from mlir_datagen.command_line.page import Page
-from mlir_datagen.command_line.shown import dataset_facts, program_facts, show_dataset, show_program
+from mlir_datagen.command_line.shown import _operands, dataset_facts, program_facts, show_dataset, show_program
 from mlir_datagen.dataset.lookup import find_program
 from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.errors import UserError
@@ -177,3 +177,29 @@ def test_a_text_that_was_changed_is_refused(tiny, tmp_path):
         done = run_warm("mlir-datagen", "show", str(damaged), *arguments, cwd=tmp_path)
         assert done.returncode == 2
         assert "train.parquet cannot be read" in " ".join(done.stderr.split())
+
+
+def test_a_table_that_is_too_wide_becomes_lines(monkeypatch):
+    stream = Terminal()
+    monkeypatch.setattr(page_module.sys, "stdout", stream)
+    for key, value in {"COLUMNS": "40", "NO_COLOR": "1"}.items():
+        monkeypatch.setenv(key, value)
+    Page().table(["family", "train", "suites.mlir_rl_eval_of_networks"], [["matmul", "5", "16"], ["conv2d", "4", ""]])
+    assert [line.split() for line in stream.getvalue().splitlines()] == [
+        ["matmul"],
+        ["train", "5"],
+        ["suites.mlir_rl_eval_of_networks"],
+        ["16"],
+        ["conv2d"],
+        ["train", "4"],
+    ]
+
+
+def test_the_parameters_of_a_network_are_counted():
+    operands = [
+        {"role": "input", "name": "x", "dtype": "f32", "shape": [1, 3]},
+        {"role": "parameter", "name": "w", "dtype": "f32", "shape": [3, 500]},
+        {"role": "buffer", "name": "b", "dtype": "i64", "shape": []},
+    ]
+    assert _operands(operands) == "x 1x3xf32; 2 parameters and buffers of 1.5 k elements"
+    assert _operands([{**operands[0], "name": f"x{number}"} for number in range(15)]).endswith("; x11 1x3xf32; 3 more")
