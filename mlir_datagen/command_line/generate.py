@@ -5,11 +5,18 @@ conf/generate.yaml explains every setting; the README has examples.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 import click
 from click.shell_completion import CompletionItem
 
 from mlir_datagen.command_line.parsing import Command
 from mlir_datagen.command_line.running import while_importing
+
+_SAMPLES = re.compile(r"num_samples=(\d{1,12})", re.ASCII)
+_WITHOUT_WORKERS = ("executor", "hydra/launcher", "check=", "measure=", "dry_run=", "--cfg", "--info")
+"""What begins a setting with which others make the programs, or with which there may be none to make."""
 
 _WHAT = """Make a dataset of the programs that settings describe: name=value for each. Without any, 1000 programs to
 train on and 200 to test on are made in outputs/.
@@ -46,9 +53,21 @@ class _Generate(Command):
 
 @click.pass_context
 def _main(context: click.Context) -> None:
+    if programs := _programs(context.args):
+        # Only here, so that help is quick.
+        from mlir_datagen.executors.beginning import begin_early
+
+        begin_early(programs)
     with while_importing():
         from mlir_datagen.command_line.generating import generate_with_hydra
     generate_with_hydra(context.args)
+
+
+def _programs(settings: Sequence[str]) -> int:
+    """Return how many programs settings say that worker processes are to make, as far as that is seen at once."""
+    if any(setting.startswith(_WITHOUT_WORKERS) for setting in settings):
+        return 0
+    return max((int(found[1]) for setting in settings if (found := _SAMPLES.fullmatch(setting))), default=0)
 
 
 command = _Generate(

@@ -5,6 +5,7 @@ from __future__ import annotations
 SUBCOMMANDS = {
     "generate": "Make a dataset.",
     "show": "Show what a dataset has, or one program of it.",
+    "report": "Make a dataset's pictures and report; compare two.",
     "verify": "Check a dataset against all that it claims.",
     "reproduce": "Make a dataset again and compare every byte.",
     "measure": "Measure the time of every program of a dataset.",

@@ -100,13 +100,13 @@ def progress(
         shown.end()
 
 
-def present(dataset: Path) -> None:
-    """Make what shows a dataset, and tell on a terminal how far that is."""
+def present(dataset: Path) -> list[Path]:
+    """Make what shows a dataset, and tell on a terminal how far that is; return the files."""
     # Only here, since a run may leave it away.
     from mlir_datagen.pipeline.presenting import present_dataset
 
     with progress("drawing", "drawing", unit="parts") as listener:
-        present_dataset(dataset, listener)
+        return present_dataset(dataset, listener)
 
 
 def say(sentence: object) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from mlir_datagen.dataset.amending import amend
 from mlir_datagen.dataset.card import CARD
 from mlir_datagen.dataset.card_sections import with_pictures
-from mlir_datagen.dataset.disk_errors import presentable
+from mlir_datagen.dataset.disk_errors import exportable, presentable
 from mlir_datagen.dataset.manifest import PRESENTATION_KEY, presented_files
 from mlir_datagen.dataset.reader import changed_files
 from mlir_datagen.dataset.writer import CHECKSUMS
@@ -43,6 +43,23 @@ def write_presentation(
             "pictures": dict(pictures),
         }
         amend(folder, manifest, lambda card: with_pictures(card, pictures), files, gone)
+
+
+def write_page(page: Path, content: bytes) -> None:
+    """Write a page that belongs to no dataset, whole or not at all, in place of what is there under its name.
+
+    Raises:
+        UserError: when it cannot be written.
+    """
+    with exportable(page):
+        page.parent.mkdir(parents=True, exist_ok=True)
+        partial = page.with_name(f".{page.name}.partial")
+        partial.unlink(missing_ok=True)
+        try:
+            partial.write_bytes(content)
+            partial.rename(page)
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 def rest_command(folder: Path) -> str:

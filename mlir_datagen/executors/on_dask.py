@@ -41,9 +41,6 @@ class DaskExecutor(Engine):
     def __init__(self, client: Client, name: str) -> None:
         self._client = client
         self._name = name
-        # Equal calls are not one task: telling that they are equal costs more than it saves. What a task raises, it
-        # would raise again; one whose worker has gone is done again in any case.
-        self._executor = client.get_executor(pure=False, retries=0)
         self._versions = versions()
         self._lock = threading.Lock()
         self._sandbox: Workers | None = None
@@ -82,23 +79,17 @@ class DaskExecutor(Engine):
         """Have a function of one argument called, which is found in the worker by its name."""
         (argument,) = arguments
         outcome: Future[Any] = Future()
-
-        def settle(done: Future[Any]) -> None:
-            # What is raised here, nobody sees.
-            try:
-                self._settle(outcome, done, function, argument)
-            except BaseException as error:
-                _fail(outcome, error)
-
         self._waiting.add(outcome)
         outcome.add_done_callback(self._waiting.discard)
         # As bytes: Dask would look through the argument for results of other tasks.
         job = pickle.dumps((function, argument))
         try:
-            given = self._executor.submit(do_job, job, self._versions, gc.get_threshold())
+            # Equal calls are not one task: telling that they are equal costs more than it saves. What a task raises, it
+            # would raise again; one whose worker has gone is done again in any case.
+            given = self._client.submit(do_job, job, self._versions, gc.get_threshold(), pure=False, retries=0)
         except (OSError, RuntimeError) as error:
             raise self._gone() from error
-        given.add_done_callback(settle)
+        self._client.loop.add_callback(self._follow, given, outcome, function, argument)
         return outcome
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -109,8 +100,24 @@ class DaskExecutor(Engine):
         if self._sandbox is not None:
             self._sandbox.shutdown()
 
+    async def _follow(self, given: Any, outcome: Future[Any], function: Callable[..., Any], argument: Any) -> None:
+        """Hand on what becomes of a task of Dask.
+
+        Its own executor never does where a result is lost with its worker, and the task fails when it is done again.
+        """
+        done: Future[Any] = Future()
+        # What is raised here, nobody sees.
+        try:
+            try:
+                done.set_result(await self._client.gather(given, asynchronous=True))
+            except BaseException as error:
+                done.set_exception(error)
+            self._settle(outcome, done, function, argument)
+        except BaseException as error:
+            _fail(outcome, error)
+
     def _settle(self, outcome: Future[Any], done: Future[Any], function: Callable[..., Any], argument: Any) -> None:
-        error = CancelledError() if done.cancelled() else done.exception()
+        error = done.exception()
         if error is None:
             _hand_on(done, outcome)
         elif isinstance(error, (KilledWorker, MemoryError)):

@@ -7,14 +7,10 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
+from mlir_datagen.executors.beginning import begin_workers
 from mlir_datagen.executors.engine import Engine, ahead_for
-from mlir_datagen.proving.fork_server import SERVER
 from mlir_datagen.proving.pool import Pool
 from mlir_datagen.proving.settings import SandboxLimits
-from mlir_datagen.sources import random_ops
-
-FEWEST_PROGRAMS = 4096
-"""Fewer are made before worker processes have started."""
 
 NO_LIMITS = SandboxLimits(seconds=24 * 3600, memory_bytes=1 << 42)
 """None that a task meets: programs are small, and only parsed."""
@@ -33,8 +29,8 @@ class Workers(Engine):
     """
 
     def __init__(self, workers: int, idle_seconds: int = _IDLE_SECONDS) -> None:
-        # Begun now, while this process goes on.
-        SERVER.load([random_ops.__name__])
+        # Now, while this process goes on.
+        begin_workers()
         # They look for cycles of objects as rarely as this process does now.
         self._ahead = ahead_for(workers)
         self._pool = Pool(workers, NO_LIMITS, None, idle_seconds, gc.set_threshold, gc.get_threshold())

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mlir_datagen.dataset.disk_errors import SHOWING
 from mlir_datagen.dataset.locks import locked
 from mlir_datagen.dataset.manifest import PRESENTATION_KEY
-from mlir_datagen.dataset.presented import is_presented, rest_command, write_presentation
+from mlir_datagen.dataset.presented import is_presented, rest_command, write_page, write_presentation
 from mlir_datagen.dataset.reader import Dataset
+from mlir_datagen.errors import UserError
 from mlir_datagen.pipeline.run import Listener
+from mlir_datagen.presentation.pictures import PICTURE_TEXTS
 
 Maker = Callable[[Dataset], dict[str, bytes]]
 """Returns files that show a dataset, by path in its folder."""
@@ -31,6 +33,8 @@ def _pictures_and_report(dataset: Dataset) -> dict[str, bytes]:
     facts = dataset_facts(dataset)
     return {**draw_pictures(facts), REPORT: report_page([dataset], [facts])}
 
+
+_COMPARED = 2
 
 MAKERS: tuple[Maker, ...] = (_croissant, _pictures_and_report)
 """All that make files of the presentation, in the order in which they do."""
@@ -66,13 +70,42 @@ def present_dataset(folder: Path, listener: Listener | None = None) -> list[Path
         raise
 
 
+def compare_datasets(folders: Sequence[Path], page: Path, listener: Listener | None = None) -> Path:
+    """Write a page that lays two datasets side by side, in place of what is there under its name; return its path.
+
+    Args:
+        folders: the datasets.
+        page: the file.
+        listener: told of how many datasets are read, and of each.
+
+    Raises:
+        UserError: when there are not two different ones, one is damaged, or the page cannot be written.
+    """
+    listener = listener or Listener()
+    if len({folder.resolve() for folder in folders}) != _COMPARED or len(folders) != _COMPARED:
+        raise UserError(
+            f"A report is of one dataset, or of two different ones side by side; {len(folders)} are named here. Name "
+            "two: mlir-datagen report outputs/<dataset> outputs/<another>"
+        )
+    datasets = [Dataset(folder) for folder in folders]
+    # Only here, as the makers.
+    from mlir_datagen.presentation.facts import dataset_facts
+    from mlir_datagen.presentation.report import report_page
+
+    listener.on_start(len(datasets))
+    facts = []
+    for dataset in datasets:
+        facts.append(dataset_facts(dataset))
+        listener.on_written(1)
+    write_page(page, report_page(datasets, facts))
+    return page
+
+
 def _make(dataset: Dataset, listener: Listener) -> None:
     listener.on_start(len(MAKERS))
     files: dict[str, bytes] = {}
     for make in MAKERS:
         files |= make(dataset)
         listener.on_written(1)
-    # Only here, as the makers.
-    from mlir_datagen.presentation.pictures import alternatives
-
-    write_presentation(dataset.folder, dataset.manifest, files, alternatives(files))
+    pictures = {file: text for file, text in PICTURE_TEXTS.items() if file in files}
+    write_presentation(dataset.folder, dataset.manifest, files, pictures)

@@ -24,9 +24,9 @@ from mlir_datagen.dataset.results import result_of
 from mlir_datagen.dataset.staging import Staging
 from mlir_datagen.dataset.writer import Checksums, SplitWriter, Storage
 from mlir_datagen.errors import Resumable, UserError
+from mlir_datagen.executors.beginning import FEWEST_PROGRAMS
 from mlir_datagen.executors.engine import Waiting, proves_where_made, tasks_ahead
 from mlir_datagen.executors.opening import opened
-from mlir_datagen.executors.workers import FEWEST_PROGRAMS
 from mlir_datagen.networks.model_spec import require_trusted
 from mlir_datagen.networks.worker import PRELOADED
 from mlir_datagen.pipeline.collecting import collecting_rarely

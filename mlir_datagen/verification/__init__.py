@@ -22,7 +22,8 @@ from mlir_datagen.dataset.paths import is_drawn
 from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.dataset.rejects import read_rejects
 from mlir_datagen.errors import UserError
-from mlir_datagen.executors.workers import FEWEST_PROGRAMS, Workers
+from mlir_datagen.executors.beginning import FEWEST_PROGRAMS
+from mlir_datagen.executors.workers import Workers
 from mlir_datagen.pipeline.parents import merged_settings
 from mlir_datagen.programs.production import Progress
 from mlir_datagen.programs.program import NETWORK, NETWORKS_SPLIT

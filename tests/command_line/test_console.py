@@ -71,7 +71,10 @@ def test_the_version(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["verfy"], "There is no subcommand 'verfy'. Did you mean \"verify\"? There are generate, show, verify,"),
+        (
+            ["verfy"],
+            "There is no subcommand 'verfy'. Did you mean \"verify\"? There are generate, show, report, verify,",
+        ),
         (["--vresion"], 'mlir-datagen has no option --vresion. Did you mean "--version"? It has --help, --version;'),
         (["measure", "x", "--repaet"], 'mlir-datagen measure has no option --repaet. Did you mean "--repeat"?'),
         (["verify"], "Missing argument 'DATASET'. Type for instance mlir-datagen verify outputs/<dataset>;"),

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from crashing import CRASHES, MARKER, Crashing
+from crashing import CRASHES, MARKER, Crashing, lost
 from dask_cluster import dask_cluster
 from helpers import config, run_script
 from other_machine import CPU
@@ -21,6 +21,7 @@ from mlir_datagen.config.compose import compose_config
 from mlir_datagen.dataset.measurements import read_measurements
 from mlir_datagen.errors import UserError
 from mlir_datagen.executors import on_dask
+from mlir_datagen.executors.opening import opened
 from mlir_datagen.pipeline.run import Listener, generate
 from mlir_datagen.proving.batch import BatchProver
 from mlir_datagen.proving.fork_server import SERVER
@@ -164,8 +165,10 @@ class Stuck:
     def __init__(self, scheduler):
         self.scheduler = scheduler
 
-    def get_executor(self, **_):
-        return SimpleNamespace(submit=lambda *_: Future())
+    loop = SimpleNamespace(add_callback=lambda *_: None)
+
+    def submit(self, *_, **__):
+        return None
 
     def sync(self, function, callback_timeout):
         assert callback_timeout < 60
@@ -180,6 +183,13 @@ def test_nobody_waits_for_what_does_not_come(scheduler):
         outcome = executor.submit(len, ())
     with pytest.raises(CancelledError):
         outcome.result(0)
+
+
+def test_a_result_that_is_lost_is_made_again(tmp_path):
+    """A worker goes when it has done a task, before it has sent the result; then two more in the middle of it."""
+    with opened(compose_config(["executor=dask", "executor.workers=2"]).executor) as executor:
+        assert executor.submit(lost, str(tmp_path)).result(60) == "made"
+    assert len(list(tmp_path.iterdir())) == 4
 
 
 def test_a_program_that_ends_workers_is_rejected_and_one_that_is_killed_is_not(
@@ -231,8 +241,6 @@ def test_a_worker_without_what_makes_the_programs(cluster, monkeypatch, tmp_path
     (tmp_path / "only_here.py").write_text("def function(argument):\n    return argument\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     from only_here import function
-
-    from mlir_datagen.executors.opening import opened
 
     lacking = pytest.raises(UserError, match=r"cannot import what makes the programs \(No module named 'only_here'\)")
     with opened(addressed(cluster, tmp_path).executor) as executor, lacking:

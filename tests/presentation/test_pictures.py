@@ -2,21 +2,20 @@ from __future__ import annotations
 
 import io
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from itertools import pairwise
 
 import matplotlib as mpl
 import matplotlib.image
 import numpy as np
 import pytest
-from matplotlib import style
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from presented import composed, with_times
 
 from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.presentation import pictures
 from mlir_datagen.presentation.facts import dataset_facts
-from mlir_datagen.presentation.pictures import alternatives, draw_pictures
-from mlir_datagen.presentation.pictures.style import SETTINGS
+from mlir_datagen.presentation.pictures import PICTURE_TEXTS, draw_pictures
 
 ALL = ["costs", "dimensions", "operations", "sizes", "splits", "times"]
 
@@ -52,13 +51,17 @@ def names(files):
     return sorted({path.removeprefix("pictures/").partition(".")[0] for path in files})
 
 
+def sorted_figures(facts):
+    return sorted(pictures.figures(facts), key=lambda pair: pair[0])
+
+
 def test_which_pictures_there_are(files, many, one_program):
     assert names(files) == ALL
     assert len(files) == 2 * len(ALL)
     # Without times no picture of them; one program has some loops, and its other numbers have no distribution.
-    assert names(draw_pictures(many)) == [name for name in ALL if name != "times"]
-    assert names(draw_pictures(one_program)) == ["costs", "dimensions", "operations"]
-    assert list(alternatives(files)) == [path for path in files if path.endswith(".png")]
+    assert [name for name, _ in sorted_figures(many)] == [name for name in ALL if name != "times"]
+    assert [name for name, _ in sorted_figures(one_program)] == ["costs", "dimensions", "operations"]
+    assert list(PICTURE_TEXTS) == [path for path in files if path.endswith(".png")]
 
 
 def test_the_same_facts_give_the_same_bytes(measured, files):
@@ -81,13 +84,10 @@ def test_pictures_are_what_their_names_say(files):
 
 def drawn_figures(facts):
     """Yield each figure after it was drawn, with its pixels."""
-    with style.context(["default", {**SETTINGS}]):
-        for name, (_, draw) in pictures._PICTURES.items():
-            figure = draw(facts)
-            if figure is not None:
-                canvas = FigureCanvasAgg(figure)
-                canvas.draw()
-                yield name, figure, np.asarray(canvas.buffer_rgba())[::-1].astype(int)
+    for name, figure in pictures.figures(facts):
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        yield name, figure, np.asarray(canvas.buffer_rgba())[::-1].astype(int)
 
 
 def coloured_share(axes, pixels):
@@ -113,21 +113,19 @@ def test_no_axes_are_empty_and_all_can_be_read(which, request):
 
 
 def test_that_test_sees_empty_axes(measured):
-    with style.context(["default", {**SETTINGS}]):
-        figure = pictures.draw_sizes(measured)
-        empty = figure.axes[0]
-        for artist in [*empty.patches, *empty.lines, *empty.collections]:
-            artist.remove()
-        canvas = FigureCanvasAgg(figure)
-        canvas.draw()
-        pixels = np.asarray(canvas.buffer_rgba())[::-1].astype(int)
+    figure = dict(pictures.figures(measured))["sizes"]
+    empty = figure.axes[0]
+    for artist in [*empty.patches, *empty.lines, *empty.collections]:
+        artist.remove()
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    pixels = np.asarray(canvas.buffer_rgba())[::-1].astype(int)
     assert coloured_share(empty, pixels) == 0
     assert coloured_share(figure.axes[1], pixels) > 0.01
 
 
 def test_the_tail_of_many_families_is_put_together(many):
-    with style.context(["default", {**SETTINGS}]):
-        axes = pictures.draw_operations(many).axes[0]
+    axes = dict(pictures.figures(many))["operations"].axes[0]
     labels = [label.get_text() for label in axes.get_yticklabels()]
     families = {family for counts in many.families.values() for family, count in counts.items() if count}
     assert labels[-1] == f"other ({len(families) - len(labels) + 1} families)"
@@ -138,15 +136,11 @@ def test_the_tail_of_many_families_is_put_together(many):
 
 
 def test_a_shift_is_told(measured):
-    with style.context(["default", {**SETTINGS}]):
-        same = [text.get_text() for axes in pictures.draw_splits(measured).axes for text in axes.texts]
-        assert not any("shifted" in text for text in same)
-        moved = measured.split.codes == measured.split.words.index("test")
-        measured.flops[moved] *= 1e6
-        try:
-            figure = pictures.draw_splits(measured)
-        finally:
-            measured.flops[moved] /= 1e6
+    same = [text.get_text() for axes in dict(pictures.figures(measured))["splits"].axes for text in axes.texts]
+    assert not any("shifted" in text for text in same)
+    in_test = measured.split.codes == measured.split.words.index("test")
+    moved = replace(measured, flops=np.where(in_test, measured.flops * 1e6, measured.flops))
+    figure = dict(pictures.figures(moved))["splits"]
     told = {axes.get_title("left"): axes.texts[0].get_text() for axes in figure.axes}
     assert told["flops"].startswith("shifted: gap 100.0%")
     assert not told["bytes moved"].startswith("shifted")

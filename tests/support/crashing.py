@@ -25,3 +25,22 @@ class Crashing(RandomOps):
         if CRASHES in extents:
             os.abort()
         return RandomOps.produce(task)
+
+
+class EndsWhoSends:
+    """What ends the process that is to send it."""
+
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError
+
+
+def lost(marks: str) -> str | EndsWhoSends:
+    """Return what cannot be sent the first time, end the process the next two times, and return "made" at last."""
+    number = len(list(Path(marks).iterdir()))
+    (Path(marks) / str(number)).touch()
+    if number == 0:
+        return EndsWhoSends()
+    if number < 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "made"

@@ -11,7 +11,7 @@ from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.pipeline.run import generate
 from mlir_datagen.programs.proof import Measurement
 
-_SESSION = {"machine": {"cpu": "A processor"}, "pipeline": "none", "settings": {}}
+_SESSION = {"machines": [{"id": "m", "cpu": "A processor"}], "pipeline": "none", "settings": {}}
 
 
 def composed(folder: Path, *overrides: str) -> Path:
@@ -28,7 +28,7 @@ def with_times(folder: Path) -> Path:
             disturbed = place % 10 == 9
             time = float(row["bytes_moved"]) * (3 if disturbed else 1)
             measured.append(
-                (split, row["name"], Measurement(time, time * 0.9, time * 0.1, 5, 0, 1, time, disturbed, 1000))
+                (split, row["name"], Measurement(time, time * 0.9, time * 0.1, 5, 0, 1, time, disturbed, 1000, "m"))
             )
     record_measurements(folder, json.loads((folder / "manifest.json").read_text()), measured, _SESSION, 0)
     return folder

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from mlir_datagen.presentation.facts import Facts
@@ -30,10 +30,8 @@ _PICTURES: Mapping[str, tuple[str, Callable[[Facts], Figure | None]]] = {
 }
 
 
-def alternatives(files: Collection[str]) -> dict[str, str]:
-    """Return what each picture that a card shows, of some files, has to see, in words, by the picture's path."""
-    shown = {f"{FOLDER}/{name}.png": text for name, (text, _) in _PICTURES.items()}
-    return {file: text for file, text in shown.items() if file in files}
+PICTURE_TEXTS: Mapping[str, str] = {f"{FOLDER}/{name}.png": text for name, (text, _) in _PICTURES.items()}
+"""What the pictures that a card shows have to see, in words, by their paths, in the order in which it shows them."""
 
 
 def draw_pictures(facts: Facts) -> dict[str, bytes]:
@@ -42,14 +40,18 @@ def draw_pictures(facts: Facts) -> dict[str, bytes]:
     A picture that would show nothing is left out: times where none were measured, splits over each other where there
     is one.
     """
+    return {
+        f"{FOLDER}/{name}.{format_}": saved(figure, format_) for name, figure in figures(facts) for format_ in FORMATS
+    }
+
+
+def figures(facts: Facts) -> Iterator[tuple[str, Figure]]:
+    """Yield the pictures as figures, by name; what is done with one before the next is done with their settings."""
     from matplotlib import style
 
-    files = {}
     # Not the settings that this machine's user may have.
     with style.context(["default", {**SETTINGS}]):
         for name, (_, draw) in _PICTURES.items():
             figure = draw(facts)
             if figure is not None:
-                for format_ in FORMATS:
-                    files[f"{FOLDER}/{name}.{format_}"] = saved(figure, format_)
-    return files
+                yield name, figure

@@ -1,0 +1,10 @@
+"""Make the pictures and the report of a dataset: `python scripts/report.py outputs/<dataset>`."""
+
+from __future__ import annotations
+
+from mlir_datagen.command_line import main  # isort: split
+
+import sys
+
+if __name__ == "__main__":
+    sys.exit(main.script("report"))
