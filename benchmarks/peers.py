@@ -97,7 +97,7 @@ class Generator:
 
 def _ours(*settings: str) -> Generator:
     def command(folder: Path, programs: int, seed: int) -> list[str]:
-        own = (f"num_samples={programs}", f"seed={seed}", f"output_dir={folder}")
+        own = (f"num_samples={programs}", f"seed={seed}", f"output_dir={folder}", "report=false")
         return [sys.executable, str(REPOSITORY / "scripts" / "generate.py"), *settings, *own]
 
     return Generator(f"mlir_datagen, {' '.join(settings)}", command, REPOSITORY, "with `check=execute`")

@@ -59,6 +59,7 @@ _SAID = {
     "splits": "mapping of names to whole numbers, or null",
     "split_ratios": "mapping of names to whole numbers, or null",
     "exclude": "list of folders and names",
+    "license": "word, or list of words",
     "merge": "list of folders",
     "output_dir": "path of a folder",
     "shard": "text such as 3/16, or null",

@@ -31,9 +31,9 @@ DEFAULT = "random-8e104e91c2a5"
 def datasets(tmp_path_factory):
     """A small dataset with times, which stands for any (`outputs/<dataset>`), and the default one."""
     folder = tmp_path_factory.mktemp("measured")
-    settings = ("name=any", "ops=[matmul]", "dims=small", "num_samples=6", "measure=baseline")
+    settings = ("name=any", "ops=[matmul]", "dims=small", "num_samples=6", "measure=baseline", "report=false")
     measured = made_dataset(run_script("generate", *settings, cwd=folder), folder)
-    default = made_dataset(run_warm("generate", cwd=folder), folder)
+    default = made_dataset(run_warm("generate", "report=false", cwd=folder), folder)
     assert default.name == DEFAULT
     return measured, default
 

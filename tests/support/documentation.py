@@ -5,7 +5,8 @@ one makes the next ones have. A block that a test cannot run says why in the lin
 `<!-- not run: reason -->`, which no reader sees. A block of Python with a title is the file of that name. What would
 take long is made smaller, and by nothing else than this:
 
-- a run of `generate` makes `PROGRAMS` programs, unless it names the size of each split, and in its own process;
+- a run of `generate` makes `PROGRAMS` programs, unless it names the size of each split, in its own process, and
+  without pictures (`report=false`);
 - so does a call in Python, and a network is given images of 64 x 64 for 224 x 224;
 - one that converts networks of conf/models/, makes suites or a part of a dataset, or is a named dataset of minutes, is
   planned only: `dry_run=true`;
@@ -80,6 +81,7 @@ def small(arguments: list[str]) -> list[str]:
         fewer = [f"num_samples={PROGRAMS}"] if any("experiment=mlir_rl" in word for word in arguments) else []
         return [*arguments, *fewer, "dry_run=true"]
     kept = [word for word in arguments if not word.startswith(("num_samples=", "executor=", "executor."))]
+    kept.append("report=false")
     sized = any(word in ("ops=[]", "experiment=tiny") or word.startswith("splits=") for word in arguments)
     return kept if sized else [*kept, f"num_samples={PROGRAMS}"]
 
