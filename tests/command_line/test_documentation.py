@@ -12,7 +12,17 @@ import tomllib
 from contextlib import redirect_stdout
 
 import pytest
-from documentation import blocks, commands, inline_commands, named_paths, pages, small, small_example, with_files
+from documentation import (
+    DEFAULT,
+    blocks,
+    commands,
+    inline_commands,
+    named_paths,
+    pages,
+    small,
+    small_example,
+    with_files,
+)
 from helpers import REPOSITORY, SCRIPTS, made_dataset, run_script
 from warm_scripts import run_warm
 
@@ -21,10 +31,6 @@ from mlir_datagen.command_line.program import command
 PAGES = pages()
 NAMES = [page.relative_to(REPOSITORY).as_posix() for page in PAGES]
 WITH_COMMANDS = [page for page in PAGES if any(one.language in ("bash", "python") for one in blocks(page))]
-
-
-DEFAULT = "random-8e104e91c2a5"
-"""The default dataset, by the name that the pages give it."""
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +111,8 @@ def run_of(name, arguments, folder, dataset, variables, keeps):
         found = [*arguments[:1], "--help"] if name == "mlir-datagen" else ["--help"]
     elif "generate" in (name, found[0] if name == "mlir-datagen" else ""):
         found = small(found)
+    if "merge" in (name, *found[:1]):
+        found = [*found, "--no-report"]
     if was_run(name, found, keeps):
         return None
     if "program" in (name, *found[:1]) and "--check" not in found:
@@ -140,10 +148,10 @@ def check_options(words):
 def test_the_commands_and_examples_of_a_page_run(page, datasets, tmp_path):
     measured, default = datasets
     shutil.copytree(measured, tmp_path / "outputs" / measured.name)
-    if DEFAULT in "".join(block.text for block in blocks(page) if block.language in ("bash", "python")):
-        shutil.copytree(default, tmp_path / "outputs" / DEFAULT)
     program = []
-    code = "".join(block.text for block in blocks(page) if block.reason is None)
+    code = "".join(one.text for one in blocks(page) if one.language in ("bash", "python") and one.reason is None)
+    if DEFAULT in code or "<another>" in code:
+        shutil.copytree(default, tmp_path / "outputs" / DEFAULT)
     keeps = "outputs/random-*" in code or any(block.language == "python" for block in blocks(page))
     for block in blocks(page):
         if block.reason is not None:

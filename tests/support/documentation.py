@@ -10,7 +10,7 @@ take long is made smaller, and by nothing else than this:
 - so does a call in Python, and a network is given images of 64 x 64 for 224 x 224;
 - one that converts networks of conf/models/, makes suites or a part of a dataset, or is a named dataset of minutes, is
   planned only: `dry_run=true`;
-- `outputs/<dataset>` is a small measured dataset that is there;
+- `outputs/<dataset>` is a small measured dataset that is there, `outputs/<another>` the default one;
 - where the files that a command takes are those of a run that was only planned, its options are read (`--help`);
 - `make` says what it would do, of `pip install` it is looked up whether there are such extras, and benchmarks say how
   they are used.
@@ -27,6 +27,8 @@ from typing import NamedTuple
 
 from helpers import REPOSITORY
 
+DEFAULT = "random-8e104e91c2a5"
+"""The default dataset, by the name that the pages give it."""
 PROGRAMS = 12
 PLANNED_ONLY = re.compile(r"(models|suites)=\[|experiment=(?!tiny)|shard=|--config-dir")
 _FENCE = re.compile(
@@ -96,7 +98,7 @@ def with_files(arguments: list[str], folder: Path, dataset: str) -> list[str] | 
     """Return arguments with the names of files in the place of patterns; None where a pattern has no file."""
     words = []
     for word in arguments:
-        named = word.replace("outputs/<dataset>", f"outputs/{dataset}")
+        named = word.replace("outputs/<dataset>", f"outputs/{dataset}").replace("<another>", DEFAULT)
         if not word.startswith("outputs/") or not glob.has_magic(named):
             words.append(named)
             continue
