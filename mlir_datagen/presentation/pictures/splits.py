@@ -12,6 +12,7 @@ from mlir_datagen.presentation.pictures.histograms import draw_distribution
 from mlir_datagen.presentation.pictures.style import (
     ALARM,
     FAINT,
+    HEIGHTS,
     duration,
     footnote,
     legend,
@@ -64,7 +65,8 @@ def draw_splits(facts: Facts) -> Figure | None:
         axes.set_title(name, pad=17)
         _tell_gap(axes, groups, programs[name])
     legend(figure, grid[0])
-    footnote(figure, facts, "gap: the largest difference of cumulative shares; chance explains up to the number beside")
+    gaps = "gap: largest difference of cumulative shares, of which chance explains as much as the number beside"
+    footnote(figure, facts, HEIGHTS, gaps)
     return figure
 
 
