@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from mlir_datagen import foreign
 from mlir_datagen.command_line.page import Page
 from mlir_datagen.command_line.typed import as_typed, command
 from mlir_datagen.dataset.lookup import Place, overview, program_table
-from mlir_datagen.dataset.manifest import MEASUREMENTS_KEY, measured_processors
+from mlir_datagen.dataset.manifest import MEASUREMENTS_KEY, PRESENTATION_KEY, measured_processors
 from mlir_datagen.dataset.measurements import measurement_table, read_measurement
 from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.ops import PROGRAM_FAMILIES
 from mlir_datagen.programs.spec import program_command
 
-_CONFIG = "config.yaml"
-_LICENSE = re.compile(r"^license: *(\S+)? *$((?:\n *- \S+)*)", re.MULTILINE)
 _MOST_NODES = 20
 _MOST_OPERANDS = 12
 _NAMED_ROLES = ("input", "output")
@@ -54,19 +49,22 @@ def dataset_facts(dataset: Dataset) -> dict[str, Any]:
         "index_bytes": sum(
             (dataset.folder / file).stat().st_size for split in dataset.splits for file in dataset.index_files(split)
         ),
-        "licenses": _licenses(dataset.folder),
+        "licenses": _licenses(manifest),
         "measurements": _times(dataset),
+        "report": _report(dataset),
     }
 
 
-def _licenses(folder: Path) -> list[str]:
-    """Return the licences that the saved config names."""
-    try:
-        found = _LICENSE.search(foreign.read_text(folder / _CONFIG))
-    except (OSError, UnicodeDecodeError):
-        # Nothing else here needs the file; verify says that it is missing.
-        return []
-    return [] if found is None else re.findall(r"[^\s-]\S*", f"{found[1] or ''}{found[2]}")
+def _licenses(manifest: Mapping[str, Any]) -> list[str]:
+    """Return the licences that the manifest names; those of earlier versions name none."""
+    found = manifest.get("license")
+    return [str(name) for name in found] if isinstance(found, list) else []
+
+
+def _report(dataset: Dataset) -> str | None:
+    """Return the page that shows a dataset in a browser, where it has one."""
+    files = dataset.manifest.get(PRESENTATION_KEY, {}).get("files", {})
+    return next((str(dataset.folder / file) for file in files if file.endswith(".html")), None)
 
 
 def _times(dataset: Dataset) -> dict[str, Any] | None:
@@ -101,6 +99,7 @@ def show_dataset(page: Page, dataset: Dataset, facts: Mapping[str, Any]) -> None
             "times": _timed(facts["measurements"]),
             "stored": f"{facts['storage']}; the index has {_short(facts['index_bytes'])}B",
             "licence": ", ".join(facts["licenses"]) or None,
+            "in a browser": facts["report"],
             "seed": str(facts["seed"]),
             "made by": f"generator version {facts['generator_version']}, fingerprint {facts['fingerprint']}",
         }

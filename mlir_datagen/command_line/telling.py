@@ -145,6 +145,8 @@ def print_outcome(outcome: Outcome, seconds: float) -> None:
     if not outcome.existed:
         print(f"made in {seconds:.1f} s")
     say_next("to look at it", "show", str(outcome.path))
+    for page in outcome.path.glob("*.html"):
+        print(f"or in a browser: {page}")
     print(f"dataset: {outcome.path}")
 
 

@@ -17,9 +17,11 @@ from mlir_datagen.command_line import page as page_module
 from mlir_datagen.command_line.page import Page
 from mlir_datagen.command_line.shown import _operands, dataset_facts, program_facts, show_dataset, show_program
 from mlir_datagen.dataset.lookup import find_program
+from mlir_datagen.dataset.measurements import record_measurements
 from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.errors import UserError
 from mlir_datagen.pipeline.run import generate
+from mlir_datagen.programs.proof import Measurement
 
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -177,6 +179,28 @@ def test_a_text_that_was_changed_is_refused(tiny, tmp_path):
         done = run_warm("mlir-datagen", "show", str(damaged), *arguments, cwd=tmp_path)
         assert done.returncode == 2
         assert "train.parquet cannot be read" in " ".join(done.stderr.split())
+
+
+def test_times_are_shown(tiny, tmp_path):
+    measured = tmp_path / tiny.name
+    shutil.copytree(tiny, measured)
+    times = {"matmul_0000": 1.5e3, "matmul_0004": 2.25e6, "conv2d_0001": 7.0}
+    record_measurements(
+        measured,
+        Dataset(measured).manifest,
+        [
+            ("train", name, Measurement(time, 1.0, 0.5, 5, 2, 10, 1.6, False, 1000, "0a"))
+            for name, time in times.items()
+        ],
+        {"machines": [{"id": "0a", "cpu": "a processor"}]},
+        21,
+    )
+    shown = " ".join(run_warm("mlir-datagen", "show", str(measured), cwd=tmp_path).stdout.split())
+    assert "times 7 ns to 2.25 ms, median 1.5 µs, of 3 programs on one core of a processor; disturbed: 0" in shown
+    shown = " ".join(run_warm("mlir-datagen", "show", str(measured), "matmul_0004", cwd=tmp_path).stdout.split())
+    assert "one call 2.25 ms, the median of 5 runs (interquartile range 0.5 ns)" in shown
+    facts = run_warm("mlir-datagen", "show", str(measured), "train/conv2d_0001", "--json", cwd=tmp_path).stdout
+    assert json.loads(facts)["measurement"]["median_ns"] == 7.0
 
 
 def test_a_table_that_is_too_wide_becomes_lines(monkeypatch):
