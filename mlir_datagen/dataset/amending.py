@@ -14,7 +14,7 @@ from mlir_datagen import foreign
 from mlir_datagen.dataset.card import CARD
 from mlir_datagen.dataset.durable import flush
 from mlir_datagen.dataset.manifest import MANIFEST
-from mlir_datagen.dataset.writer import CHECKSUMS
+from mlir_datagen.dataset.writer import CHECKSUMS, file_sha256
 
 
 def amend(
@@ -46,6 +46,31 @@ def amend(
     texts = {CARD: card, CHECKSUMS: checksums, MANIFEST: json.dumps(manifest, indent=2) + "\n"}
     _replace(folder, {**files, **{name: text.encode() for name, text in texts.items()}})
     _remove(folder, sorted(set(gone) - set(files)))
+
+
+def finish_amendment(folder: Path) -> None:
+    """Go on where a process was killed between replacing the card and replacing the manifest.
+
+    What they were to be is beside them then, whole.
+
+    Args:
+        folder: the dataset, whose lock is held.
+
+    Raises:
+        OSError: when it cannot be read or written.
+    """
+    try:
+        files = foreign.read_json(_partial(folder / MANIFEST))["files"]
+        wanted = {name: files[name] for name in (CARD, CHECKSUMS)}
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return
+    # Those that are not there were replaced already.
+    left = [name for name in wanted if _partial(folder / name).exists()]
+    found = {name: file_sha256(_partial(folder / name) if name in left else folder / name) for name in wanted}
+    if found == wanted:
+        for name in (*left, MANIFEST):
+            _partial(folder / name).rename(folder / name)
+        flush(folder)
 
 
 def _replace(folder: Path, contents: Mapping[str, bytes]) -> None:

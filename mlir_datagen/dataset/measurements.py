@@ -22,6 +22,7 @@ from mlir_datagen.dataset.amending import amend
 from mlir_datagen.dataset.arrow import PARQUET_ERRORS, number_array, open_parquet, string_array, truth_array
 from mlir_datagen.dataset.card_sections import with_pictures, with_times
 from mlir_datagen.dataset.disk_errors import recordable
+from mlir_datagen.dataset.locks import locked
 from mlir_datagen.dataset.manifest import (
     MEASUREMENTS_KEY,
     OLD_MEASUREMENTS,
@@ -165,7 +166,7 @@ def record_measurements(
     Raises:
         UserError: when the folder cannot be written.
     """
-    with recordable(folder):
+    with recordable(folder), locked(folder, lambda: None):
         gone = {*measured_files(manifest.get(MEASUREMENTS_KEY, {})), *presented_files(manifest)}
         files = _files(measured)
         described = manifest[MEASUREMENTS_KEY] = _described(measured, files, settings, failed)

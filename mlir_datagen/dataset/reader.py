@@ -14,8 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlir_datagen import foreign
+from mlir_datagen.dataset.amending import finish_amendment
 from mlir_datagen.dataset.arrow import PARQUET_ERRORS, open_parquet, string_array
 from mlir_datagen.dataset.licenses import DEFAULT_LICENSE
+from mlir_datagen.dataset.locks import locked
 from mlir_datagen.dataset.manifest import MANIFEST, MEASUREMENTS_KEY, measured_files, read_manifest
 from mlir_datagen.dataset.paths import index_name, index_names, program_file, split_folder
 from mlir_datagen.dataset.schema import index_schema
@@ -316,19 +318,31 @@ def find_finished(path: Path, fingerprint: str) -> dict[str, Any] | None:
         )
     if not (path / MANIFEST).exists():
         return None
-    found = read_manifest(path)
-    if found.get("fingerprint") != fingerprint:
-        raise UserError(
-            f"{path} is in the way: its manifest has the fingerprint {shown(found.get('fingerprint'))}, so it is "
-            "another dataset under this name. Move it away, or choose another folder (output_dir=…)."
-        )
-    damaged = [*changed_files(path, listed_files(found)), *miscounted_splits(path, found)]
+    found, damaged = _state(path, fingerprint)
+    if damaged:
+        # Another process may be writing its card just now, or was killed while it did.
+        with locked(path, lambda: None):
+            found, damaged = _state(path, fingerprint)
+            if damaged:
+                finish_amendment(path)
+                found, damaged = _state(path, fingerprint)
     if damaged:
         raise UserError(
             f"The dataset {path} is damaged: {'; '.join(damaged)}. Delete the folder and run this again "
             "to make it anew; scripts/verify.py checks every byte of a dataset."
         )
     return found
+
+
+def _state(path: Path, fingerprint: str) -> tuple[dict[str, Any], list[str]]:
+    """Return the manifest of a dataset, and what is wrong with the files that it lists."""
+    found = read_manifest(path)
+    if found.get("fingerprint") != fingerprint:
+        raise UserError(
+            f"{path} is in the way: its manifest has the fingerprint {shown(found.get('fingerprint'))}, so it is "
+            "another dataset under this name. Move it away, or choose another folder (output_dir=…)."
+        )
+    return found, [*changed_files(path, listed_files(found)), *miscounted_splits(path, found)]
 
 
 def listed_files(found: Mapping[str, Any]) -> dict[str, str]:

@@ -90,7 +90,8 @@ def chance_gap(one: int, other: int, comparisons: int = 1) -> float:
     By the two-sample test of Kolmogorov and Smirnov, with Bonferroni's correction.
 
     Args:
-        one, other: the sizes of the samples.
+        one: the size of a sample.
+        other: that of the other.
         comparisons: how many pairs are looked at together: once in a hundred times, one of them or more has such a gap.
     """
     factor = math.sqrt(-math.log(_LEVEL / comparisons / 2) / 2)

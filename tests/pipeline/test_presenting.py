@@ -6,6 +6,9 @@ import errno
 import json
 import shutil
 import subprocess
+import threading
+import time
+from pathlib import Path
 
 import pytest
 from helpers import made_dataset, run_script
@@ -14,6 +17,7 @@ from stored_times import stored_times
 from mlir_datagen.config.compose import compose_config
 from mlir_datagen.dataset import amending
 from mlir_datagen.dataset.disk_errors import SHOWING
+from mlir_datagen.dataset.locks import locked
 from mlir_datagen.dataset.measurements import record_measurements
 from mlir_datagen.dataset.reader import Dataset, find_finished
 from mlir_datagen.errors import UserError
@@ -142,6 +146,49 @@ def test_a_full_disk_leaves_the_dataset_as_it_was(full_after, plain, pictured, m
     verify_dataset(plain)
 
 
+@pytest.mark.parametrize("killed_after", range(7))
+def test_a_kill_leaves_a_dataset_that_is_found_finished(killed_after, plain, pictured, monkeypatch):
+    """Between any two files that are put in their places: three of the presentation, and three that list them."""
+    fingerprint, renamed = Dataset(plain).manifest["fingerprint"], []
+    rename = Path.rename
+
+    class Killed(Exception):
+        """Nothing cleans up after it."""
+
+    def counted(path, target):
+        if len(renamed) == killed_after:
+            raise Killed
+        renamed.append(rename(path, target))
+
+    monkeypatch.setattr(amending.Path, "rename", counted)
+    if killed_after < 6:
+        with pytest.raises(Killed):
+            present_dataset(plain)
+    monkeypatch.setattr(amending.Path, "rename", rename)
+    assert find_finished(plain, fingerprint) is not None
+    present_dataset(plain)
+    assert not list(plain.rglob("*.partial"))
+    verify_dataset(plain)
+
+
+def test_what_is_being_written_is_waited_for(plain):
+    card, fingerprint = (plain / "README.md").read_text(), Dataset(plain).manifest["fingerprint"]
+    (plain / "README.md").write_text("half")
+    begun = threading.Event()
+
+    def writing():
+        with locked(plain, lambda: None):
+            begun.set()
+            time.sleep(0.2)
+            (plain / "README.md").write_text(card)
+
+    writer = threading.Thread(target=writing)
+    writer.start()
+    begun.wait()
+    assert find_finished(plain, fingerprint) is not None
+    writer.join()
+
+
 def test_a_signal_says_what_makes_the_rest(plain, pictured, monkeypatch):
     def stop(dataset):
         raise KeyboardInterrupt
@@ -156,10 +203,10 @@ def test_a_signal_says_what_makes_the_rest(plain, pictured, monkeypatch):
 
 
 def test_times_that_change_have_it_made_anew(plain, pictured, monkeypatch):
-    time = Measurement(1.5, 1.0, 0.5, 5, 2, 10, 1.6, False, 1000)
+    one = Measurement(1.5, 1.0, 0.5, 5, 2, 10, 1.6, False, 1000)
     session = {"machine": {"cpu": "one"}}
     present_dataset(plain)
-    record_measurements(plain, Dataset(plain).manifest, [("train", "matmul_0000", time)], session, 23)
+    record_measurements(plain, Dataset(plain).manifest, [("train", "matmul_0000", one)], session, 23)
     assert not (plain / "croissant.json").exists()
     assert not (plain / "pictures").exists()
     verify = find_finished(plain, Dataset(plain).manifest["fingerprint"])
@@ -167,7 +214,7 @@ def test_times_that_change_have_it_made_anew(plain, pictured, monkeypatch):
     present_dataset(plain)
     assert pictured == [24, 24]
     # A session of measuring that measures nothing: the times are those of a journal.
-    done = measuring.Session([(row["split"], row["name"], time) for row in stored_times(plain)], [])
+    done = measuring.Session([(row["split"], row["name"], one) for row in stored_times(plain)], [])
     monkeypatch.setattr(measuring._Measurable, "complete", lambda *_: done)
     measuring.measure_dataset(plain, Listener())
     assert pictured == [24, 24, 24]
