@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlir_datagen.presentation.pictures.style import GRID, INK, look, percent, plain
+from mlir_datagen.presentation.pictures.style import GRID, look, percent, plain
 from mlir_datagen.presentation.quantities import Groups, distinct
 
 if TYPE_CHECKING:
@@ -93,11 +93,11 @@ def _draw_bins(axes: Axes, groups: Groups, values: NDArray[Any], written: Callab
         moved = numbers if zeros is None else np.where(numbers == 0, zeros, numbers)
         counted = np.histogram(moved, edges)[0] / max(len(numbers), 1)
         style = look(place)
-        colour = style.colour if place == 0 or len(groups) > 2 else INK
+        colour = style.colour
         if place == 0:
             axes.stairs(counted, edges, fill=True, color=colour, alpha=0.45, label=name)
         axes.stairs(
-            counted, edges, color=colour, linestyle=style.line, linewidth=1.6, label=None if place == 0 else name
+            counted, edges, color=colour, linestyle=style.line, linewidth=1.8, label=None if place == 0 else name
         )
     if is_log:
         from matplotlib.ticker import LogLocator
