@@ -20,6 +20,7 @@ _SIZES = (
     (100_000, "10K<n<100K"),
     (1_000_000, "100K<n<1M"),
     (10_000_000, "1M<n<10M"),
+    (100_000_000, "10M<n<100M"),
 )
 
 
@@ -41,7 +42,7 @@ def card_head(settings: DatasetSettings, indexes: Mapping[str, Sequence[str]], p
         "source_datasets": ["original"],
         "task_categories": ["reinforcement-learning", "tabular-regression"],
         "tags": ["mlir", "linalg", "compilers"],
-        "size_categories": [next((label for bound, label in _SIZES if programs < bound), "n>10M")],
+        "size_categories": [next((label for bound, label in _SIZES if programs < bound), "100M<n<1B")],
         "configs": [config_entry(DEFAULT_CONFIG, indexes)],
     }
     return yaml.safe_dump(head, sort_keys=False)

@@ -18,9 +18,8 @@ Groups = Mapping[str, NDArray[Any]]
 TIME, TEXT, OPERATIONS, LOOPS = "time of a call", "text (bytes)", "operations", "loops of main operation"
 """Names of quantities."""
 
-_SIGNIFICANT = 1.628
-"""Of the two-sample test of Kolmogorov and Smirnov: in one of a hundred pairs of samples of one distribution, the gap
-times the root of n m / (n + m) is larger."""
+_LEVEL = 0.01
+"""How often chance may explain what is called a shift."""
 
 
 class Roof(NamedTuple):
@@ -85,6 +84,15 @@ def largest_gap(one: NDArray[Any], other: NDArray[Any]) -> float:
     return float(np.abs(shares[0] - shares[1]).max())
 
 
-def chance_gap(one: int, other: int) -> float:
-    """Return the gap that two samples of these sizes, of one distribution, exceed by chance once in a hundred."""
-    return min(_SIGNIFICANT * math.sqrt((one + other) / (one * other)), 1.0)
+def chance_gap(one: int, other: int, comparisons: int = 1) -> float:
+    """Return the gap that two samples of one distribution exceed by chance once in a hundred times at most.
+
+    By the two-sample test of Kolmogorov and Smirnov, with Bonferroni's correction.
+
+    Args:
+        one: the size of a sample.
+        other: that of the other.
+        comparisons: how many pairs are looked at together: once in a hundred times, one of them or more has such a gap.
+    """
+    factor = math.sqrt(-math.log(_LEVEL / comparisons / 2) / 2)
+    return min(factor * math.sqrt((one + other) / (one * other)), 1.0)

@@ -16,6 +16,8 @@ from helpers import config, golden_program, made_dataset, run_mlir_opt, run_scri
 
 from mlir_datagen.dataset.arrow import optional_number_array
 from mlir_datagen.dataset.card import dataset_card
+from mlir_datagen.dataset.card_head import card_head
+from mlir_datagen.dataset.diversity import Diversity
 from mlir_datagen.dataset.schema import PLACE_COLUMNS, PROGRAM_COLUMNS
 from mlir_datagen.dataset.writer import SplitWriter, Storage
 from mlir_datagen.mlir.outline import program_outline
@@ -221,18 +223,17 @@ def test_a_disk_that_takes_a_little_at_a_time(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize(
     ("programs", "category"),
-    [(1, "n<1K"), (999, "n<1K"), (1000, "1K<n<10K"), (10**6, "1M<n<10M"), (10**7, "n>10M")],
+    [(1, "n<1K"), (999, "n<1K"), (1000, "1K<n<10K"), (10**6, "1M<n<10M"), (10**7, "10M<n<100M")],
 )
 def test_the_card_says_how_large_a_dataset_is(programs, category):
-    card = dataset_card(
-        config(["matmul"]).dataset_settings, {"train": {"matmul": programs - 1}, "test": {"matmul": 1}}, {}
-    )
-    assert yaml.safe_load(card.split("---")[1])["size_categories"] == [category]
+    head = card_head(config(["matmul"]).dataset_settings, {"train": ["train.parquet"]}, programs)
+    assert yaml.safe_load(head)["size_categories"] == [category]
 
 
 def test_the_card_names_suites_that_lost_programs_alone():
     against = {"suites/whole": {"kept": 9, "size": 9}, "suites/part": {"kept": 8, "size": 9}, "other": {}}
-    card = dataset_card(config(["matmul"]).dataset_settings, {"train": {"matmul": 1}}, against)
+    settings, different = config(["matmul"]).dataset_settings, Diversity(1, 1, 1, 1, {})
+    card = dataset_card(settings, {"train": {"matmul": 1}}, against, {}, different)
     assert "**suites/part is incomplete**: 8 of its 9 programs" in card
     assert card.count("is incomplete") == 1
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _MOST_FAMILIES = 5
 _MOST_POINTS = 4000
+_BEHIND = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.6}
 
 
 def draw_costs(facts: Facts) -> Figure | None:
@@ -111,7 +112,7 @@ def _draw_plane(axes: Axes, facts: Facts, groups: dict[str, NDArray[np.bool_]], 
         if at > low * 4:
             axes.annotate(
                 f"{intensity:g} flop/B", (at, at * intensity), xytext=(-3, -3), textcoords="offset points", ha="right",
-                va="top", fontsize=8.5, color=FAINT,
+                va="top", fontsize=8.5, color=FAINT, bbox=_BEHIND,
             )  # fmt: skip
     axes.set_xlim(low, high)
     axes.set_ylim(bottom, top)

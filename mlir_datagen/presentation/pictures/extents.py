@@ -6,16 +6,14 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from mlir_datagen.presentation.dimensions import PARALLEL, REDUCTION
 from mlir_datagen.presentation.facts import Facts
-from mlir_datagen.presentation.pictures.histograms import draw_distribution
+from mlir_datagen.presentation.pictures.histograms import draw_distribution, draw_shares
 from mlir_datagen.presentation.pictures.style import (
+    HEIGHTS,
     footnote,
     leading,
     legend,
-    look,
     new_figure,
     other_label,
     percent,
@@ -66,6 +64,7 @@ def draw_dimensions(facts: Facts) -> Figure | None:
     footnote(
         figure,
         facts,
+        HEIGHTS,
         f"always {', '.join(always[:5])}{f' and {len(always) - 5} more' if len(always) > 5 else ''}" if always else "",
         f"{left_out} more dimensions, of fewer programs" if left_out else "",
     )
@@ -90,18 +89,13 @@ def _draw_dtypes(axes: Axes, dtypes: Mapping[str, Mapping[str, int]]) -> None:
     counts = {split: Counter(of_split) for split, of_split in dtypes.items()}
     total = sum(counts.values(), Counter())
     words, others = leading(total, _MOST_DTYPES)
-    width = 0.8 / len(counts)
-    for place, (split, of_split) in enumerate(counts.items()):
-        everything = max(sum(of_split.values()), 1)
-        shares = [of_split[word] / everything for word in words]
-        shares += [sum(of_split[word] for word in others) / everything] if others else []
-        style = look(place)
-        axes.bar(
-            np.arange(len(shares)) - 0.4 + width * place, shares, width, align="edge", color=style.colour,
-            hatch=style.hatch, edgecolor="white", linewidth=0.4, label=split,
-        )  # fmt: skip
+    groups = [[word] for word in words] + ([others] if others else [])
+    shares = {
+        split: [sum(of_split[word] for word in group) / max(sum(of_split.values()), 1) for group in groups]
+        for split, of_split in counts.items()
+    }
     labels = [short(word, 14) for word in words] + ([other_label(others, "types")] if others else [])
-    axes.set_xticks(range(len(labels)), labels, rotation=45 if len(labels) > 3 else 0)
+    draw_shares(axes, shares, labels)
     axes.set_title("element type")
     axes.yaxis.set_major_formatter(percent)
     axes.grid(axis="y")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlir_datagen.presentation.pictures.style import GRID, INK, look, percent, plain
+from mlir_datagen.presentation.pictures.style import GRID, look, percent, plain
 from mlir_datagen.presentation.quantities import Groups, distinct
 
 if TYPE_CHECKING:
@@ -44,17 +44,29 @@ def draw_distribution(axes: Axes, groups: Groups, label: str, written: Callable[
 
 
 def _draw_bars(axes: Axes, groups: Groups, values: NDArray[Any], written: Callable[..., str]) -> None:
-    width = 0.8 / len(groups)
-    for place, (name, numbers) in enumerate(groups.items()):
-        shares = [np.mean(numbers == value) if len(numbers) else 0.0 for value in values]
+    shares = {
+        name: [float(np.mean(numbers == value)) if len(numbers) else 0.0 for value in values]
+        for name, numbers in groups.items()
+    }
+    draw_shares(axes, shares, [written(float(value)) for value in values])
+
+
+def draw_shares(axes: Axes, shares: Mapping[str, Sequence[float]], ticks: Sequence[str]) -> None:
+    """Draw bars beside each other: one for each group at each tick.
+
+    Args:
+        axes: where.
+        shares: of each group, as many as there are ticks.
+        ticks: what stands below the bars.
+    """
+    width = 0.8 / len(shares)
+    for place, (name, heights) in enumerate(shares.items()):
         style = look(place)
-        left = np.arange(len(values)) - 0.4 + width * place
         axes.bar(
-            left, shares, width, align="edge", color=style.colour, hatch=style.hatch, edgecolor="white", linewidth=0.4,
-            label=name,
+            np.arange(len(ticks)) - 0.4 + width * place, heights, width, align="edge", color=style.colour,
+            hatch=style.hatch, edgecolor="white", linewidth=0.4, label=name,
         )  # fmt: skip
-    ticks = [written(float(value)) for value in values]
-    axes.set_xticks(range(len(values)), ticks)
+    axes.set_xticks(range(len(ticks)), ticks)
     if sum(map(len, ticks)) > _MOST_LETTERS:
         axes.tick_params(axis="x", rotation=45, labelsize=8.5)
 
@@ -81,11 +93,11 @@ def _draw_bins(axes: Axes, groups: Groups, values: NDArray[Any], written: Callab
         moved = numbers if zeros is None else np.where(numbers == 0, zeros, numbers)
         counted = np.histogram(moved, edges)[0] / max(len(numbers), 1)
         style = look(place)
-        colour = style.colour if place == 0 or len(groups) > 2 else INK
+        colour = style.colour
         if place == 0:
             axes.stairs(counted, edges, fill=True, color=colour, alpha=0.45, label=name)
         axes.stairs(
-            counted, edges, color=colour, linestyle=style.line, linewidth=1.6, label=None if place == 0 else name
+            counted, edges, color=colour, linestyle=style.line, linewidth=1.8, label=None if place == 0 else name
         )
     if is_log:
         from matplotlib.ticker import LogLocator

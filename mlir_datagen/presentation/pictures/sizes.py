@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mlir_datagen.presentation.facts import Facts
 from mlir_datagen.presentation.pictures.histograms import draw_distribution
-from mlir_datagen.presentation.pictures.style import footnote, legend, new_figure, shown_splits
+from mlir_datagen.presentation.pictures.style import HEIGHTS, footnote, legend, new_figure, shown_splits
 from mlir_datagen.presentation.quantities import LOOPS, OPERATIONS, TEXT, by_split, distinct, quantities
 
 if TYPE_CHECKING:
@@ -34,5 +34,5 @@ def draw_sizes(facts: Facts) -> Figure | None:
     for axes, (name, groups) in zip(all_axes, panels.items(), strict=True):
         draw_distribution(axes, groups, name)
     legend(figure, all_axes[0])
-    footnote(figure, facts, *constant)
+    footnote(figure, facts, HEIGHTS, *constant)
     return figure

@@ -12,6 +12,7 @@ from mlir_datagen.presentation.pictures.histograms import draw_distribution
 from mlir_datagen.presentation.pictures.style import (
     ALARM,
     FAINT,
+    HEIGHTS,
     duration,
     footnote,
     legend,
@@ -62,17 +63,21 @@ def draw_splits(facts: Facts) -> Figure | None:
     for axes, (name, groups) in zip(grid, panels.items(), strict=False):
         draw_distribution(axes, groups, name, duration if name == TIME else plain)
         axes.set_title(name, pad=17)
-        _tell_gap(axes, groups, programs[name])
+        _tell_gap(axes, groups, programs[name], len(panels) * (len(splits) - 1))
     legend(figure, grid[0])
-    footnote(figure, facts, "gap: the largest difference of cumulative shares; chance explains up to the number beside")
+    gaps = "gap: largest difference of cumulative shares, and how much of it can be chance"
+    footnote(figure, facts, HEIGHTS, gaps)
     return figure
 
 
-def _tell_gap(axes: Axes, groups: Groups, programs: Mapping[str, int]) -> None:
+def _tell_gap(axes: Axes, groups: Groups, programs: Mapping[str, int], comparisons: int) -> None:
     """Write how far the first split and the farthest other one are apart."""
     first, *others = groups
     gap, by_chance = max(
-        ((largest_gap(groups[first], groups[other]), chance_gap(programs[first], programs[other])) for other in others),
+        (
+            (largest_gap(groups[first], groups[other]), chance_gap(programs[first], programs[other], comparisons))
+            for other in others
+        ),
         key=lambda pair: pair[0] - pair[1],
     )
     shifted = gap > by_chance

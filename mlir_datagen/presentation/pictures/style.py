@@ -25,6 +25,8 @@ DOTS = 200
 """To an inch, of a PNG: twice as many as are shown, for fine screens."""
 MOST_SPLITS = 4
 OTHER = "other"
+HEIGHTS = "heights: share of each split"
+"""What a figure of distributions says of its axes."""
 
 SETTINGS: Mapping[str, Any] = {
     "font.family": "DejaVu Sans",

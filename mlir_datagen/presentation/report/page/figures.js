@@ -99,7 +99,8 @@ function operationFigure(programs) {
 }
 
 function scatterFigure(programs, rows, x, y, axes, extra = []) {
-  const points = thinned(rows.filter((row) => x(row) > 0 && y(row) > 0), MOST_POINTS);
+  const drawable = rows.filter((row) => x(row) > 0 && y(row) > 0);
+  const points = thinned(drawable, MOST_POINTS);
   const families = grouped(points, (row) => programs.family[row], MOST_COLOURS, "families");
   const traces = families.map(({ name, rows: members, isOther }, place) => {
     const look = isOther ? 6 : place;
@@ -113,7 +114,6 @@ function scatterFigure(programs, rows, x, y, axes, extra = []) {
       },
     };
   });
-  const left = rows.length - points.length;
   return {
     traces: [...traces, ...extra],
     layout: layout(420, {
@@ -121,7 +121,7 @@ function scatterFigure(programs, rows, x, y, axes, extra = []) {
       xaxis: axis({ type: "log", title: { text: axes[0] }, exponentformat: "SI", dtick: 1 }),
       yaxis: axis({ type: "log", title: { text: axes[1] }, exponentformat: "SI", dtick: 1 }),
     }),
-    remark: left > 0 ? `${whole(points.length)} of ${plural(rows.length, "program")} drawn.` : "",
+    remark: points.length < drawable.length ? `${whole(points.length)} of ${plural(drawable.length, "program")} drawn.` : "",
   };
 }
 

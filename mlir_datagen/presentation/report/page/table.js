@@ -61,6 +61,8 @@ class ProgramTable {
         line.dataset.row = row;
       },
     });
+    this.ordered = null;
+    this.table.on("draw", () => { this.ordered = null; });
     this.table.search.fixed("filters", (_, __, row) => filters.mask[row] === 1);
     this.table.draw();
     const body = table.tBodies[0];
@@ -90,6 +92,7 @@ class ProgramTable {
 
   // All rows that are shown on one page or another, in their order.
   order() {
-    return this.table.rows({ order: "applied", search: "applied" }).indexes().toArray();
+    this.ordered ??= this.table.rows({ order: "applied", search: "applied" }).indexes().toArray();
+    return this.ordered;
   }
 }
