@@ -191,11 +191,8 @@ def test_a_program_opens_with_all_that_is_known(visit, folder):
     assert visit.page.locator("pre.mlir .type").first.inner_text().startswith("tensor<")
 
 
-def test_the_highlighter_keeps_every_letter(page, folder):
-    """In Node, which is a browser's engine without a page: the pieces of any text are the text."""
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("node is not installed")
+def test_the_highlighter_keeps_every_letter(browser, folder):
+    """The pieces of any text are the text."""
     script = (assembly.files("mlir_datagen.presentation.report") / "page" / "highlight.js").read_text()
     odd = [
         '"never closed',
@@ -206,14 +203,14 @@ def test_the_highlighter_keeps_every_letter(page, folder):
         "\u2028é😀",
     ]
     given = [row["mlir"] for row in rows(folder, "train")] + odd
-    script += "\nconst given = JSON.parse(require('fs').readFileSync(0, 'utf8'));"
-    script += "\nconsole.log(JSON.stringify(given.map(mlirPieces)));"
-    done = subprocess.run([node, "-e", script], input=json.dumps(given), capture_output=True, text=True, check=True)
-    for text, pieces in zip(given, json.loads(done.stdout), strict=True):
-        assert "".join(piece for _, piece in pieces) == text
-    pieces = {piece: name for name, piece in json.loads(done.stdout)[0]}
+    page = browser.new_page()
+    found = page.evaluate(f"(given) => {{ {script}\n return given.map(mlirPieces); }}", given)
+    page.close()
+    assert ["".join(piece for _, piece in pieces) for pieces in found] == given
+    pieces = {piece: name for name, piece in found[0]}
     assert pieces["module"] == "keyword"
     assert pieces["func.func"] == "operation"
+    assert pieces["%0"] == "value"
 
 
 def test_an_address_opens_a_program(browser, page, folder):
