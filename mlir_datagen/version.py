@@ -8,7 +8,7 @@ from typing import Any
 
 from mlir_datagen.errors import UserError, listed, shown
 
-PACKAGE_VERSION = "0.9.0"
+PACKAGE_VERSION = "0.10.0"
 RELEASE_DATE = "2026-11-30"
 """The day of that version, as what describes a dataset gives it: never the day on which it is made."""
 

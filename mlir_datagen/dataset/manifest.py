@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from mlir_datagen import foreign
-from mlir_datagen.dataset.licenses import DEFAULT_LICENSE, LICENSES
+from mlir_datagen.dataset.licenses import LICENSES
 from mlir_datagen.dataset.settings import DatasetSettings
 from mlir_datagen.errors import UserError, said, shown
+from mlir_datagen.programs.machine import Machine
 from mlir_datagen.programs.production import Production
 from mlir_datagen.programs.proof import LEVEL_STAGES, STAGES
 from mlir_datagen.programs.rejected import Rejected
@@ -26,7 +27,7 @@ from mlir_datagen.version import GENERATOR_VERSION, PACKAGE_VERSION, SCHEMA_VERS
 
 MANIFEST = "manifest.json"
 _PLAIN_KEY = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?", re.ASCII)
-_MEASURED_FILE = re.compile(r"measurements/\w+(/\w+)?\.parquet", re.ASCII)
+_MEASURED_FILE = re.compile(r"measurements(/\w+){0,2}\.parquet", re.ASCII)
 _PRESENTED_FILE = re.compile(r"(pictures/\w+\.(png|svg)|croissant\.json|report\.html)", re.ASCII)
 MEASUREMENTS_KEY = "measurements"
 PRESENTATION_KEY = "presentation"
@@ -145,25 +146,12 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not isinstance(read, dict):
         raise UserError(f"{path} is damaged: it is not a JSON object. Generate the dataset again.")
     check_schema_version(read.get("schema_version"))
-    for key, is_right in _FORM.items():
+    if MEASUREMENTS_KEY in read:
+        read[MEASUREMENTS_KEY] = _told_now(read[MEASUREMENTS_KEY])
+    for key, is_right in {**_FORM, **{key: _OPTIONAL[key] for key in read.keys() & _OPTIONAL.keys()}}.items():
         if not is_right(read.get(key)):
             raise UserError(f"{path} is damaged: {key} is {shown(read.get(key))}. Generate the dataset again.")
-    if MEASUREMENTS_KEY in read and not _is_measured(read[MEASUREMENTS_KEY]):
-        raise UserError(
-            f"{path} is damaged: {MEASUREMENTS_KEY} is {shown(read[MEASUREMENTS_KEY])}. Generate the dataset again."
-        )
-    if not set(_licenses(read)) <= set(LICENSES):
-        raise UserError(f"{path} is damaged: license is {shown(read['license'])}. Generate the dataset again.")
-    if PRESENTATION_KEY in read and not _is_presented(read[PRESENTATION_KEY]):
-        raise UserError(
-            f"{path} is damaged: {PRESENTATION_KEY} is {shown(read[PRESENTATION_KEY])}. Generate the dataset again."
-        )
     return read
-
-
-def _licenses(read: Mapping[str, Any]) -> list[Any]:
-    found = read.get("license", [DEFAULT_LICENSE])
-    return found if isinstance(found, list) and all(map(_is_text, found)) else [None]
 
 
 def measured_processors(told: Mapping[str, Any]) -> list[str]:
@@ -177,7 +165,7 @@ def measured_files(told: Mapping[str, Any]) -> dict[str, str]:
     Args:
         told: what a manifest says of these; nothing where there are none.
     """
-    return {OLD_MEASUREMENTS: told["sha256"]} if "sha256" in told else dict(told.get("files", {}))
+    return dict(told.get("files", {}))
 
 
 def presented_files(manifest: Mapping[str, Any]) -> dict[str, str]:
@@ -193,10 +181,22 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST
 
 
+def _told_now(told: Any) -> Any:
+    """Return what is said of times as it is said now: before version 0.10, they were of one machine, in one file."""
+    try:
+        machine = dict(told["machine"])
+        record = {"id": Machine.of_record(machine).id, **machine, "programs": told["programs"]}
+        files = {OLD_MEASUREMENTS: told["sha256"]}
+    except (KeyError, TypeError, ValueError):
+        return told
+    rest = {key: value for key, value in told.items() if key not in ("machine", "sha256")}
+    return {**rest, "files": files, "machines": [record]}
+
+
 def _is_measured(value: Any) -> bool:
     return (
         isinstance(value, dict)
-        and (_is_text(value.get("sha256")) or _is_mapping(value.get("files"), _is_text, _MEASURED_FILE))
+        and _is_mapping(value.get("files"), _is_text, _MEASURED_FILE)
         and _is_number(value.get("programs"))
         and _is_number(value.get("failed"))
         # Versions before 5 had none.
@@ -260,6 +260,14 @@ _FORM: dict[str, Callable[[Any], bool]] = {
     ),
     "files": lambda value: _is_mapping(value, _is_text) and "SHA256SUMS" in value,
     "environment": lambda value: isinstance(value, dict),
+}
+
+
+_OPTIONAL: dict[str, Callable[[Any], bool]] = {
+    MEASUREMENTS_KEY: _is_measured,
+    PRESENTATION_KEY: _is_presented,
+    # Of no licence, versions before 0.10 say nothing.
+    "license": lambda value: isinstance(value, list) and all(map(_is_text, value)) and {*value} <= {*LICENSES},
 }
 
 

@@ -21,7 +21,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mlir_datagen.dataset.amending import amend
-from mlir_datagen.dataset.arrow import PARQUET_ERRORS, number_array, open_parquet, string_array, truth_array
+from mlir_datagen.dataset.arrow import (
+    PARQUET_ERRORS,
+    number_array,
+    open_parquet,
+    repeated_string,
+    string_array,
+    truth_array,
+)
 from mlir_datagen.dataset.card_sections import with_pictures, with_times
 from mlir_datagen.dataset.disk_errors import recordable
 from mlir_datagen.dataset.locks import locked
@@ -179,6 +186,9 @@ def _read(folder: Path, file: str) -> Any:
     try:
         with open_parquet(folder / file) as opened:
             table = opened.read()
+        if file == OLD_MEASUREMENTS and "machine" not in table.schema.names:
+            (machine,) = read_manifest(folder)[MEASUREMENTS_KEY]["machines"]
+            table = table.append_column("machine", repeated_string(machine["id"], len(table)))
         if table.schema.names != list(_COLUMNS) or any(column.null_count for column in table.columns):
             raise ValueError(f"its columns must be {listed(_COLUMNS)}, without a gap")
         return table.cast(pa.schema(_COLUMNS))

@@ -6,18 +6,21 @@ import dataclasses
 import hashlib
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from helpers import SCRIPTS, config, interruptible, planned_specs, run_script
 from planting import CRASHES, SLOW, assert_funnel_adds_up, matmuls, plant, rejects_by_defect, starts_from
 from stored_times import stored_times
 
+from mlir_datagen import load_dataset
 from mlir_datagen.config.compose import compose_config
 from mlir_datagen.dataset.journal import Journal
 from mlir_datagen.dataset.measurements import read_measurements, record_measurements
@@ -27,6 +30,7 @@ from mlir_datagen.pipeline.measuring import rank_correlation, repeat_measurement
 from mlir_datagen.pipeline.run import Listener, generate
 from mlir_datagen.programs.proof import Failure, Measurement
 from mlir_datagen.proving.machine import machine, session
+from mlir_datagen.verification import verify_dataset
 
 TIME = Measurement(10.0, 9.0, 1.0, 5, 0, 1, 9.0, False, 100, "")
 SETTINGS = compose_config(["measure=baseline"]).measure
@@ -269,3 +273,25 @@ def test_rank_correlation():
     # By hand: ranks 1, 2.5, 2.5, 4 against 1, 2, 3, 4.
     assert rank_correlation(np.array([1.0, 2.0, 2.0, 4.0]), rising) == pytest.approx(4.5 / (4.5 * 5) ** 0.5)
     assert rank_correlation(np.ones(3), rising[:3]) is None
+
+
+def test_times_of_an_older_version_are_read(measured, tmp_path):
+    """Those of 0.9 are in one file, with one machine for all in the manifest."""
+    folder = shutil.copytree(measured.path, tmp_path / measured.path.name)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    told = manifest["measurements"]
+    table = pa.concat_tables([pq.read_table(folder / file) for file in told.pop("files")]).drop_columns(["machine"])
+    shutil.rmtree(folder / "measurements")
+    pq.write_table(table, folder / "measurements.parquet")
+    told["sha256"] = hashlib.sha256((folder / "measurements.parquet").read_bytes()).hexdigest()
+    (record,) = told.pop("machines")
+    told["machine"] = {key: value for key, value in record.items() if key not in ("id", "programs")}
+    manifest["environment"]["mlir_datagen"] = "0.9.0"
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    assert read_measurements(folder) == read_measurements(measured.path)
+    assert load_dataset(folder)[0]["median_ns"] == load_dataset(measured.path)[0]["median_ns"]
+    verify_dataset(folder)
+    told["machine"]["colour"] = "red"
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(UserError, match="is damaged: measurements is"):
+        read_measurements(folder)

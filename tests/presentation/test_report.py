@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import hashlib
-import html
 import json
 import re
 import shutil
@@ -10,10 +9,10 @@ import sys
 
 import html5lib
 import pytest
-from browser import Visit, chromium
+from browser import Visit, chromium, opened
 from forging import forge, rows_changed
 from merging import rows
-from presented import composed, with_times
+from presented import composed, index, with_times
 
 from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.errors import UserError
@@ -58,16 +57,6 @@ def visit(visited):
         visited.page.locator("#reset").click()
         assert visited.shown() == "80 of 80 programs"
     return visited
-
-
-def index(folder):
-    return {f"{row['split']}/{row['name']}": row for split in ("train", "test") for row in rows(folder, split)}
-
-
-def opened(visit):
-    """Wait until a program is shown; return its text."""
-    visit.page.wait_for_selector("dialog[open][data-shown] pre.mlir", timeout=10_000)
-    return visit.page.locator("pre.mlir").inner_text(), visit.page.locator("#program-name").inner_text()
 
 
 def test_it_is_html5_and_one_file(page):
@@ -164,8 +153,10 @@ def test_sorting(visit, folder):
     flops = sorted((row["flops"] for row in index(folder).values()), reverse=True)
     heading = visit.page.locator("#table thead th", has_text="Flops")
     heading.click()
+    visit.page.wait_for_selector("#table thead th[aria-sort=descending]")
     assert [int(text.replace(",", "")) for text in visit.column("Flops")] == flops[:25]
     heading.click()
+    visit.page.wait_for_selector("#table thead th[aria-sort=ascending]")
     assert [int(text.replace(",", "")) for text in visit.column("Flops")] == flops[::-1][:25]
 
 
@@ -191,11 +182,8 @@ def test_a_program_opens_with_all_that_is_known(visit, folder):
     assert visit.page.locator("pre.mlir .type").first.inner_text().startswith("tensor<")
 
 
-def test_the_highlighter_keeps_every_letter(page, folder):
-    """In Node, which is a browser's engine without a page: the pieces of any text are the text."""
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("node is not installed")
+def test_the_highlighter_keeps_every_letter(browser, folder):
+    """The pieces of any text are the text."""
     script = (assembly.files("mlir_datagen.presentation.report") / "page" / "highlight.js").read_text()
     odd = [
         '"never closed',
@@ -206,14 +194,14 @@ def test_the_highlighter_keeps_every_letter(page, folder):
         "\u2028é😀",
     ]
     given = [row["mlir"] for row in rows(folder, "train")] + odd
-    script += "\nconst given = JSON.parse(require('fs').readFileSync(0, 'utf8'));"
-    script += "\nconsole.log(JSON.stringify(given.map(mlirPieces)));"
-    done = subprocess.run([node, "-e", script], input=json.dumps(given), capture_output=True, text=True, check=True)
-    for text, pieces in zip(given, json.loads(done.stdout), strict=True):
-        assert "".join(piece for _, piece in pieces) == text
-    pieces = {piece: name for name, piece in json.loads(done.stdout)[0]}
+    page = browser.new_page()
+    found = page.evaluate(f"(given) => {{ {script}\n return given.map(mlirPieces); }}", given)
+    page.close()
+    assert ["".join(piece for _, piece in pieces) for pieces in found] == given
+    pieces = {piece: name for name, piece in found[0]}
     assert pieces["module"] == "keyword"
     assert pieces["func.func"] == "operation"
+    assert pieces["%0"] == "value"
 
 
 def test_an_address_opens_a_program(browser, page, folder):
@@ -406,42 +394,3 @@ def test_what_has_no_room_is_told(browser, folder, tmp_path, monkeypatch):
     assert seen["none"]
     assert seen["text"]
     visit.close()
-
-
-def test_two_datasets_side_by_side(browser, folder, tmp_path):
-    other = composed(tmp_path / "other", "ops=[matmul,elementwise]", "num_samples=60")
-    path = tmp_path / "report.html"
-    path.write_bytes(report_page([Dataset(folder), Dataset(other)]))
-    html5lib.HTMLParser(strict=True).parse(path.read_text())
-    both = {row["sha256"] for row in index(folder).values()} & {row["sha256"] for row in index(other).values()}
-    assert len(both) > 10
-    visit = Visit(browser, path, "#B/train/" + rows(other, "train")[2]["name"], viewport={"width": 1600, "height": 900})
-    assert opened(visit)[0].rstrip() == rows(other, "train")[2]["mlir"].rstrip()
-    visit.page.keyboard.press("Escape")
-    assert visit.page.locator(".shared").inner_text().startswith(f"{len(both)} programs are in both")
-    assert visit.shown() == "140 of 140 programs"
-    visit.page.locator("#filter-set").select_option(index=2)
-    assert visit.shown() == "60 of 60 programs".replace("60 programs", "140 programs")
-    assert set(visit.column("Dataset")) == {"B"}
-    visit.page.locator("details.counts summary").click()
-    lines = visit.page.locator("details.counts tbody tr").all_inner_texts()
-    cells = {line.split("\t")[0]: line.split("\t")[1:] for line in lines}
-    for family in ("matmul", "dag"):
-        counts = [sum(row["family"] == family for row in index(one).values()) for one in (folder, other)]
-        assert int(cells[family][-1]) == counts[1] - counts[0]
-        assert sum(map(int, cells[family][:2])) == counts[0]
-    names = visit.page.evaluate("document.querySelector('#plot-families').data.map((trace) => trace.name)")
-    assert names == ["B · train", "B · test"]
-    assert visit.told == []
-    visit.close()
-
-
-def test_programs_are_the_same_however_they_are_written(tmp_path):
-    pair = [
-        Dataset(composed(tmp_path / form, "ops=[matmul,relu]", "num_samples=20", f"form={form}"))
-        for form in ("named", "generic")
-    ]
-    page = report_page(pair).decode()
-    found = [{row["sha256"] for row in index(one.folder).values()} for one in pair]
-    assert len(found[0] & found[1]) < 20
-    assert "<strong>20</strong> programs are in both datasets, compared by what they compute." in html.unescape(page)

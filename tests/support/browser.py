@@ -71,3 +71,9 @@ class Visit:
 
     def close(self) -> None:
         self.context.close()
+
+
+def opened(visit: Visit) -> tuple[str, str]:
+    """Wait until a program is shown; return its text and its name."""
+    visit.page.wait_for_selector("dialog[open][data-shown] pre.mlir", timeout=10_000)
+    return visit.page.locator("pre.mlir").inner_text(), visit.page.locator("#program-name").inner_text()

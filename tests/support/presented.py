@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
+
+from merging import rows
 
 from mlir_datagen.config.compose import compose_config
 from mlir_datagen.dataset.measurements import record_measurements
@@ -23,8 +26,8 @@ def with_times(folder: Path) -> Path:
     """Record a time of each program: a nanosecond for each byte, and of every tenth thrice as long, as disturbed."""
     dataset = Dataset(folder)
     measured = []
-    for split, rows in dataset.rows():
-        for place, row in enumerate(rows):
+    for split, found in dataset.rows():
+        for place, row in enumerate(found):
             disturbed = place % 10 == 9
             time = float(row["bytes_moved"]) * (3 if disturbed else 1)
             measured.append(
@@ -32,3 +35,8 @@ def with_times(folder: Path) -> Path:
             )
     record_measurements(folder, json.loads((folder / "manifest.json").read_text()), measured, _SESSION, 0)
     return folder
+
+
+def index(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return the rows of train and test by split and name."""
+    return {f"{row['split']}/{row['name']}": row for split in ("train", "test") for row in rows(folder, split)}

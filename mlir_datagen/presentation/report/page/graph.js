@@ -16,7 +16,8 @@ function svg(tag, attributes, ...children) {
   return made;
 }
 
-// Each node is a layer below the lowest that it reads from. An edge leads to a later node, so that there is no circle.
+// Each node is above those that read it, and as near to them as it can be, so that what is read late does not fill the
+// first layer. An edge leads to a later node, so that there is no circle.
 function layered(count, edges) {
   const reads = Array.from({ length: count }, () => []);
   const readBy = Array.from({ length: count }, () => []);
@@ -28,8 +29,12 @@ function layered(count, edges) {
   const layers = [];
   for (let node = 0; node < count; node += 1) {
     depth[node] = reads[node].reduce((most, producer) => Math.max(most, depth[producer] + 1), 0);
-    (layers[depth[node]] ??= []).push(node);
   }
+  for (let node = count - 1; node >= 0; node -= 1) {
+    if (readBy[node].length > 0) depth[node] = readBy[node].reduce((least, consumer) => Math.min(least, depth[consumer] - 1), Infinity);
+  }
+  // No layer is empty: the longest chain has a node in each.
+  for (let node = 0; node < count; node += 1) (layers[depth[node]] ??= []).push(node);
   const place = [];
   const number = (layer) => layer.forEach((node, at) => { place[node] = at / layer.length; });
   layers.forEach(number);

@@ -2,6 +2,9 @@
 
 // The dialog that shows one program, and the part of the address that names it: #split/name.
 
+// A graph of more operations has the whole width.
+const LARGE_GRAPH = 16;
+
 class ProgramDialog {
   constructor(programs) {
     this.programs = programs;
@@ -69,9 +72,12 @@ class ProgramDialog {
       return [element("div", {}, element("p", { class: "remark" }, remark), cost)];
     }
     const known = (...parts) => parts.filter((one) => one !== null);
+    const graph = known(graphPart(details));
+    const isLarge = (details.nodes ?? []).length > LARGE_GRAPH;
     return [
       element("div", {}, textPart(details), commandPart(details)),
-      element("div", {}, ...known(cost, measuredPart(details), signaturePart(details), graphPart(details), proofPart(details), originPart(details))),
+      element("div", {}, ...known(cost, measuredPart(details), signaturePart(details), ...(isLarge ? [] : graph), proofPart(details), originPart(details))),
+      ...(isLarge ? graph : []).map((section) => element("div", { class: "whole" }, section)),
       ...known(operationsPart(details)).map((section) => element("div", { class: "whole" }, section)),
     ];
   }
