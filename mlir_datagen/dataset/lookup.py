@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlir_datagen.dataset.arrow import PARQUET_ERRORS, string_array
@@ -95,7 +94,7 @@ def _column(dataset: Dataset, split: str, name: str) -> Iterator[tuple[str, Any]
     """Yield a column of a split's index, file by file, reading nothing else."""
     for file in dataset.index_files(split):
         with dataset.open_index(split, file) as index:
-            yield file, index.read([name]).column(name)
+            yield file, index.read([name], use_threads=False).column(name)
 
 
 def _candidates(dataset: Dataset, splits: Iterable[str], name: str) -> list[str]:
@@ -127,16 +126,9 @@ def program_table(dataset: Dataset, place: Place) -> Any:
             if row < rows:
                 break
             row -= rows
-        table = pa.Table.from_batches(_one_row(index, group, row))
+        # Whole, and in this thread: Arrow's others would still read when the program ends.
+        table = index.read_row_group(group, use_threads=False).slice(row, 1)
     return dataset.with_texts(place.split, table)
-
-
-def _one_row(index: Any, group: int, row: int) -> list[Any]:
-    for batch in index.iter_batches(1, row_groups=[group]):
-        if row == 0:
-            return [batch]
-        row -= 1
-    raise pa.ArrowInvalid("it has fewer rows than it says")
 
 
 class Overview(NamedTuple):
@@ -167,9 +159,11 @@ def overview(dataset: Dataset) -> Overview:
         for file in dataset.index_files(split):
             with dataset.open_index(split, file) as index:
                 if first is None and index.num_row_groups:
-                    first = Place(split, file, 0, index.read_row_group(0, ["name"]).column("name")[0].as_py())
+                    first = Place(
+                        split, file, 0, index.read_row_group(0, ["name"], use_threads=False).column("name")[0].as_py()
+                    )
                 present = [name for name in (*counted, *ranges) if name in index.schema_arrow.names]
-                table = index.read(present)
+                table = index.read(present, use_threads=False)
             for name in present:
                 column = table.column(name)
                 if name in counted:
