@@ -11,7 +11,7 @@ from typing import Any
 from mlir_datagen import foreign
 from mlir_datagen.dataset.disk_errors import exportable
 from mlir_datagen.dataset.files_folder import replace_folder
-from mlir_datagen.dataset.reader import changed_files
+from mlir_datagen.dataset.finished import changed_files
 from mlir_datagen.dataset.staging import Staging
 from mlir_datagen.errors import UserError
 

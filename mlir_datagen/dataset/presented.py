@@ -15,8 +15,8 @@ from mlir_datagen.dataset.amending import amend
 from mlir_datagen.dataset.card import CARD
 from mlir_datagen.dataset.card_sections import with_pictures
 from mlir_datagen.dataset.disk_errors import exportable, presentable
+from mlir_datagen.dataset.finished import changed_files
 from mlir_datagen.dataset.manifest import PRESENTATION_KEY, presented_files
-from mlir_datagen.dataset.reader import changed_files
 from mlir_datagen.dataset.writer import CHECKSUMS
 from mlir_datagen.version import PACKAGE_VERSION
 

@@ -14,10 +14,11 @@ from typing import Any, ClassVar
 
 from mlir_datagen.config.export import ExportSettings, TimeBounds
 from mlir_datagen.dataset.exported import ACCOUNT_KEY, DIGEST_KEY, ExportWriter, publish_export
+from mlir_datagen.dataset.finished import changed_files
 from mlir_datagen.dataset.journal import Place
 from mlir_datagen.dataset.manifest import MEASUREMENTS_KEY, measured_files
 from mlir_datagen.dataset.measurements import read_measurements
-from mlir_datagen.dataset.reader import Dataset, changed_files
+from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.errors import UserError, listed
 from mlir_datagen.pipeline.measuring import measure_dataset, measure_jobs
 from mlir_datagen.pipeline.run import Listener

@@ -21,11 +21,11 @@ from mlir_datagen.config.suites import defined_suite
 from mlir_datagen.dataset.arrow import truth_array
 from mlir_datagen.dataset.description import write_description
 from mlir_datagen.dataset.disk_errors import writable
+from mlir_datagen.dataset.finished import find_finished
 from mlir_datagen.dataset.journal import Place
 from mlir_datagen.dataset.manifest import MEASUREMENTS_KEY, funnel_of
 from mlir_datagen.dataset.measurements import read_measurements
 from mlir_datagen.dataset.paths import is_drawn
-from mlir_datagen.dataset.reader import find_finished
 from mlir_datagen.dataset.results import result_of
 from mlir_datagen.dataset.staging import Staging
 from mlir_datagen.dataset.writer import Checksums, SplitWriter

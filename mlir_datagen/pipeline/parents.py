@@ -17,8 +17,9 @@ from mlir_datagen.config.saved import load_saved_config
 from mlir_datagen.config.splits import check_split_names
 from mlir_datagen.dataset.arrow import PARQUET_ERRORS
 from mlir_datagen.dataset.description import CONFIG
+from mlir_datagen.dataset.finished import changed_files, listed_files, miscounted_splits
 from mlir_datagen.dataset.paths import is_drawn
-from mlir_datagen.dataset.reader import Dataset, changed_files, listed_files, miscounted_splits
+from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.dataset.settings import DatasetSettings
 from mlir_datagen.dataset.writer import dataset_digest
 from mlir_datagen.errors import UserError, listed, said, shown

@@ -16,10 +16,10 @@ from mlir_datagen.dataset.description import write_description
 from mlir_datagen.dataset.disk_errors import writable
 from mlir_datagen.dataset.disk_space import check_room, disk_bytes
 from mlir_datagen.dataset.files_folder import FLAT_INDEX, check_replaceable, replace_folder, written_files
+from mlir_datagen.dataset.finished import find_finished
 from mlir_datagen.dataset.manifest import environment
 from mlir_datagen.dataset.parts import Parts, part_bytes, remove_parts
 from mlir_datagen.dataset.paths import index_names, split_folder
-from mlir_datagen.dataset.reader import find_finished
 from mlir_datagen.dataset.results import result_of
 from mlir_datagen.dataset.staging import Staging
 from mlir_datagen.dataset.writer import Checksums, SplitWriter, Storage

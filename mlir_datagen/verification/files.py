@@ -10,9 +10,10 @@ from mlir_datagen.config import RunConfig
 from mlir_datagen.dataset.card import CARD
 from mlir_datagen.dataset.description import CONFIG
 from mlir_datagen.dataset.exported import check_exports
+from mlir_datagen.dataset.finished import changed_files, listed_files
 from mlir_datagen.dataset.manifest import MANIFEST, presented_files
 from mlir_datagen.dataset.paths import program_file
-from mlir_datagen.dataset.reader import Dataset, changed_files, listed_files
+from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.dataset.rejects import REJECTS
 from mlir_datagen.dataset.weights import WEIGHTS_FOLDER
 from mlir_datagen.dataset.writer import CHECKSUMS

@@ -17,9 +17,10 @@ from stored_times import stored_times
 from mlir_datagen.config.compose import compose_config
 from mlir_datagen.dataset import amending
 from mlir_datagen.dataset.disk_errors import SHOWING
+from mlir_datagen.dataset.finished import find_finished
 from mlir_datagen.dataset.locks import locked
 from mlir_datagen.dataset.measurements import record_measurements
-from mlir_datagen.dataset.reader import Dataset, find_finished
+from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.errors import UserError
 from mlir_datagen.pipeline import measuring, presenting
 from mlir_datagen.pipeline.presenting import present_dataset
