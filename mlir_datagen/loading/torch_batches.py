@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 
 from mlir_datagen.errors import UserError, listed, nearest, shown
@@ -18,8 +19,6 @@ Batch = dict[str, Any]
 RAGGED = ("pad", "list")
 MASK = ".mask"
 """What is added to the name of a padded column for the mask of what is no padding."""
-
-_TYPES = {"int64": torch.int64, "double": torch.float64, "bool": torch.bool}
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ class Encoder:
             else:
                 ones = _map(lambda value: torch.ones(len(value), dtype=torch.bool), values, depth - 1)
                 batch[path] = _padded(values, depth, self.collating.padding, self._dtype(path))
-                batch[path + MASK] = _padded(ones, depth, False, torch.bool)
+                batch[path + MASK] = _padded(ones, depth, False, np.bool_)
         return batch
 
     def _is_number(self, path: str) -> bool:
@@ -134,10 +133,11 @@ class Encoder:
     def _tensor(self, path: str, values: Any) -> Any:
         if not self._is_number(path):
             return values
-        return torch.tensor(values, dtype=self._dtype(path))
+        return torch.from_numpy(np.array(values, self._dtype(path)))
 
     def _dtype(self, path: str) -> Any:
-        return torch.int64 if path in self._numbers else _TYPES[str(self.leaves[path].type)]
+        """Return the type of a part's numbers, as numpy has it."""
+        return np.int64 if path in self._numbers else self.leaves[path].type.to_pandas_dtype()
 
     def _number(self, path: str, word: str | None) -> int:
         if word is None:
@@ -162,5 +162,5 @@ def _padded(values: Sequence[Any], depth: int, padding: float, dtype: Any) -> An
         tensor = _padded(inner, depth - 1, padding, dtype)
         values = tensor.split([len(value) for value in values])
     if not values:
-        return torch.zeros(*[0] * (depth + 1), dtype=dtype)
+        return torch.from_numpy(np.zeros([0] * (depth + 1), dtype))
     return torch.nn.utils.rnn.pad_sequence(list(values), batch_first=True, padding_value=padding)

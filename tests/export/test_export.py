@@ -221,7 +221,7 @@ def test_what_is_too_short_or_too_long_is_left_out_and_counted(dataset, tmp_path
     done = run_script("export", "mlir_rl", str(dataset), "--no-torch", "--max-ns", "2000000", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     account = "22 programs exported, 2 left out: 1 shorter than min_ns, 1 longer than max_ns."
-    assert done.stdout.splitlines()[-2] == account
+    assert account in done.stdout.splitlines()
     assert account in (dataset / "mlir_rl" / "README.md").read_text()
     (left_out,) = read(dataset / "mlir_rl", "left_out.json")
     assert {(one["split"], one["name"]): one["reasons"] for one in left_out} == {
@@ -233,7 +233,7 @@ def test_what_is_too_short_or_too_long_is_left_out_and_counted(dataset, tmp_path
     # The same again is found; other bounds are another export.
     again = run_script("export", "mlir_rl", str(dataset), "--no-torch", "--max-ns", "2000000", cwd=tmp_path)
     assert "This export is finished already" in again.stdout
-    assert again.stdout.splitlines()[-2] == account
+    assert account in again.stdout.splitlines()
     assert export(dataset).account.left_out == {}
 
 
@@ -338,7 +338,7 @@ def test_a_dataset_without_times_is_measured_first(dataset, tmp_path):
     assert not (dataset / "mlir_rl").exists()
     done = run_script("export", "mlir_rl", str(dataset), *options, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines()[-2] == "24 programs exported, 0 left out."
+    assert "24 programs exported, 0 left out." in done.stdout.splitlines()
     assert done.stdout.splitlines()[-1] == f"exported: {dataset / 'mlir_rl'}"
     train, evaluation = exported_times(dataset)
     assert len(train) + len(evaluation) == len(stored_times(dataset)) == 24

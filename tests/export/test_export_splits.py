@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from dataclasses import replace
 
 import pytest
-from helpers import SCRIPTS, made_dataset, run_script
+from helpers import made_dataset, run_script
 
+from mlir_datagen.command_line import generating
 from mlir_datagen.config.compose import compose_config
 from mlir_datagen.config.export import ExportSettings, TimeBounds
 from mlir_datagen.errors import UserError
@@ -120,11 +120,9 @@ def test_stopping_an_export_keeps_the_dataset(two_suites, monkeypatch, capsys):
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.syspath_prepend(SCRIPTS)
     monkeypatch.setattr("mlir_datagen.export.base.publish_export", stop)
-    script = importlib.import_module("generate")
     with pytest.raises(SystemExit) as stopped:
-        script._export(ALL, two_suites)
+        generating._export(ALL, two_suites)
     assert stopped.value.code == 130
     printed = capsys.readouterr()
     assert "Stopped while the dataset was exported; it is finished" in printed.err

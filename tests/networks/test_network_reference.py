@@ -15,8 +15,7 @@ from mlir_datagen.networks import given_network
 from mlir_datagen.networks.isolated import IsolatedProgram
 from mlir_datagen.networks.oracle.expected import Expected
 from mlir_datagen.networks.oracle.reference import expected_results
-from mlir_datagen.networks.worker import NetworkJob, Refusal
-from mlir_datagen.sources.networks import _reached
+from mlir_datagen.networks.worker import NetworkJob, Refusal, reached
 
 CONVERTERS = pytest.mark.parametrize("use_torch_mlir", [True, False])
 
@@ -174,7 +173,7 @@ def test_a_failure_names_the_stage_that_was_reached(tmp_path, monkeypatch):
     job = NetworkJob(
         config.models["mine"], 0, config.converter, ("planted_networks",), "execute", None, tmp_path / "mine.stage"
     )
-    assert _reached(job) == "emitted"
+    assert reached(job) == "emitted"
     assert in_process(job) == Refusal("executed", "ZeroDivisionError: by zero")
     # So it is known, too, where a process was that did not live to tell.
-    assert _reached(job) == "executed"
+    assert reached(job) == "executed"

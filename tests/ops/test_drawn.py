@@ -308,7 +308,7 @@ def test_what_does_not_show_is_said_and_not_kept():
     family = DRAWN_FAMILIES["sequence"]
     spec = family.spec_from_json(fields)
     job = job_of(family, spec, family.program(spec), "execute", measure=False)
-    worker = Worker(Cores.available(), MeasureSettings("none", 5, 1.0, 1e9), with_reference=True)
+    worker = Worker(Cores.available(), MeasureSettings("none", 5, 1.0, 1e9), with_reference=True, machine="")
     outcome = worker.prove(job)
     assert (outcome.stage, outcome.reason) == (
         "matched",

@@ -29,7 +29,7 @@ def test_a_program_is_compared_on_numbers_and_measured_on_zeros(level, monkeypat
     monkeypatch.setattr(module, "pin", lambda cores: None)
     family, spec, text = golden_program("matmul_mk_kn")
     settings = MeasureSettings("baseline", 5, 1.0, 1e9)
-    proof = module.Worker(Cores.available(), settings, True).prove(job_of(family, spec, text, level, measure=True))
+    proof = module.Worker(Cores.available(), settings, True, "").prove(job_of(family, spec, text, level, measure=True))
     assert proof.measurement.median_ns > 0
     # The yardstick is called on others.
     shapes = [operand.shape for operand in family.graph(spec).arguments]
@@ -45,7 +45,7 @@ def test_sums_of_one_element_that_cancel_are_right_and_others_are_not(dtype, mon
     """Each is compared on many draws, of which some cancel nearly altogether, and most do not."""
     monkeypatch.setattr(module, "pin", lambda cores: None)
     family = FAMILIES["dot"]
-    worker = module.Worker(Cores.available(), MeasureSettings("none", 5, 1.0, 1e9), with_reference=True)
+    worker = module.Worker(Cores.available(), MeasureSettings("none", 5, 1.0, 1e9), with_reference=True, machine="")
     for k in (2, 24):
         spec = family.spec_from_json({"k": k, "dtype": dtype})
         text = family.program(spec, "generic")
