@@ -142,7 +142,8 @@ def test_a_full_disk_leaves_the_dataset_as_it_was(full_after, plain, pictured, m
 
     monkeypatch.setattr(amending, "flush", flush)
     with pytest.raises(
-        UserError, match=r"is finished, and what shows it .* cannot be written: No space left .* mlir-da"
+        UserError,
+        match=r"is finished, and what shows it .* cannot be written: No space left .* type python scripts/report",
     ):
         present_dataset(plain)
     assert files_of(plain) == before
