@@ -148,7 +148,7 @@ def _command_lines(command: str, width: int) -> list[str]:
     """Wrap a command so that it is the same when it is copied: between words, and behind commas of quoted JSON."""
     # Each piece with what follows on its line where it is broken there.
     pieces: list[tuple[str, str]] = []
-    for word in re.findall(r"'[^']*'|\S+", command):
+    for word in re.findall(r"""(?:'[^']*'|"[^"]*"|\S)+""", command):
         parts = re.findall(r"[^,]*,|[^,]+$", word) if word.startswith("'{") else [word]
         pieces += [*((part, "") for part in parts[:-1]), (parts[-1], " \\")]
     lines, line, ending = [], "", ""

@@ -23,7 +23,7 @@ def _main(datasets: tuple[Path, ...], output: Path | None) -> None:
                 "dataset to compare it with."
             )
         files = present(datasets[0])
-        print(f"{len(files)} files made in {time.perf_counter() - started:.1f} s, or found as they are to be")
+        print(f"{len(files)} files made, or found unchanged, in {time.perf_counter() - started:.1f} s")
         say_next("to make it again and compare", "reproduce", str(datasets[0]))
         page = next(file for file in files if file.suffix == ".html")
     else:

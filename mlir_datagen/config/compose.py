@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from shutil import which
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 from hydra import compose, initialize_config_dir
+from hydra._internal.utils import get_args_parser
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
@@ -29,6 +30,8 @@ from mlir_datagen.networks.catalogue import TORCHVISION_CLASSIFIERS, torchvision
 from mlir_datagen.ops import FAMILIES
 
 CONFIG_NAME = "generate"
+_UNRECOGNIZED = "unrecognized arguments: "
+"""How argparse begins when there is no such option."""
 CONFIG_ERRORS = (HydraException, OmegaConfBaseException)
 
 _LAUNCHERS = ("joblib", "submitit_local", "submitit_slurm")
@@ -120,10 +123,30 @@ def command_line(arguments: Sequence[str], scratch: Path) -> list[str]:
         (scratch / "saved.yaml").write_text(yaml.safe_dump(settings_of_run, sort_keys=False))
         rest = ["--config-dir", str(scratch), "--config-name", "saved", *rest]
     # Hydra wants all settings in one row, and an option like --info takes the word behind it for its own.
-    first = next((place for place, word in enumerate(rest) if FIRST.match(word)), None)
-    if first is None:
-        return [*own, *rest]
-    return [*rest[:first], *own, *hydra_overrides(rest[first:], _unknown_option)]
+    first = next((place for place, word in enumerate(rest) if FIRST.match(word)), 0)
+    words = [*rest[:first], *own, *hydra_overrides(rest[first:], _unknown_option)]
+    _require_options(words)
+    return words
+
+
+def _require_options(words: Sequence[str]) -> None:
+    """Refuse options that Hydra does not have, which it would answer with a page of all that it has."""
+    options = get_args_parser()
+
+    def refuse(message: str) -> NoReturn:
+        typed = next((word for word in message.removeprefix(_UNRECOGNIZED).split() if word.startswith("-")), None)
+        if not message.startswith(_UNRECOGNIZED):
+            raise UserError(f"{message}. --hydra-help lists all options.")
+        if typed is None:
+            raise UserError(f"{message}. Type the options before all settings.")
+        known = sorted({name for action in options._actions for name in action.option_strings})
+        raise UserError(
+            f"generate has no option {shown(typed)}.{nearest(typed, known)} Settings are typed without dashes, as "
+            "report=false; --hydra-help lists all options."
+        )
+
+    options.error = refuse  # type: ignore[method-assign]
+    options.parse_args(list(words))
 
 
 @contextmanager

@@ -86,7 +86,8 @@ print(programs["{first}"][0]["{"mlir" if with_text else "file"}"])
 {chr(10).join(layout)}
 - `config.yaml`: the config that this dataset comes from; `manifest.json`: counts, checksums, versions
 - `SHA256SUMS`: `sha256sum -c SHA256SUMS` checks every file but measured times and what shows the dataset
-  (`croissant.json`, which describes it to programs), whose checksums `manifest.json` has
+  (`pictures/`, `report.html`, and `croissant.json`, which describes it to programs), whose checksums
+  `manifest.json` has
 
 ## Columns
 
@@ -151,6 +152,8 @@ def _splitting(settings: DatasetSettings) -> str:
             "The datasets that it was merged of have different proportions of the splits: what was in several splits\n"
             "is in the smallest of these."
         )
+    if not settings.families:
+        return "The split of a program says where it comes from."
     return (
         "A program's split is decided by its content and the proportions of the splits alone: a program that is in "
         "`test` here is\nin no `train` of a dataset with the same proportions."

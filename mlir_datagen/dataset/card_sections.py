@@ -22,6 +22,7 @@ _TIMES_CONFIG = f"- config_name: {MEASUREMENTS_CONFIG}\n"
 _HEAD_ENDS = "---\n\n# "
 NO_PICTURES = "<!-- pictures -->\n<!-- end of pictures -->\n"
 """Where the pictures are put; every card has it once."""
+_REPORT = "\n`report.html` has the programs and these figures to look through in a browser, from the disk.\n"
 _PICTURES = re.compile(r"<!-- pictures -->\n.*?<!-- end of pictures -->\n", re.DOTALL)
 
 
@@ -67,6 +68,7 @@ def with_pictures(card: str, pictures: Mapping[str, str]) -> str:
         pictures: what each shows, by its path.
     """
     shown = "".join(f"\n![{said}]({path})\n" for path, said in pictures.items())
+    shown += _REPORT if shown else ""
     section = NO_PICTURES.replace("\n", f"\n{shown}\n", 1) if shown else NO_PICTURES
     return _PICTURES.sub(lambda _: section, card, count=1)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,7 @@ def write_page(page: Path, content: bytes) -> None:
 
 def rest_command(folder: Path) -> str:
     """Return what is typed to make what shows a finished dataset."""
-    return f"mlir-datagen report {folder}"
+    return f"python scripts/report.py {shlex.quote(str(folder))}"
 
 
 def is_presented(folder: Path, manifest: Mapping[str, Any]) -> bool:

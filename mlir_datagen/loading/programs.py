@@ -6,6 +6,7 @@ import operator
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
@@ -310,13 +311,12 @@ class Programs(Sequence[Row]):
             raise UserError(f"{column} has lists, which no value equals. Filter rows of `table()` yourself.")
         if value is None:
             return pc.field(column).is_null()
-        several = not isinstance(value, str) and isinstance(value, Iterable)
-        try:
-            values = list(value) if several else [value]
-            wanted = truth_array(values) if pa.types.is_boolean(type_) else array_of(values, type_)
-            return pc.field(column).isin(wanted)
-        except (TypeError, ValueError, AttributeError, pa.ArrowException):
-            raise UserError(f"{column} is of the type {type_}, and {shown(value)} is not.") from None
+        several = not isinstance(value, str | bytes) and isinstance(value, Iterable)
+        values = list(value) if several else [value]
+        # Arrow and numpy would make another value of it.
+        if not all(one is None or _is_of(type_, one) for one in values):
+            raise UserError(f"{column} is of the type {type_}, and {shown(value)} is not.")
+        return pc.field(column).isin(truth_array(values) if pa.types.is_boolean(type_) else array_of(values, type_))
 
     def _fulfilling(self, expression: Any, positions: Positions, columns: Sequence[str]) -> Iterator[Positions]:
         """Yield those of some rows that fulfil an expression."""
@@ -332,6 +332,17 @@ class Programs(Sequence[Row]):
                     f"{listed(self.columns)}."
                 ) from None
             yield kept.column(_POSITION).to_numpy()
+
+
+def _is_of(type_: Any, value: Any) -> bool:
+    """Tell whether a column of a type may have a value."""
+    if pa.types.is_string(type_):
+        return isinstance(value, str)
+    if pa.types.is_boolean(type_):
+        return isinstance(value, bool | np.bool_)
+    if pa.types.is_integer(type_):
+        return isinstance(value, Real) and value == value // 1 and abs(value) < 1 << (type_.bit_width - 1)
+    return isinstance(value, Real)
 
 
 def _require_torch() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,10 @@ class Collating:
     def __post_init__(self) -> None:
         if self.ragged not in RAGGED:
             raise UserError(f"ragged is {shown(self.ragged)}, and must be one of {listed(RAGGED)}.")
+        if not isinstance(self.padding, Real):
+            raise UserError(f"padding is {shown(self.padding)}, and must be a number.")
+        if not isinstance(self.missing, Integral):
+            raise UserError(f"missing is {shown(self.missing)}, and must be a whole number.")
 
 
 class Encoder:
@@ -70,6 +75,8 @@ class Encoder:
     def __init__(self, schema: Any, columns: Sequence[str] | None, collating: Collating) -> None:
         if isinstance(columns, str):
             raise UserError(f"columns is {columns!r}, and must be a list: [{columns!r}].")
+        if columns is not None and not columns:
+            raise UserError("columns is empty. Name some, or leave it out for all.")
         paths = [path for column in columns or schema.names for path in leaf_paths(schema, column)]
         self.leaves = {path: leaf_type(schema, path) for path in paths}
         self.columns = list(dict.fromkeys(path.partition(".")[0] for path in paths))

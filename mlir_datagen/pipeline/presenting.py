@@ -85,7 +85,7 @@ def compare_datasets(folders: Sequence[Path], page: Path, listener: Listener | N
     if len({folder.resolve() for folder in folders}) != _COMPARED or len(folders) != _COMPARED:
         raise UserError(
             f"A report is of one dataset, or of two different ones side by side; {len(folders)} are named here. Name "
-            "two: mlir-datagen report outputs/<dataset> outputs/<another>"
+            "two: python scripts/report.py outputs/<dataset> outputs/<another>"
         )
     datasets = [Dataset(folder) for folder in folders]
     # Only here, as the makers.

@@ -12,28 +12,21 @@ from mlir_datagen.dataset.card_sections import said_processors
 from mlir_datagen.dataset.manifest import MEASUREMENTS_KEY
 from mlir_datagen.dataset.paths import is_drawn
 from mlir_datagen.dataset.reader import Dataset
+from mlir_datagen.dataset.rejects import REJECTS
 from mlir_datagen.programs.program import EXTRACTED, NETWORKS_SPLIT
 from mlir_datagen.version import GENERATOR_VERSION
 
 
 def responsible_ai(dataset: Dataset) -> dict[str, Any]:
     """Return the fields of `mlcroissant.Metadata` that describe how a dataset came about and what it is good for."""
-    manifest = dataset.manifest
-    measured = manifest.get(MEASUREMENTS_KEY)
-    funnel = manifest["funnel"]
+    measured = dataset.manifest.get(MEASUREMENTS_KEY)
     return {
         "data_collection": _collection(dataset),
         "data_collection_type": ["Software Collection", *(["Experiments"] if measured else [])],
         "data_collection_missing_data": _missing(measured),
         "data_collection_raw_data": "There are none: config.yaml, the generator and its pinned libraries give every "
         "program again, byte for byte.",
-        "data_preprocessing_protocol": [
-            f"Of {funnel['attempted']} programs that were attempted, {funnel['kept']} were kept: manifest.json counts "
-            "how many failed at each stage, and rejects.jsonl lists them with the reason and the command that repeats "
-            "each.",
-            "No two programs are the same, in one split or across splits. A program's split is decided by a hash of "
-            "its content.",
-        ],
+        "data_preprocessing_protocol": _preprocessing(dataset),
         "data_annotation_protocol": _annotation(measured),
         "machine_annotation_tools": ["mlir_datagen", *(["LLVM's JIT compiler (torch-mlir)"] if measured else [])],
         "data_biases": _biases(dataset),
@@ -72,9 +65,7 @@ def provenance(dataset: Dataset) -> dict[str, Any]:
 def _collection(dataset: Dataset) -> str:
     """Say how the programs came about."""
     made = {
-        "drawn by a seeded generator from grids and graphs that config.yaml describes": any(
-            map(is_drawn, dataset.splits)
-        ),
+        "drawn by a seeded generator from grids and graphs that config.yaml describes": _has_drawn(dataset),
         "converted from neural networks with random weights": NETWORKS_SPLIT in dataset.splits,
         "taken out of such networks": EXTRACTED in dataset.splits,
         "listed in suites to evaluate on": any(split.startswith("suites.") for split in dataset.splits),
@@ -84,6 +75,23 @@ def _collection(dataset: Dataset) -> str:
         f"All data are synthetic. The programs were made by mlir_datagen, generator version {GENERATOR_VERSION}: "
         f"{how}. Each passed MLIR's parser and verifier, and the column check says how much further it was checked."
     )
+
+
+def _preprocessing(dataset: Dataset) -> list[str]:
+    """Say what was left out, and what decides the splits."""
+    funnel = dataset.manifest["funnel"]
+    kept = f"Of {funnel['attempted']} programs that were attempted, {funnel['kept']} were kept"
+    listed = "and rejects.jsonl lists them with the reason and the command that repeats each"
+    failed = f": manifest.json counts how many failed at each stage, {listed}"
+    drawn = " The split of a drawn program is decided by a hash of its content."
+    return [
+        f"{kept}{failed if REJECTS in dataset.manifest['files'] else ''}.",
+        f"No two programs are the same, in one split or across splits.{drawn if _has_drawn(dataset) else ''}",
+    ]
+
+
+def _has_drawn(dataset: Dataset) -> bool:
+    return any(map(is_drawn, dataset.splits))
 
 
 def _missing(measured: dict[str, Any] | None) -> str:
@@ -116,7 +124,7 @@ def _biases(dataset: Dataset) -> list[str]:
         "these need.",
     ]
     if NETWORKS_SPLIT in dataset.splits or EXTRACTED in dataset.splits:
-        biases.append("The networks are published architectures for images and text, with random weights.")
+        biases.append("The networks are those that the config names, and have random weights, not trained ones.")
     return biases
 
 

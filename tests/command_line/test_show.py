@@ -157,6 +157,18 @@ def test_a_command_that_is_wrapped_can_be_copied(tiny, monkeypatch, tmp_path):
     assert run_warm("program", family, spec, cwd=tmp_path).stdout == (tiny / "train/conv2d_0001.mlir").read_text()
 
 
+@pytest.mark.parametrize("columns", [30, 100])
+def test_a_command_with_a_quoted_path_can_be_copied(columns, monkeypatch):
+    stream = io.StringIO()
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr(page_module.sys, "stdout", stream)
+    path = 'outputs/of "it\'s" [1]/made here, 2'
+    Page().command(f"mlir-datagen show {shlex.quote(path)} --json", "To show it")
+    command = stream.getvalue().split("To show it:\n")[1]
+    words = [word for word in shlex.split(command) if word.strip()]
+    assert words == ["mlir-datagen", "show", path, "--json"]
+
+
 def test_the_text_of_a_stranger_moves_no_cursor(tiny, tmp_path, monkeypatch):
     evil = tmp_path / tiny.name
     shutil.copytree(tiny, evil)

@@ -105,6 +105,7 @@ def test_a_card_is_compared_without_what_comes_later(measured):
     told = read_manifest(measured)["measurements"]
     shown = with_pictures(plain, {"pictures/one.png": "one thing", "pictures/two.png": "another"})
     assert "![one thing](pictures/one.png)\n\n![another](pictures/two.png)\n" in shown
+    assert "\n`report.html` has the programs and these figures" in shown.partition("<!-- end of pictures -->")[0]
     assert with_pictures(shown, {}) == plain
     assert with_times(shown, told) == shown
     bare = bare_card(shown)
@@ -122,6 +123,14 @@ def test_the_licence_is_a_setting():
     with pytest.raises(UserError, match=r'license is \'cc-by-4\', .* Did you mean "cc-by-4\.0"\?'):
         config(license="cc-by-4")
     assert len(set(map(license_url, LICENSES))) == len(LICENSES)
+
+
+def test_only_where_programs_are_drawn_does_their_content_decide_the_split(measured, tmp_path):
+    said = "A program's split is decided by its content"
+    assert said in (measured / "README.md").read_text()
+    suite = generate(compose_config(["ops=[]", "suites=[gemm]", f"output_dir={tmp_path}"])).path
+    assert said not in (suite / "README.md").read_text()
+    verify_dataset(suite)
 
 
 def test_the_licences_of_datasets_that_are_merged(tmp_path):

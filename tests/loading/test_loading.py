@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 import shutil
 
@@ -95,7 +96,11 @@ def test_filters_keep_what_pandas_keeps(programs, in_parquet):
     [
         ((), {"famly": "matmul"}, "has no column 'famly'. Did you mean \"family\""),
         ((), {"flops": "many"}, "flops is of the type int64, and 'many' is not"),
+        ((), {"flops": 1024.5}, r"flops is of the type int64, and 1024\.5 is not"),
+        ((), {"flops": [1024, 2**70]}, "flops is of the type int64"),
+        ((), {"flops": math.nan}, "flops is of the type int64, and nan is not"),
         ((), {"family": 3}, "family is of the type string, and 3 is not"),
+        ((), {"error": "small"}, "error is of the type double, and 'small' is not"),
         ((), {"nodes": 3}, "nodes has lists"),
         ((pc.field("flps") < 3,), {}, "does not fit the columns"),
         (("flops < 3",), {}, "must be an expression of pyarrow.compute"),

@@ -119,6 +119,9 @@ def test_times_are_columns(in_files):
     [
         ({"columns": ["flop"]}, 'Did you mean "flops"'),
         ({"columns": "flops"}, r"must be a list: \['flops'\]"),
+        ({"columns": []}, "columns is empty"),
+        ({"padding": "0"}, "padding is '0', and must be a number"),
+        ({"missing": 1.5}, r"missing is 1\.5, and must be a whole number"),
         ({"columns": ["nodes.flop"]}, 'Did you mean "flops"'),
         ({"columns": ["flops.mean"]}, "It has no parts"),
         ({"ragged": "padding"}, "ragged is 'padding', and must be one of pad, list"),

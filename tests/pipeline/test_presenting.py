@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import shlex
 import shutil
 import subprocess
 import threading
@@ -20,6 +21,7 @@ from mlir_datagen.dataset.disk_errors import SHOWING
 from mlir_datagen.dataset.finished import find_finished
 from mlir_datagen.dataset.locks import locked
 from mlir_datagen.dataset.measurements import record_measurements
+from mlir_datagen.dataset.presented import rest_command
 from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.errors import UserError
 from mlir_datagen.pipeline import measuring, presenting
@@ -140,7 +142,8 @@ def test_a_full_disk_leaves_the_dataset_as_it_was(full_after, plain, pictured, m
 
     monkeypatch.setattr(amending, "flush", flush)
     with pytest.raises(
-        UserError, match=r"is finished, and what shows it .* cannot be written: No space left .* mlir-da"
+        UserError,
+        match=r"is finished, and what shows it .* cannot be written: No space left .* type python scripts/report",
     ):
         present_dataset(plain)
     assert files_of(plain) == before
@@ -199,8 +202,13 @@ def test_a_signal_says_what_makes_the_rest(plain, pictured, monkeypatch):
     with pytest.raises(KeyboardInterrupt) as caught:
         present_dataset(plain)
     (note,) = caught.value.__notes__
-    assert note.endswith(f"it is finished. To make the rest: mlir-datagen report {plain}")
+    assert note.endswith(f"it is finished. To make the rest: python scripts/report.py {plain}")
     assert files_of(plain) == before
+
+
+def test_the_command_that_makes_the_rest_can_be_copied():
+    folder = Path("/tmp/of the 'first' [run]")
+    assert shlex.split(rest_command(folder)) == ["python", "scripts/report.py", str(folder)]
 
 
 def test_times_that_change_have_it_made_anew(plain, pictured, monkeypatch):

@@ -16,6 +16,7 @@ from mlir_datagen.dataset.measurements import record_measurements
 from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.pipeline.run import generate
 from mlir_datagen.presentation.croissant import croissant_file
+from mlir_datagen.presentation.responsible import responsible_ai
 from mlir_datagen.programs.proof import Measurement
 from mlir_datagen.version import RELEASE_DATE
 
@@ -99,6 +100,18 @@ def test_it_answers_what_conferences_ask_for(described):
     assert text["license"] == "https://spdx.org/licenses/Apache-2.0.html"
     assert text["datePublished"].startswith(RELEASE_DATE)
     assert croissant_file(Dataset(described[0])) == (described[0] / "croissant.json").read_bytes()
+
+
+def test_it_says_of_rejects_and_splits_what_is_so(described, tmp_path):
+    said = responsible_ai(Dataset(described[0]))["data_preprocessing_protocol"]
+    assert "The split of a drawn program is decided by a hash of its content." in said[1]
+    listed = generate(compose_config(["ops=[]", "suites=[gemm]", f"output_dir={tmp_path}"])).path
+    dataset = Dataset(listed)
+    assert not (listed / "rejects.jsonl").exists()
+    kept, unique = responsible_ai(dataset)["data_preprocessing_protocol"]
+    assert (kept.endswith("were kept."), unique.endswith("across splits.")) == (True, True)
+    dataset.manifest["files"]["rejects.jsonl"] = "0"
+    assert "rejects.jsonl lists them" in responsible_ai(dataset)["data_preprocessing_protocol"][0]
 
 
 @pytest.mark.parametrize(
