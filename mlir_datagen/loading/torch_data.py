@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +21,7 @@ _ROWS_AT_A_TIME = 1024
 
 
 class TorchPrograms(Dataset):
-    """Programs by number; their columns are read into memory when the first is asked for, or a loader is made.
+    """Programs by number, with their columns in memory, which the workers of a loader share.
 
     Args:
         programs: the programs.
@@ -31,11 +30,11 @@ class TorchPrograms(Dataset):
     """
 
     def __init__(self, programs: Programs, columns: Sequence[str] | None = None, **settings: Any) -> None:
-        self._programs = programs
         self._encoder = Encoder(programs.schema, columns, _collating(settings))
+        self._table = programs.table(self._encoder.columns).combine_chunks()
 
     def __len__(self) -> int:
-        return len(self._programs)
+        return len(self._table)
 
     def __getitem__(self, index: int) -> Sample:
         (sample,) = self.__getitems__([index])
@@ -75,7 +74,6 @@ class TorchPrograms(Dataset):
             world_size: how many ranks there are; of WORLD_SIZE likewise.
         """
         rank, world_size = _place(rank, world_size)
-        _ = self._table
         sampler = DistributedSampler(
             self, num_replicas=world_size, rank=rank, shuffle=shuffle, seed=seed, drop_last=drop_last
         )
@@ -87,10 +85,6 @@ class TorchPrograms(Dataset):
             drop_last=drop_last,
             collate_fn=self.collate,
         )
-
-    @cached_property
-    def _table(self) -> Any:
-        return self._programs.table(self._encoder.columns).combine_chunks()
 
 
 class ProgramStream(IterableDataset):
@@ -183,7 +177,15 @@ def _place(rank: int | None, world_size: int | None) -> tuple[int, int]:
     if rank is None or world_size is None:
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             return torch.distributed.get_rank(), torch.distributed.get_world_size()
-        rank, world_size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+        rank, world_size = _variable("RANK", 0), _variable("WORLD_SIZE", 1)
     if not 0 <= rank < world_size:
         raise UserError(f"rank is {rank} and world_size {world_size}: a rank is from 0 to world_size - 1.")
     return rank, world_size
+
+
+def _variable(name: str, default: int) -> int:
+    """Return the whole number that a variable of the environment has."""
+    value = os.environ.get(name, str(default))
+    if not value.isdecimal():
+        raise UserError(f"The variable {name} is {shown(value)}, and must be a whole number. Unset it, or give rank=.")
+    return int(value)

@@ -140,6 +140,12 @@ def test_a_word_without_a_code_is_answered(programs):
         list(programs.torch(["family"], codes={"family": ["matmul", "conv2d"]}))
 
 
+def test_a_rank_that_is_no_number_is_answered(programs, monkeypatch):
+    monkeypatch.setenv("RANK", "first")
+    with pytest.raises(UserError, match="The variable RANK is 'first', and must be a whole number"):
+        programs.stream(["name"])
+
+
 @pytest.mark.parametrize(
     ("place", "message"),
     [
