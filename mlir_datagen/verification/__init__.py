@@ -11,6 +11,7 @@ May import: mlir, ops, programs, proving, dataset, networks, sources, config, ex
 from __future__ import annotations
 
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 from mlir_datagen.config import RunConfig
@@ -75,7 +76,7 @@ def verify_dataset(folder: Path, progress: Progress = lambda count: None, worker
     processes = _processes(dataset) if workers is None else workers
     if processes:
         SERVER.load([drawn_rows.__name__])
-    checked = check_files(dataset, lambda problems: refuse(folder, problems))
+    checked = check_files(dataset, partial(refuse, folder))
     config = load_saved_config(folder / CONFIG)
     same_generator = dataset.manifest["generator_version"] == GENERATOR_VERSION
     rejected = read_rejects(folder)
@@ -117,18 +118,18 @@ def _processes(dataset: Dataset) -> int:
     return cores if cores > 1 and dataset.count() >= FEWEST_PROGRAMS else 0
 
 
-def refuse(folder: Path, problems: list[str]) -> None:
-    """Raise what was found, if anything was.
+def refuse(folder: Path, problems: list[str], cure: str | None = None) -> None:
+    """Raise what was found, if anything was, with what to do about it: left out, that is to make it again.
 
     Raises:
         UserError: with the first problems and the number of the others.
     """
     if problems:
         more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
-        raise UserError(
-            f"{folder} does not hold what it claims: {'; '.join(problems[:_SHOWN])}{more}. Generate it again: "
-            f"delete the folder and run scripts/generate.py with the settings of its {CONFIG}."
+        cure = cure or (
+            f"Generate it again: delete the folder and run scripts/generate.py with the settings of its {CONFIG}."
         )
+        raise UserError(f"{folder} does not hold what it claims: {'; '.join(problems[:_SHOWN])}{more}. {cure}")
 
 
 def _sentences(dataset: Dataset, config: RunConfig, same_generator: bool, has_rejects: bool) -> list[str]:

@@ -23,12 +23,12 @@ from mlir_datagen.programs.rejected import Rejected
 from mlir_datagen.verification.summary import Summary
 
 
-def check_files(dataset: Dataset, refuse: Callable[[list[str]], None]) -> str:
+def check_files(dataset: Dataset, refuse: Callable[[list[str], str | None], None]) -> str:
     """Check the files against what lists them; return what was checked, as a sentence.
 
     Args:
         dataset: the dataset.
-        refuse: raises problems, if there are any.
+        refuse: raises problems, if there are any, with what to do about them; None where it is to make it again.
     """
     folder, manifest = dataset.folder, dataset.manifest
     present: list[str] = []
@@ -40,15 +40,15 @@ def check_files(dataset: Dataset, refuse: Callable[[list[str]], None]) -> str:
             problems.append(f"{said(file)} is a symbolic link, and all of a dataset must be in its folder")
         else:
             problems.append(f"{said(file)} is neither a file nor a folder")
-    refuse(problems)
+    refuse(problems, None)
     # The manifest vouches for SHA256SUMS, and that for all the rest.
-    refuse(list(changed_files(folder, {CHECKSUMS: manifest["files"][CHECKSUMS]})))
+    refuse(list(changed_files(folder, {CHECKSUMS: manifest["files"][CHECKSUMS]})), None)
     listed = {**dataset.checksums(), **listed_files(manifest), **presented_files(manifest)}
     problems = list(changed_files(folder, listed))
     exports = check_exports(folder, manifest["digest"])
     exported = {file for files in exports.values() for file in files}
-    problems += [f"{said(file)} does not belong to it" for file in sorted({*present} - {*listed, MANIFEST} - exported)]
-    refuse(problems)
+    strays = [f"{said(file)} does not belong to it" for file in sorted({*present} - {*listed, MANIFEST} - exported)]
+    refuse([*problems, *strays], None if problems else "Move what does not belong to it away, and verify it again.")
     besides = f" but the exports {', '.join(exports)}, which are whole" if exports else ""
     return f"{len(listed)} files are as SHA256SUMS and the manifest say, and there is no other{besides}."
 

@@ -103,7 +103,7 @@ def test_what_an_older_one_left_is_removed(plain, pictured, monkeypatch):
     [
         (lambda folder: (folder / "croissant.json").write_text("{}"), r"croissant\.json was changed"),
         (lambda folder: (folder / "croissant.json").unlink(), r"croissant\.json is missing"),
-        (lambda folder: (folder / "report.html").write_text("mine"), r"report\.html does not belong to it"),
+        (lambda folder: (folder / "report.html").write_text("mine"), r"report\.html does not belong to it\. Move what"),
         (lambda folder: (folder / "pictures" / "other.png").write_bytes(PNG), r"other\.png does not belong to it"),
     ],
 )
