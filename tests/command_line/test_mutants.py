@@ -34,10 +34,10 @@ def test_wrong_programs_of_all_families_are_caught_and_right_ones_kept():
 
 def test_wrong_networks_are_caught_and_right_ones_kept():
     """Of one network; the benchmark has the others, and the tests of the oracle plant faults of their own."""
-    done = mutants("--families", "--networks", "vgg", "--faults", "2", "--weights", "drawn")
+    done = mutants("--families", "--networks", "vgg", "--faults", "1", "--weights", "drawn")
     assert done.returncode == 0, done.stdout + done.stderr
     planted, differ, caught, missed, not_claimed, not_run = figures(done.stdout, "all")
-    assert planted == 4
-    assert caught == differ > 2
+    assert planted == 2
+    assert caught == differ > 0
     assert (missed, not_claimed, not_run) == (0, 0, 0)
     assert "0 of 2 right programs rejected" in done.stdout
