@@ -44,7 +44,7 @@ def found(monkeypatch):
     """Return all that is found of a dataset with some number of workers, and not its beginning alone."""
     last = []
 
-    def refuse(folder, problems):
+    def refuse(folder, problems, cure=None):
         if problems:
             last[:] = problems
             raise UserError("refused")
