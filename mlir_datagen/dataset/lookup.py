@@ -72,11 +72,7 @@ def _split_and_name(dataset: Dataset, words: str) -> tuple[str | None, str]:
     if not folders:
         return None, name
     split = ".".join(folders)
-    if split not in dataset.splits:
-        known = dataset.splits
-        raise UserError(
-            f"{dataset.folder} has no split {shown(split)}.{nearest(split, known)} It has {', '.join(known)}."
-        )
+    dataset.require_split(split)
     return split, name
 
 

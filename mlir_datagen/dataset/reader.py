@@ -20,7 +20,7 @@ from mlir_datagen.dataset.manifest import MANIFEST, read_manifest
 from mlir_datagen.dataset.paths import index_name, index_names, program_file
 from mlir_datagen.dataset.schema import index_schema
 from mlir_datagen.dataset.writer import CHECKSUMS
-from mlir_datagen.errors import UserError, said, shown
+from mlir_datagen.errors import UserError, listed, nearest, said, shown
 from mlir_datagen.mlir.bounds import nesting_problem
 from mlir_datagen.mlir.signature import stored_argument
 from mlir_datagen.programs.program import StoredProgram
@@ -57,6 +57,18 @@ class Dataset:
         """The licences that it is under."""
         # Version 0.9 and those before named none.
         return list(self.manifest.get("license", [DEFAULT_LICENSE]))
+
+    def require_split(self, split: str) -> None:
+        """Refuse a split that the dataset does not have.
+
+        Raises:
+            UserError: when it is none.
+        """
+        if split not in self.splits:
+            raise UserError(
+                f"{self.folder} has no split {shown(split)}.{nearest(str(split), self.splits)} It has "
+                f"{listed(self.splits)}."
+            )
 
     def count(self) -> int:
         """Return how many programs the manifest counts."""

@@ -18,9 +18,9 @@ def begin_workers() -> None:
 
 
 def begin_early(programs: int) -> None:
-    """Do so for a run that is known to make so many programs, and no more than that.
+    """Begin worker processes before a run's config is composed, where it makes programs enough to use them.
 
-    Here, importing and composing its config takes as long as that; with one core, nothing would be won.
+    Composing takes this process about as long as the imports take the other; with one core, nothing would be won.
     """
     if programs >= FEWEST_PROGRAMS and len(available_cores()) > 1:
         begin_workers()

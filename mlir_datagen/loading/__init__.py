@@ -1,6 +1,6 @@
 """Finished datasets as what training reads: rows by number and name, filters, tables, and PyTorch's datasets.
 
-May import: dataset, programs, mlir.
+May import: dataset.
 """
 
 from __future__ import annotations

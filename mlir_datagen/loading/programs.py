@@ -116,11 +116,7 @@ class Programs(Sequence[Row]):
         Raises:
             UserError: when the dataset has no such split.
         """
-        if name not in self.splits:
-            raise UserError(
-                f"{self.folder} has no split {shown(name)}.{nearest(str(name), self.splits)} It has "
-                f"{listed(self.splits)}."
-            )
+        self._rows.dataset.require_split(name)
         return Programs(self._rows, self._positions[np.isin(self._positions, self._rows.split_positions(name))])
 
     def shards(self) -> list[Programs]:

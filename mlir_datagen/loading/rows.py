@@ -16,18 +16,16 @@ from numpy.typing import NDArray
 
 from mlir_datagen.dataset.arrow import array_of, number_array, optional_number_array
 from mlir_datagen.dataset.manifest import MEASUREMENTS_KEY
-from mlir_datagen.dataset.measurements import read_measurements
+from mlir_datagen.dataset.measurements import MEASUREMENT_COLUMNS, read_measurements
 from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.dataset.schema import index_schema
-from mlir_datagen.programs.proof import Measurement
 
 Positions = NDArray[np.int64]
 """Numbers of rows in the whole dataset, split after split."""
 
-TIME_COLUMNS = tuple(field.name for field in dataclasses.fields(Measurement))
-"""What a measured dataset has besides the columns of its index."""
+TIME_COLUMNS = {name: type_ for name, (type_, _) in MEASUREMENT_COLUMNS.items() if name not in ("split", "name")}
+"""What a measured dataset has besides the columns of its index, and its type."""
 
-_TIME_TYPES = {"float": pa.float64(), "int": pa.int64(), "bool": pa.bool_(), "str": pa.string()}
 _TEXT_NEEDS = ("name", "file", "sha256")
 _KEPT_BYTES = 256 << 20
 """Of the row groups that were read last; one with texts has some 5 MB."""
@@ -158,20 +156,17 @@ class Rows:
             names = [name for table in self.tables(positions, ["name"]) for name in table.column("name").to_pylist()]
             rows = [times.get((split, name)) for name in names]
             found[split] = {
-                field.name: _time_array([None if row is None else getattr(row, field.name) for row in rows], field)
-                for field in dataclasses.fields(Measurement)
+                column: _time_array([None if row is None else getattr(row, column) for row in rows], type_)
+                for column, type_ in TIME_COLUMNS.items()
             }
         return found
 
 
-def _time_array(values: list[Any], field: dataclasses.Field[Any]) -> Any:
-    type_ = _TIME_TYPES[str(field.type)]
+def _time_array(values: list[Any], type_: Any) -> Any:
     if type_ == pa.bool_():
         return optional_number_array(values, np.uint8).cast(type_)
     return array_of(values, type_)
 
 
 def _schema(with_times: bool) -> Any:
-    fields = list(index_schema(with_text=True))
-    times = dataclasses.fields(Measurement) if with_times else ()
-    return pa.schema([*fields, *((field.name, _TIME_TYPES[str(field.type)]) for field in times)])
+    return pa.schema([*index_schema(with_text=True), *(TIME_COLUMNS.items() if with_times else ())])
