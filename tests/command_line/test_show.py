@@ -7,6 +7,8 @@ import json
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 
 import pytest
 from forging import forge, rows_changed
@@ -22,6 +24,13 @@ from mlir_datagen.dataset.reader import Dataset
 from mlir_datagen.errors import UserError
 from mlir_datagen.pipeline.run import generate
 from mlir_datagen.programs.proof import Measurement
+
+
+def run_show(*arguments, cwd):
+    """Run `mlir-datagen show` in a fresh process: of many forked ones, Arrow's threads abort one at its end."""
+    command = [sys.executable, "-m", "mlir_datagen.command_line.main", "show", *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
+
 
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -57,7 +66,7 @@ def drawn(tmp_path_factory):
 
 
 def test_a_dataset(tiny, tmp_path):
-    done = run_warm("mlir-datagen", "show", str(tiny), cwd=tmp_path)
+    done = run_show(str(tiny), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0].startswith("tiny: 24 programs in")
@@ -72,14 +81,14 @@ def test_a_dataset(tiny, tmp_path):
 
 
 def test_a_dataset_for_other_programs(tiny, tmp_path):
-    facts = json.loads(run_warm("mlir-datagen", "show", str(tiny), "--json", cwd=tmp_path).stdout)
+    facts = json.loads(run_show(str(tiny), "--json", cwd=tmp_path).stdout)
     manifest = json.loads((tiny / "manifest.json").read_text())
     assert facts["splits"] == manifest["counts"]
     assert (facts["programs"], facts["fingerprint"]) == (24, manifest["fingerprint"])
 
 
 def test_a_program_is_its_row(tiny, tmp_path):
-    facts = json.loads(run_warm("mlir-datagen", "show", str(tiny), "train/conv2d_0001", "--json", cwd=tmp_path).stdout)
+    facts = json.loads(run_show(str(tiny), "train/conv2d_0001", "--json", cwd=tmp_path).stdout)
     assert facts["mlir"] == (tiny / "train/conv2d_0001.mlir").read_text()
     (row,) = [
         row for split, rows in Dataset(tiny).rows() for row in rows if (split, row["name"]) == ("train", "conv2d_0001")
@@ -183,12 +192,12 @@ def test_a_text_that_was_changed_is_refused(tiny, tmp_path):
     damaged = tmp_path / tiny.name
     shutil.copytree(tiny, damaged)
     forge(damaged, "train.parquet", rows_changed(lambda rows: [row.update(mlir=row["mlir"] + " ") for row in rows]))
-    done = run_warm("mlir-datagen", "show", str(damaged), "train/matmul_0004", cwd=tmp_path)
+    done = run_show(str(damaged), "train/matmul_0004", cwd=tmp_path)
     assert done.returncode == 2
     assert "the text of matmul_0004 is not the one of its sha256" in " ".join(done.stderr.split())
     (damaged / "train.parquet").write_bytes(b"PAR1")
     for arguments in ([], ["train/matmul_0004"]):
-        done = run_warm("mlir-datagen", "show", str(damaged), *arguments, cwd=tmp_path)
+        done = run_show(str(damaged), *arguments, cwd=tmp_path)
         assert done.returncode == 2
         assert "train.parquet cannot be read" in " ".join(done.stderr.split())
 
@@ -207,11 +216,11 @@ def test_times_are_shown(tiny, tmp_path):
         {"machines": [{"id": "0a", "cpu": "a processor"}]},
         21,
     )
-    shown = " ".join(run_warm("mlir-datagen", "show", str(measured), cwd=tmp_path).stdout.split())
+    shown = " ".join(run_show(str(measured), cwd=tmp_path).stdout.split())
     assert "times 7 ns to 2.25 ms, median 1.5 µs, of 3 programs on one core of a processor; disturbed: 0" in shown
-    shown = " ".join(run_warm("mlir-datagen", "show", str(measured), "matmul_0004", cwd=tmp_path).stdout.split())
+    shown = " ".join(run_show(str(measured), "matmul_0004", cwd=tmp_path).stdout.split())
     assert "one call 2.25 ms, the median of 5 runs (interquartile range 0.5 ns)" in shown
-    facts = run_warm("mlir-datagen", "show", str(measured), "train/conv2d_0001", "--json", cwd=tmp_path).stdout
+    facts = run_show(str(measured), "train/conv2d_0001", "--json", cwd=tmp_path).stdout
     assert json.loads(facts)["measurement"]["median_ns"] == 7.0
 
 
