@@ -7,15 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from mlir_datagen import foreign
+
+_PATTERNS = 1 << 10
+"""How many strings and lengths of lists that repeat row after row are kept: every block of a variant has the same."""
+
+_OFFSET_BYTES = 4
 
 PARQUET_ERRORS = (pa.ArrowException, OSError)
 """What reading a damaged file of Parquet raises."""
@@ -45,14 +52,30 @@ def string_array(words: Sequence[str]) -> Any:
 
 def repeated_strings(words: Sequence[str], rows: int) -> Any:
     """Return an array of some strings in a row, as often as there are rows."""
-    encoded = [word.encode() for word in words]
-    offsets = _repeated_offsets([len(word) for word in encoded], rows)
-    return pa.StringArray.from_buffers(rows * len(words), pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded) * rows))
+    offsets, text = _repeated(tuple(words), _capacity(rows))
+    number = rows * len(words)
+    size = len(text) // _capacity(rows) * rows
+    return pa.StringArray.from_buffers(number, offsets.slice(0, _OFFSET_BYTES * (number + 1)), text.slice(0, size))
 
 
 def repeated_string(word: str, rows: int) -> Any:
     """Return an array of one string, many times."""
     return repeated_strings([word], rows)
+
+
+def joined_strings(pieces: Sequence[Any]) -> Any:
+    """Return an array of strings that are joined of pieces: arrays, at least one, and words that are in all of them."""
+    rows = next(len(piece) for piece in pieces if not isinstance(piece, str))
+    # Arrays instead of single words: for these, too, Arrow imports pandas.
+    columns = [repeated_string(piece, rows) if isinstance(piece, str) else piece for piece in (*pieces, "")]
+    return pc.binary_join_element_wise(*columns)
+
+
+def letters(strings: Any) -> Any:
+    """Return the buffer of all letters of an array of strings without nulls."""
+    _, ends, text = strings.buffers()
+    offsets = np.frombuffer(ends, np.int32)[strings.offset : strings.offset + len(strings) + 1]
+    return text.slice(int(offsets[0]), int(offsets[-1] - offsets[0]))
 
 
 def word_array(words: Sequence[str | None]) -> Any:
@@ -85,15 +108,30 @@ def optional_number_array(numbers: Sequence[float | None], dtype: type = np.floa
 
 def list_array(lengths: Sequence[int], rows: int, elements: Any) -> Any:
     """Cut an array into lists whose lengths follow a pattern that is repeated `rows` times."""
-    return pa.ListArray.from_arrays(number_array(_repeated_offsets(lengths, rows)), elements)
+    number = rows * len(lengths)
+    offsets = _repeated_offsets(tuple(lengths), _capacity(rows)).slice(0, _OFFSET_BYTES * (number + 1))
+    return pa.ListArray.from_buffers(pa.list_(elements.type), number, [None, offsets], children=[elements])
 
 
-def _repeated_offsets(lengths: Sequence[int], rows: int) -> NDArray[np.int32]:
-    """Return where lists end whose lengths follow a pattern that is repeated, from 0 on."""
+def _capacity(rows: int) -> int:
+    """Return for how many rows patterns are kept: those of all numbers of rows up to it are the first of it."""
+    return 1 << max(0, rows - 1).bit_length()
+
+
+@lru_cache(maxsize=_PATTERNS)
+def _repeated(words: tuple[str, ...], rows: int) -> tuple[Any, Any]:
+    """Return the buffers of some strings in a row, as often as there are rows: where they end, and their letters."""
+    encoded = [word.encode() for word in words]
+    return _repeated_offsets(tuple(map(len, encoded)), rows), pa.py_buffer(b"".join(encoded) * rows)
+
+
+@lru_cache(maxsize=_PATTERNS)
+def _repeated_offsets(lengths: tuple[int, ...], rows: int) -> Any:
+    """Return the buffer of where lists end whose lengths follow a pattern that is repeated, from 0 on."""
     ends = np.cumsum(lengths)
     offsets = np.zeros(rows * len(lengths) + 1, np.int32)
     offsets[1:] = (np.arange(rows)[:, np.newaxis] * (ends[-1] if len(ends) else 0) + ends).ravel()
-    return offsets
+    return pa.py_buffer(offsets)
 
 
 def array_of(values: Sequence[Any], type_: Any) -> Any:

@@ -29,7 +29,6 @@ from mlir_datagen.programs.batch import Block, ProgramBlock
 from mlir_datagen.programs.forms import written
 from mlir_datagen.programs.program import Program
 from mlir_datagen.programs.proof import PARSED, Proof
-from mlir_datagen.programs.spec import spec_json
 
 
 def block_table(split: str, block: Block) -> Any:
@@ -131,7 +130,7 @@ def _drawn_table(split: str, block: ProgramBlock) -> Any:
         "kind": repeated_string(block.variant.kind, rows),
         "form": word_array([str(ways[form].form) for form in block.forms]),
         "dtype": repeated_string(graph.results[0].dtype, rows),
-        "spec": string_array([spec_json(one) for one in block.specs]),
+        "spec": string_array(family.specs_json(spec, rows)),
         "arguments": _operands(graph.arguments, "input", rows),
         "results": _operands(graph.results, "output", rows),
         "loops": _loops([graph.loops], rows),
@@ -165,11 +164,10 @@ def _versions(numbers: Sequence[int | None]) -> Any:
 
 def _interleave(columns: Sequence[Any], rows: int) -> Any:
     """Lay columns (arrays, or one number for all rows) side by side, row after row."""
-    if not columns:
-        return number_array(np.empty(0, np.int64))
-    return number_array(
-        np.stack([np.broadcast_to(np.asarray(column, np.int64), rows) for column in columns], axis=1).ravel()
-    )
+    table = np.empty((rows, len(columns)), np.int64)
+    for place, column in enumerate(columns):
+        table[:, place] = column
+    return number_array(table.ravel())
 
 
 def _operands(operands: Sequence[Operand], role: str, rows: int) -> Any:

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.json
 from numpy.typing import NDArray
 
-from mlir_datagen.dataset.arrow import number_array, open_parquet, repeated_string
+from mlir_datagen.dataset.arrow import joined_strings, letters, number_array, open_parquet
 from mlir_datagen.dataset.paths import is_drawn
 from mlir_datagen.ops import FAMILIES
 
@@ -106,8 +106,8 @@ class _Seen:
 
     def __init__(self) -> None:
         self._programs = 0
-        self._digests: list[NDArray[np.uint64]] = []
-        self._multisets: list[NDArray[np.uint64]] = []
+        self._digests = _Distinct()
+        self._multisets = _Distinct()
         self._triples: set[tuple[Any, ...]] = set()
         self._families: Counter[str] = Counter()
         self._values: dict[tuple[str, str], list[NDArray[np.int64]]] = defaultdict(list)
@@ -116,10 +116,10 @@ class _Seen:
     def add(self, batch: Any, drawn: bool) -> None:
         """Take in some rows."""
         self._programs += len(batch)
-        self._digests = _merged(self._digests, _digest_numbers(batch.column("sha256")))
+        self._digests.add(_digest_numbers(batch.column("sha256")))
         readable = batch.filter(pc.is_valid(batch.column("nodes")))
         nodes = _Nodes(readable.column("nodes"))
-        self._multisets = _merged(self._multisets, nodes.multisets())
+        self._multisets.add(nodes.multisets())
         self._triples |= nodes.triples(readable.column("kind"))
         if drawn:
             for family, rows in _groups(batch.column("family")).items():
@@ -132,10 +132,7 @@ class _Seen:
 
     def _add_sizes(self, family: str, specs: Any) -> None:
         """Take in the sizes that specs of single operations name."""
-        # Arrays instead of single words: for these, too, Arrow imports pandas.
-        ends, nothing = (repeated_string(word, len(specs)) for word in ("\n", ""))
-        lines = pc.binary_join_element_wise(specs, ends, nothing)
-        table = pyarrow.json.read_json(pa.BufferReader(_letters(lines)))
+        table = pyarrow.json.read_json(pa.BufferReader(letters(joined_strings([specs, "\n"]))))
         for name, column in zip(table.column_names, table.columns, strict=True):
             if pa.types.is_int64(column.type):
                 self._values[family, name].append(_counted(_numbers(column.combine_chunks())))
@@ -161,14 +158,41 @@ class _Seen:
             entropies[family][name] = entropy(_summed(counted))
         for family, operations in self._operations.items():
             entropies[family][_OPERATION] = entropy(list(operations.values()))
-        distinct, multisets = (sum(map(len, found)) for found in (self._digests, self._multisets))
         return Diversity(
             self._programs,
-            distinct,
-            multisets,
+            self._digests.count(),
+            self._multisets.count(),
             len(self._triples),
             {family: FamilyDiversity(self._families[family], found) for family, found in entropies.items()},
         )
+
+
+class _Distinct:
+    """Different numbers among many."""
+
+    def __init__(self) -> None:
+        self._known: NDArray[np.uint64] = np.empty(0, np.uint64)
+        self._new: list[NDArray[np.uint64]] = []
+        self._waiting = 0
+
+    def add(self, numbers: NDArray[np.uint64]) -> None:
+        """Take in some numbers."""
+        self._new.append(numbers)
+        self._waiting += len(numbers)
+        # Not each time: all that are known are looked at again.
+        if self._waiting > max(len(self._known), _ROWS):
+            self._take_in()
+
+    def count(self) -> int:
+        """Return how many different ones there were."""
+        self._take_in()
+        return len(self._known)
+
+    def _take_in(self) -> None:
+        # numpy's own `unique` has a table of what it has seen, which takes ten times as long.
+        found = np.sort(np.concatenate([self._known, *self._new]))
+        self._known = found[np.append(True, found[1:] != found[:-1])[: len(found)]]
+        self._new, self._waiting = [], 0
 
 
 class _Nodes:
@@ -215,24 +239,21 @@ class _Nodes:
         kinds = kinds.take(number_array(program))
         words = [column.dictionary_encode("encode") for column in (self.operations, self._flat.field("dtype"), kinds)]
         operations, dtypes, own_kinds = (_numbers(column.indices) for column in words)
-        rows = np.stack([operations, dtypes, np.where(alone, own_kinds, -1), layout], axis=1)
         names = [[*column.dictionary.to_pylist(), None] for column in words]
+        # As one number for each, which are compared at once. The last kind is none.
+        layouts, layout_numbers = np.unique(layout, return_inverse=True)
+        columns = [operations, dtypes, np.where(alone, own_kinds, len(names[2]) - 1), layout_numbers]
+        sizes = [*map(len, names), len(layouts)]
+        found = np.unravel_index(np.unique(np.ravel_multi_index(columns, sizes)), sizes)
         return {
-            (names[0][operation], names[1][dtype], names[2][kind], shape)
-            for operation, dtype, kind, shape in np.unique(rows, axis=0).tolist()
+            (names[0][operation], names[1][dtype], names[2][kind], int(layouts[number]))
+            for operation, dtype, kind, number in zip(*(column.tolist() for column in found), strict=True)
         }
 
 
 def _numbers(array: Any) -> NDArray[Any]:
     """Return an array of Arrow without nulls as one of numpy; its own `to_numpy` imports pandas."""
     return np.from_dlpack(array)
-
-
-def _letters(words: Any) -> Any:
-    """Return the buffer of all letters of a column of words."""
-    _, ends, letters = words.buffers()
-    offsets = np.frombuffer(ends, np.int32)[words.offset : words.offset + len(words) + 1]
-    return letters.slice(int(offsets[0]), int(offsets[-1] - offsets[0]))
 
 
 @cache
@@ -242,16 +263,11 @@ def _number(name: str) -> int:
 
 def _digest_numbers(digests: Any) -> NDArray[np.uint64]:
     """Return the first 64 bits of digests in hexadecimal digits."""
-    table = np.frombuffer(_letters(digests), np.uint8).reshape(len(digests), -1)[:, :_DIGEST_CHARACTERS]
+    table = np.frombuffer(letters(digests), np.uint8).reshape(len(digests), -1)[:, :_DIGEST_CHARACTERS]
     digits = np.where(table > ord("9"), table - ord("a") + 10, table - ord("0")).astype(np.uint64)
     shifts = np.arange(4 * (_DIGEST_CHARACTERS - 1), -1, -4, dtype=np.uint64)
     numbers: NDArray[np.uint64] = np.bitwise_or.reduce(digits << shifts, axis=1)
     return numbers
-
-
-def _merged(found: list[NDArray[np.uint64]], more: NDArray[np.uint64]) -> list[NDArray[np.uint64]]:
-    """Return different numbers with more of them."""
-    return [np.unique(np.concatenate([*found, more]))]
 
 
 def _groups(words: Any) -> dict[str, NDArray[np.int64]]:
@@ -268,6 +284,10 @@ def _groups(words: Any) -> dict[str, NDArray[np.int64]]:
 
 def _counted(values: NDArray[Any]) -> NDArray[np.int64]:
     """Return the different values, and below them how often each occurs."""
+    if len(values) and values.min() >= 0 and values.max() < _ROWS:
+        counts = np.bincount(values)
+        (found,) = np.nonzero(counts)
+        return np.stack([found, counts[found]])
     return np.stack(np.unique(values.astype(np.int64), return_counts=True))
 
 

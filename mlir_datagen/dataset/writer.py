@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mlir_datagen import foreign
-from mlir_datagen.dataset.arrow import number_array, open_parquet, string_array
+from mlir_datagen.dataset.arrow import joined_strings, letters, number_array, open_parquet, string_array
 from mlir_datagen.dataset.paths import file_in_split, number_width
 from mlir_datagen.dataset.schema import index_schema
 
@@ -105,8 +105,8 @@ def dataset_digest(root: Path, splits: Mapping[str, Sequence[str]]) -> str:
         for file in files:
             with open_parquet(root / file) as index:
                 for batch in index.iter_batches(columns=["name", "sha256"]):
-                    rows = zip(batch.column("name").to_pylist(), batch.column("sha256").to_pylist(), strict=True)
-                    digest.update("".join(f"{split}/{name} {sha256}\n" for name, sha256 in rows).encode())
+                    lines = joined_strings([f"{split}/", batch.column("name"), " ", batch.column("sha256"), "\n"])
+                    digest.update(letters(lines))
     return digest.hexdigest()
 
 

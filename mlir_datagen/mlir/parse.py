@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import threading
 from functools import lru_cache
 from pathlib import Path
 
@@ -48,6 +49,18 @@ class Verifier:
             ir.Module.parse(text, context)
         except ir.MLIRError as error:
             raise Rejection("verified", first_diagnostic(error)) from error
+
+
+_OF_THREAD = threading.local()
+
+
+def verifier_of_thread() -> Verifier:
+    """Return the verifier that this thread keeps: it does not know a context's dialects and types again each time."""
+    try:
+        kept: Verifier = _OF_THREAD.verifier
+    except AttributeError:
+        kept = _OF_THREAD.verifier = Verifier()
+    return kept
 
 
 def function_types(

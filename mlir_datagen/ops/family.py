@@ -17,6 +17,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from mlir_datagen.errors import listed, shown
@@ -25,7 +26,7 @@ from mlir_datagen.mlir.signature import Operand
 from mlir_datagen.ops.body import NUMBER
 from mlir_datagen.ops.dtypes import DEFAULT, DEFAULT_INTEGER, of_operands, of_result, words_of
 from mlir_datagen.ops.graph import Graph, GraphText, Node
-from mlir_datagen.ops.node_text import differences
+from mlir_datagen.ops.node_text import FIRST_MARK, Pattern, in_rows, row_differences
 from mlir_datagen.ops.program_family import LARGEST_TOLERANCE, AnyFamily, HeldAgainst, largest
 from mlir_datagen.ops.structured_operation import NAMED, StructuredOperation, Versions, versions_of
 
@@ -324,13 +325,42 @@ class OpFamily(AnyFamily):
         return graph.node_seconds(graph.main, graph.bytes_moved)
 
     def program(self, spec: Spec, form: str = NAMED) -> str:
-        """Return what the graph's own text is, faster: there are many programs of each structure."""
-        nodes, variant = self.nodes(spec), spec.variant
-        different = [differences(node.operation, node.sizes) for node in nodes]
-        key = (variant.kind, variant.rank, variant.dtype, form, *different)
-        if key not in self._texts:
-            self._texts[key] = GraphText(self.graph(spec), form)
-        return self._texts[key].text(nodes)
+        """Return the text of a program, of numbers as dimensions."""
+        (text,) = self.programs(spec, [form])
+        return text
+
+    def programs(self, spec: Spec, forms: Sequence[str]) -> list[str]:
+        """Return what the text of each graph of a column of them is, faster: there are many of each structure.
+
+        Args:
+            spec: with a column of as many programs as there are forms as each dimension, or a number for all.
+            forms: in which each is written.
+        """
+        variant, nodes, rows = spec.variant, self.nodes(spec), len(forms)
+        columns = [in_rows(node.sizes[name], rows) for node in nodes for name in node.operation.sizes]
+        different = [row_differences(node.operation, node.sizes, rows) for node in nodes]
+        texts = []
+        structures = zip(forms, *different, strict=True)
+        for row, (structure, sizes) in enumerate(zip(structures, zip(*columns, strict=True), strict=True)):
+            key = (variant.kind, variant.rank, variant.dtype, structure)
+            text = self._texts.get(key)
+            if text is None:
+                own = Spec(variant, tuple(in_rows(dimension, rows)[row] for dimension in spec.dimensions))
+                text = self._texts[key] = GraphText(self.graph(own), forms[row])
+            texts.append(text.filled(sizes))
+        return texts
+
+    def specs_json(self, spec: Spec, rows: int) -> list[str]:
+        """Return the JSON of each spec of a column of them, as `spec_json` writes it.
+
+        Args:
+            spec: with columns of so many programs as dimensions.
+            rows: how many they are.
+        """
+        marks = range(FIRST_MARK, FIRST_MARK + len(spec.dimensions))
+        pattern = Pattern(orjson.dumps(Spec(spec.variant, tuple(marks)).fields).decode())
+        columns = [in_rows(dimension, rows) for dimension in spec.dimensions]
+        return list(map(pattern.filled, zip(*columns, strict=True)))
 
     @cached_property
     def _fields(self) -> tuple[str, ...]:

@@ -236,9 +236,7 @@ class GraphText:
             shapes.update(zip(node.inputs, operation.argument_shapes(nodes[-1].sizes), strict=True))
         arguments = tuple(one._replace(shape=shapes[number]) for number, one in enumerate(graph.arguments))
         self._pattern = Pattern(replace(graph, arguments=arguments, nodes=tuple(nodes)).text(form))
-        self._names = [node.operation.sizes for node in nodes]
 
-    def text(self, nodes: Sequence[Node]) -> str:
-        """Return the text of the graph with these nodes."""
-        pairs = zip(nodes, self._names, strict=True)
-        return self._pattern.filled([node.sizes[name] for node, names in pairs for name in names])
+    def filled(self, sizes: Sequence[int]) -> str:
+        """Return the text of the graph whose operations have these sizes, of one after the other."""
+        return self._pattern.filled(sizes)

@@ -11,6 +11,8 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
+import numpy as np
+
 from mlir_datagen.mlir.builder import FunctionBuilder
 from mlir_datagen.mlir.types import tensor
 from mlir_datagen.ops.body import NUMBER
@@ -107,6 +109,28 @@ def node_text(
 ) -> NodeText:
     """Return the text of all operations that differ in sizes and names alone: what it is made of is as there."""
     return NodeText(operation, form, dtype, dtypes, different)
+
+
+def in_rows(column: Any, rows: int) -> Sequence[Any]:
+    """Return plain numbers for each row: those of a column, or the one number of all."""
+    values: Sequence[Any] = column.tolist() if isinstance(column, np.ndarray) else [column] * rows
+    return values
+
+
+def row_differences(operation: StructuredOperation, sizes: Mapping[str, Any], rows: int) -> Sequence[tuple[Any, ...]]:
+    """Return the `differences` of each of some operations, whose sizes are columns, or numbers for all."""
+    names = [name for names in operation.attribute_names for name in names]
+    names += [NUMBER] if operation.has_number else []
+    if not names:
+        return [()] * rows
+    known: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+    found = []
+    for row in zip(*(in_rows(sizes[name], rows) for name in names), strict=True):
+        # There are few different ones.
+        if row not in known:
+            known[row] = differences(operation, dict(zip(names, row, strict=True)))
+        found.append(known[row])
+    return found
 
 
 def differences(operation: StructuredOperation, sizes: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mlir_datagen.dataset.results import TaskResult
 from mlir_datagen.errors import Rejection
-from mlir_datagen.mlir.parse import Verifier
+from mlir_datagen.mlir.parse import Verifier, verifier_of_thread
 from mlir_datagen.ops.program_family import AnyFamily, AnySpec
 from mlir_datagen.programs.batch import Batch, Block
 from mlir_datagen.programs.content import Splitter
@@ -123,7 +123,7 @@ class RandomOps:
     @staticmethod
     def produce(task: RandomTask) -> Batch:
         """Make the task's programs, parsed and verified."""
-        verifier = Verifier()
+        verifier = verifier_of_thread()
         # One stage after the other for a whole block: emitting and parsing in turn drive each other out of the
         # processor's caches.
         return Batch(task.split, task.blocks()).sift(lambda block: [_failure(text, verifier) for text in block.texts])

@@ -47,9 +47,9 @@ class GridStream:
         """
         family, specs = self.family, self.specs(numbers, seed)
         asked = [forms.of(seed, family, spec) for spec in specs]
-        texts = [family.program(*pair) for pair in zip(specs, asked, strict=True)]
-        digests = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
         columns = self.grid.columns(numbers)
+        texts = family.programs(family.spec(self.variant, *columns), asked)
+        digests = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
         return ProgramBlock(SOURCE, seed, family, self.variant, columns, specs, asked, texts, digests, positions)
 
 
