@@ -12,7 +12,7 @@ import yaml
 
 from mlir_datagen.dataset.card import CARD, dataset_card
 from mlir_datagen.dataset.card_sections import with_times
-from mlir_datagen.dataset.diversity import diversity_of
+from mlir_datagen.dataset.diversity import Diversity
 from mlir_datagen.dataset.durable import flush, flush_folder
 from mlir_datagen.dataset.manifest import MANIFEST, MEASUREMENTS_KEY, manifest
 from mlir_datagen.dataset.measurements import write_measurements
@@ -32,6 +32,7 @@ def write_description(
     quotas: Mapping[str, Any],
     production: Production,
     against: Mapping[str, dict[str, Any]],
+    diversity: Diversity,
     session: Mapping[str, Any] | None = None,
     besides: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
@@ -44,6 +45,7 @@ def write_description(
         quotas: what the manifest says of what each family was asked for and had.
         production: what was attempted and rejected.
         against: what was kept out of the random splits; how many programs of each suite were kept is added.
+        diversity: how different the programs are.
         session: what the manifest says of the session that measured the programs; None where none has.
         besides: what the manifest says besides, or instead.
     """
@@ -55,7 +57,7 @@ def write_description(
     for split in sorted(counts.keys() & against.keys()):
         against[split]["kept"] = counts[split].total()
     indexes = {split: settings.index_files(split, counts[split].total()) for split in counts}
-    card = dataset_card(settings, by_family, against, quotas, diversity_of(root, indexes))
+    card = dataset_card(settings, by_family, against, quotas, diversity)
     measurements = None
     if session is not None:
         failed = sum(counter.total() for counter in counts.values()) - len(production.measured)

@@ -24,12 +24,18 @@ from mlir_datagen.dataset.arrow import joined_strings, letters, number_array, op
 from mlir_datagen.dataset.paths import is_drawn
 from mlir_datagen.ops import FAMILIES
 
-_ROWS = 1 << 16
+_ROWS = 1 << 14
+_WORDS = ("family", "kind", "spec", "sha256")
+_COLUMNS = [*_WORDS, "nodes"]
 _NODE = "nodes.list.element"
-_COLUMNS = [
-    *("family", "kind", "spec", "sha256"),
+_LEAVES = [
+    *_WORDS,
     *(f"{_NODE}.{name}" for name in ("op", "dtype", "shape.list.element", "loops.list.element.bound")),
 ]
+"""What is read of these in a file: of the columns of columns, these."""
+_DENSE = 1 << 16
+# Threads would take the processor from what makes programs.
+_READ = pyarrow.json.ReadOptions(use_threads=False)
 _MOST_LOOPS = 1 << 10
 _OPERATIONS, _OPERATION, _EXTENT = "operations", "operation", "extent"
 _DIGEST_CHARACTERS = 16
@@ -81,13 +87,13 @@ def diversity_of(root: Path, indexes: Mapping[str, Sequence[str]]) -> Diversity:
     Raises:
         OSError, pyarrow.ArrowException: when an index cannot be read.
     """
-    seen = _Seen()
+    count = DiversityCount()
     for split, files in indexes.items():
         for file in files:
             with open_parquet(root / file) as index:
-                for batch in index.iter_batches(_ROWS, columns=_COLUMNS):
-                    seen.add(batch, is_drawn(split))
-    return seen.diversity()
+                for batch in index.iter_batches(_ROWS, columns=_LEAVES):
+                    count.add(split, pa.Table.from_batches([batch]))
+    return count.diversity()
 
 
 def entropy(counts: Sequence[int] | NDArray[np.int64]) -> float:
@@ -101,11 +107,12 @@ def entropy(counts: Sequence[int] | NDArray[np.int64]) -> float:
     return abs(math.fsum(-count / total * math.log2(count / total) for count in map(int, counts) if count))
 
 
-class _Seen:
-    """What was seen of the rows so far."""
+class DiversityCount:
+    """What was seen of the rows of a dataset so far."""
 
     def __init__(self) -> None:
-        self._programs = 0
+        self._waiting: dict[bool, list[Any]] = {False: [], True: []}
+        self._programs = self._waiting_rows = 0
         self._digests = _Distinct()
         self._multisets = _Distinct()
         self._triples: set[tuple[Any, ...]] = set()
@@ -113,9 +120,23 @@ class _Seen:
         self._values: dict[tuple[str, str], list[NDArray[np.int64]]] = defaultdict(list)
         self._operations: dict[str, Counter[str]] = defaultdict(Counter)
 
-    def add(self, batch: Any, drawn: bool) -> None:
-        """Take in some rows."""
-        self._programs += len(batch)
+    def add(self, split: str, rows: Any) -> None:
+        """Take in some rows of a split, a table with the columns of its index."""
+        self._waiting[is_drawn(split)].append(rows.select(_COLUMNS))
+        self._programs += len(rows)
+        self._waiting_rows += len(rows)
+        # Not a few at a time: each time takes as long as some thousands of rows.
+        if self._waiting_rows >= _ROWS:
+            self._take_in_all()
+
+    def _take_in_all(self) -> None:
+        for drawn, tables in self._waiting.items():
+            for batch in pa.concat_tables(tables).combine_chunks().to_batches() if tables else ():
+                self._take_in(batch, drawn)
+            tables.clear()
+        self._waiting_rows = 0
+
+    def _take_in(self, batch: Any, drawn: bool) -> None:
         self._digests.add(_digest_numbers(batch.column("sha256")))
         readable = batch.filter(pc.is_valid(batch.column("nodes")))
         nodes = _Nodes(readable.column("nodes"))
@@ -132,7 +153,7 @@ class _Seen:
 
     def _add_sizes(self, family: str, specs: Any) -> None:
         """Take in the sizes that specs of single operations name."""
-        table = pyarrow.json.read_json(pa.BufferReader(letters(joined_strings([specs, "\n"]))))
+        table = pyarrow.json.read_json(pa.BufferReader(letters(joined_strings([specs, "\n"]))), _READ)
         for name, column in zip(table.column_names, table.columns, strict=True):
             if pa.types.is_int64(column.type):
                 self._values[family, name].append(_counted(_numbers(column.combine_chunks())))
@@ -153,6 +174,7 @@ class _Seen:
 
     def diversity(self) -> Diversity:
         """Return what all rows together have."""
+        self._take_in_all()
         entropies: dict[str, dict[str, float]] = {family: {} for family in sorted(self._families)}
         for (family, name), counted in self._values.items():
             entropies[family][name] = entropy(_summed(counted))
@@ -284,7 +306,7 @@ def _groups(words: Any) -> dict[str, NDArray[np.int64]]:
 
 def _counted(values: NDArray[Any]) -> NDArray[np.int64]:
     """Return the different values, and below them how often each occurs."""
-    if len(values) and values.min() >= 0 and values.max() < _ROWS:
+    if len(values) and values.min() >= 0 and values.max() < _DENSE:
         counts = np.bincount(values)
         (found,) = np.nonzero(counts)
         return np.stack([found, counts[found]])

@@ -8,7 +8,6 @@ programs than its task. Nothing in it is run.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import os
 import re
@@ -23,7 +22,7 @@ import orjson
 import pyarrow as pa
 
 from mlir_datagen import foreign
-from mlir_datagen.dataset.arrow_stream import stream_of, table_of
+from mlir_datagen.dataset.arrow_stream import table_of, with_metadata
 from mlir_datagen.dataset.part_form import checked_result, checked_weights
 from mlir_datagen.dataset.results import RESULT_SCHEMA, TaskResult
 from mlir_datagen.dataset.weights import WEIGHTS_FOLDER, weights_file
@@ -187,10 +186,10 @@ def part_bytes(result: TaskResult) -> int:
 
 def _content(part: Part) -> bytes:
     """Return a part as the bytes of its file."""
-    values = {field.name: getattr(part.result, field.name) for field in dataclasses.fields(TaskResult)}
-    table = values.pop("table")
-    described = {"header": part.header, "number": part.number, "weights": part.weights, "result": values}
-    return stream_of(table, RESULT_SCHEMA.with_metadata({_METADATA: orjson.dumps(described)}))
+    described = {
+        "header": part.header, "number": part.number, "weights": part.weights, "result": part.result.beside_table,
+    }  # fmt: skip
+    return with_metadata(part.result.stream, RESULT_SCHEMA, {_METADATA: orjson.dumps(described)})
 
 
 PART_ERRORS = (OSError, pa.ArrowException, ValueError, KeyError, TypeError, AttributeError)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import orjson
 import pyarrow as pa
+from pyarrow import ipc
 
 from mlir_datagen.dataset.arrow import array_of, number_array, truth_array, word_array
+from mlir_datagen.dataset.arrow_stream import stream_of
 from mlir_datagen.dataset.columns import block_table
 from mlir_datagen.dataset.schema import PROGRAM_SCHEMA
 from mlir_datagen.mlir.signature import stored_argument
@@ -66,6 +69,19 @@ class TaskResult:
 
     def __len__(self) -> int:
         return len(self.table)
+
+    def __reduce__(self) -> tuple[Callable[[bytes, dict[str, Any]], TaskResult], tuple[bytes, dict[str, Any]]]:
+        return _received, (self.stream, self.beside_table)
+
+    @cached_property
+    def stream(self) -> bytes:
+        """The table as a stream of Arrow. Who made it elsewhere has sent that, and it need not be made again."""
+        return stream_of(self.table, RESULT_SCHEMA)
+
+    @property
+    def beside_table(self) -> dict[str, Any]:
+        """All but the table, by name."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "table"}
 
     @property
     def attempted(self) -> int:
@@ -159,6 +175,14 @@ class TaskResult:
         if command is None:
             return rejected_program(family, self.split, spec, failure, form, name or "")
         return Rejected(family, self.split, spec, failure.stage, failure.reason, command, name)
+
+
+def _received(stream: bytes, beside_table: dict[str, Any]) -> TaskResult:
+    with ipc.open_stream(stream) as reader:
+        result = TaskResult(table=reader.read_all(), **beside_table)
+    # Where `cached_property` keeps it.
+    vars(result)["stream"] = stream
+    return result
 
 
 def joined(results: Sequence[TaskResult]) -> TaskResult:

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from mlir_datagen import foreign
 from mlir_datagen.dataset.arrow import joined_strings, letters, number_array, open_parquet, string_array
+from mlir_datagen.dataset.diversity import DiversityCount
 from mlir_datagen.dataset.paths import file_in_split, number_width
 from mlir_datagen.dataset.schema import index_schema
 
@@ -119,6 +120,7 @@ class SplitWriter:
         size: how many programs will come; the width of the numbers in the names depends on it.
         storage: where they go.
         checksums: where the checksums of the `.mlir` files go, if anywhere.
+        diversity: takes in the rows, if anything does.
 
     Attributes:
         counts: programs written, by family.
@@ -131,11 +133,12 @@ class SplitWriter:
         size: int,
         storage: Storage,
         checksums: Checksums | None = None,
+        diversity: DiversityCount | None = None,
     ) -> None:
         self.counts: Counter[str] = Counter()
         self._split, self._size = split, size
         self._storage = storage
-        self._checksums = checksums
+        self._checksums, self._diversity = checksums, diversity
         self._width = number_width(size)
         self._directory: int | None = None
         self._folders = {""}
@@ -171,6 +174,8 @@ class SplitWriter:
             for digest, file in zip(table.column("sha256").to_pylist(), files, strict=True):
                 self._checksums.add(digest, file)
         self._write_index(index_table(table, names, files, start, self._storage.with_text))
+        if self._diversity is not None:
+            self._diversity.add(self._split, table)
         self.counts.update(families)
         return names
 

@@ -21,6 +21,7 @@ from mlir_datagen.config.suites import defined_suite
 from mlir_datagen.dataset.arrow import truth_array
 from mlir_datagen.dataset.description import write_description
 from mlir_datagen.dataset.disk_errors import writable
+from mlir_datagen.dataset.diversity import DiversityCount
 from mlir_datagen.dataset.finished import find_finished
 from mlir_datagen.dataset.journal import Place
 from mlir_datagen.dataset.manifest import MEASUREMENTS_KEY, funnel_of
@@ -131,10 +132,11 @@ def _write(
         {} if session is None else read_measurements(parent.dataset.folder) for parent in parents.datasets
     ]
     counts: dict[str, Counter[str]] = {}
+    diversity = DiversityCount()
     production = Production(attempted=parents.sizes.total())
     with Checksums(root) as checksums:
         for split, size in sizes.items():
-            with SplitWriter(root, split, size, storage_of(config, split), checksums) as writer:
+            with SplitWriter(root, split, size, storage_of(config, split), checksums, diversity) as writer:
                 for number, parent in parents.having(split):
                     for table in _kept_rows(parent, split, choice.kept[number, split], progress):
                         before = table.column("name").to_pylist()
@@ -156,7 +158,9 @@ def _write(
     }
     if against:
         besides["decontamination"] = {"against": against, "left_out": dropped["unseen"]}
-    manifest = write_description(root, settings, counts, {}, production, against, session, besides)
+    manifest = write_description(
+        root, settings, counts, {}, production, against, diversity.diversity(), session, besides
+    )
     return manifest, _remarks(parents, manifest)
 
 

@@ -150,9 +150,14 @@ class Producer:
 
     def _repeated(self, digests: Sequence[str], what: str) -> dict[int, Failure]:
         """Take in programs, by what equal ones have in common; return which of them were there before."""
-        found = {}
-        for row, digest in enumerate(digests):
-            key = short_key(digest)
+        found: dict[int, Failure] = {}
+        keys = list(map(short_key, digests))
+        new = set(keys)
+        # Nearly always, and much faster.
+        if len(new) == len(keys) and new.isdisjoint(self._seen):
+            self._seen |= new
+            return found
+        for row, (digest, key) in enumerate(zip(digests, keys, strict=True)):
             if key in self._seen:
                 found[row] = Failure("unique", f"{what} there before in this dataset (sha256 {digest})")
             self._seen.add(key)

@@ -15,6 +15,7 @@ from mlir_datagen.config.commands import network_settings
 from mlir_datagen.dataset.description import write_description
 from mlir_datagen.dataset.disk_errors import writable
 from mlir_datagen.dataset.disk_space import check_room, disk_bytes
+from mlir_datagen.dataset.diversity import DiversityCount
 from mlir_datagen.dataset.files_folder import FLAT_INDEX, check_replaceable, replace_folder, written_files
 from mlir_datagen.dataset.finished import find_finished
 from mlir_datagen.dataset.manifest import environment
@@ -263,12 +264,14 @@ def _write_dataset(
     unseen = Decontamination()
     keep_out_datasets(config.exclude, unseen)
     writers: dict[str, SplitWriter] = {}
+    diversity = DiversityCount()
     with ExitStack() as stack:
         checksums = stack.enter_context(Checksums(root))
 
         def writer_of(split: str) -> SplitWriter:
             if split not in writers:
-                writer = SplitWriter(root, split, config.splits.get(split, 1), storage_of(config, split), checksums)
+                storage = storage_of(config, split)
+                writer = SplitWriter(root, split, config.splits.get(split, 1), storage, checksums, diversity)
                 writers[split] = stack.enter_context(writer)
             return writers[split]
 
@@ -313,7 +316,9 @@ def _write_dataset(
         raise UserError(f"Not one program was kept, and nothing was left behind. {last_rejected(production)}")
     quotas = quotas_part(config.ops, plan.quotas, production.rejected)
     times = session(config.measure, production.machines.values()) if config.measure.enabled else None
-    manifest = write_description(root, config.dataset_settings, counts, quotas, production, unseen.against, times)
+    manifest = write_description(
+        root, config.dataset_settings, counts, quotas, production, unseen.against, diversity.diversity(), times
+    )
     return manifest, production
 
 

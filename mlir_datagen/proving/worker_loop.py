@@ -89,7 +89,7 @@ def _call(job: bytes) -> Any:
 def answer_of(work: Callable[[], Any]) -> bytes:
     """Do some work, and return the pickled `Answer`."""
     try:
-        return pickle.dumps(Returned(work()))
+        return pickle.dumps(Returned(work()), pickle.HIGHEST_PROTOCOL)
     except MemoryError:
         return pickle.dumps(OutOfMemory())
     except (Rejection, UserError) as error:

@@ -130,7 +130,8 @@ def test_a_part_as_it_was_fits(contents, folder, random_task):
 def test_columns_that_say_they_are_huge(claim, contents, folder, random_task):
     """Each place that may be the size of a compressed column."""
     content = contents[1]
-    magic = struct.pack("<I", 0xFD2FB528)
+    # Of a frame of LZ4.
+    magic = struct.pack("<I", 0x184D2204)
     places = [place for place in range(8, len(content) - 4) if content[place : place + 4] == magic]
     assert len(places) > 20
     for place in places[:3]:
@@ -141,7 +142,7 @@ def test_columns_that_say_they_are_huge(claim, contents, folder, random_task):
 def test_a_column_that_is_larger_than_it_may_be():
     schema = pa.schema([("a", pa.string())])
     content = stream_of(pa.table({"a": ["0" * (1 << 20)] * 8}, schema), schema)
-    assert len(content) < 20_000
+    assert len(content) < 40_000
     assert len(table_of(content, schema, 8, 9 << 20)) == 8
     for rows, size in ((7, 9 << 20), (8, 8 << 20)):
         with pytest.raises(ValueError, match="it says that it has more than"):

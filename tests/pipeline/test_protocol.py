@@ -11,6 +11,7 @@ from contextlib import closing
 
 import pytest
 from helpers import config
+from planting import REAL, plant_programs
 
 from mlir_datagen.config.commands import network_settings
 from mlir_datagen.config.compose import compose_config
@@ -115,7 +116,7 @@ def processes(method):
 
 def test_the_order_in_which_tasks_are_done_changes_nothing(monkeypatch, tmp_path):
     monkeypatch.setattr("mlir_datagen.sources.random_ops.PROGRAMS_PER_TASK", 3)
-    monkeypatch.setattr(MATMUL, "program", broken_sometimes(MATMUL.program))
+    plant_programs(monkeypatch, MATMUL, broken_sometimes(REAL))
     run = {
         name: config(num_samples=90, output_dir=str(tmp_path / name))
         for name in ("serial", "backwards", "threads", "processes")
@@ -180,21 +181,21 @@ def test_a_suite_that_has_changed_is_an_error_from_a_process_too(monkeypatch, tm
 
 
 def test_a_worker_that_is_killed_leaves_no_dataset(monkeypatch, tmp_path):
-    parent, real = os.getpid(), MATMUL.program
+    parent = os.getpid()
 
     def killed_at_some_point(spec, form):
         if os.getpid() != parent and spec.fields["m"] == 2:
             os.kill(os.getpid(), signal.SIGKILL)
-        return real(spec, form)
+        return REAL(spec, form)
 
     monkeypatch.setattr("mlir_datagen.sources.random_ops.PROGRAMS_PER_TASK", 3)
-    monkeypatch.setattr(MATMUL, "program", killed_at_some_point)
+    plant_programs(monkeypatch, MATMUL, killed_at_some_point)
     run = config(num_samples=90, output_dir=str(tmp_path / "out"))
     with processes("fork") as executor, pytest.raises(UserError, match="A process of the executor has ended"):
         generate(run, executor=executor)
     assert list((tmp_path / "out").glob("[!.]*")) == []
     with processes("fork") as executor:
-        monkeypatch.setattr(MATMUL, "program", real)
+        monkeypatch.delattr(MATMUL, "programs")
         assert generate(run, executor=executor).manifest["counts"]
 
 

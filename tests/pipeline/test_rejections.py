@@ -8,13 +8,13 @@ import shlex
 import pyarrow.parquet as pq
 import pytest
 from helpers import config, run_script
+from planting import REAL, plant_programs, real_program
 
 from mlir_datagen.errors import UserError
 from mlir_datagen.ops import FAMILIES
 from mlir_datagen.pipeline.run import generate
 
 MATMUL, POOLING = FAMILIES["matmul"], FAMILIES["pooling"]
-REAL = MATMUL.program
 
 
 def _wide(op):
@@ -26,7 +26,7 @@ def test_a_rejected_program_is_listed_and_the_next_one_takes_its_place(monkeypat
         text = REAL(spec, form)
         return text.replace("return %3", "return %9") if spec.fields["m"] in (1, 2) else text
 
-    monkeypatch.setattr(MATMUL, "program", broken_sometimes)
+    plant_programs(monkeypatch, MATMUL, broken_sometimes)
     outcome = generate(config(output_dir=str(tmp_path)))
     rejects = [json.loads(line) for line in (outcome.path / "rejects.jsonl").read_text().splitlines()]
     assert rejects
@@ -51,7 +51,7 @@ def test_a_smaller_dataset_is_a_prefix_of_a_larger_one_also_with_rejections(monk
     def broken_sometimes(spec, form):
         return "module {" if spec.fields["m"] in (1, 2) else REAL(spec, form)
 
-    monkeypatch.setattr(MATMUL, "program", broken_sometimes)
+    plant_programs(monkeypatch, MATMUL, broken_sometimes)
     large = _train_texts(generate(config(num_samples=48, output_dir=str(tmp_path))))
     for size in (13, 18, 23):
         small = _train_texts(generate(config(num_samples=size, output_dir=str(tmp_path))))
@@ -63,7 +63,7 @@ def _train_texts(outcome):
 
 
 def test_the_command_of_a_rejection_makes_its_program(monkeypatch, tmp_path):
-    monkeypatch.setattr(MATMUL, "program", lambda spec, form: REAL(spec, form)[: 40 if spec.fields["k"] == 1 else None])
+    plant_programs(monkeypatch, MATMUL, lambda spec, form: REAL(spec, form)[: 40 if spec.fields["k"] == 1 else None])
     outcome = generate(config(["matmul"], output_dir=str(tmp_path)))
     reject = json.loads((outcome.path / "rejects.jsonl").read_text().splitlines()[0])
     python, script, *arguments = shlex.split(reject["command"])
@@ -75,9 +75,9 @@ def test_the_command_of_a_rejection_makes_its_program(monkeypatch, tmp_path):
 
 def test_the_same_text_twice_is_rejected(monkeypatch, tmp_path):
     """Kinds of pooling that emit the same program, as a careless op might."""
-    real = POOLING.program
-    monkeypatch.setattr(
-        POOLING, "program", lambda spec, form: real(POOLING.spec_from_json({**spec.fields, "kind": "max"}), form)
+    real = real_program(POOLING)
+    plant_programs(
+        monkeypatch, POOLING, lambda spec, form: real(POOLING.spec_from_json({**spec.fields, "kind": "max"}), form)
     )
     grid = {"ops__pooling__grid__height": [6], "ops__pooling__grid__stride_width": [1]}
     run = config(["pooling"], num_samples=30, split_ratios={"train": 1}, output_dir=str(tmp_path), **grid)
@@ -90,14 +90,14 @@ def test_the_same_text_twice_is_rejected(monkeypatch, tmp_path):
 
 
 def test_a_run_that_keeps_nothing_stops(monkeypatch, tmp_path):
-    monkeypatch.setattr(MATMUL, "program", lambda spec, form: "module {")
+    plant_programs(monkeypatch, MATMUL, lambda spec, form: "module {")
     with pytest.raises(UserError, match=r"Not one of 300 programs in a row was kept.*scripts/program.py matmul"):
         generate(config(["matmul"], num_samples=300, output_dir=str(tmp_path), **_wide("matmul")))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_grid_that_runs_out_of_programs_that_are_kept_says_so(monkeypatch, tmp_path):
-    monkeypatch.setattr(MATMUL, "program", lambda spec, form: REAL(spec, form) if spec.fields["k"] == 1 else "module {")
+    plant_programs(monkeypatch, MATMUL, lambda spec, form: REAL(spec, form) if spec.fields["k"] == 1 else "module {")
     with pytest.raises(UserError, match=r"too few programs.* were rejected.*failed at the stage \"verified\""):
         generate(config(["matmul"], output_dir=str(tmp_path), num_samples=60))
     assert list(tmp_path.iterdir()) == []
@@ -116,7 +116,7 @@ def test_a_defect_in_our_own_code_is_no_rejection(monkeypatch, tmp_path):
     def buggy(spec, form):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(MATMUL, "program", buggy)
+    plant_programs(monkeypatch, MATMUL, buggy)
     with pytest.raises(ZeroDivisionError):
         generate(config(["matmul"], output_dir=str(tmp_path)))
     assert list(tmp_path.iterdir()) == []

@@ -13,6 +13,7 @@ import time
 import pyarrow as pa
 import pytest
 from helpers import SCRIPTS, run_script
+from planting import REAL, plant_programs
 from pyarrow import ipc
 from whole_trees import broken_sometimes, tree
 
@@ -87,7 +88,7 @@ def undisturbed(tmp_path_factory):
 
 @pytest.mark.parametrize("seed", range(20))
 def test_killed_at_any_point(seed, undisturbed, monkeypatch, tmp_path):
-    monkeypatch.setattr(MATMUL, "program", broken_sometimes(MATMUL.program))
+    plant_programs(monkeypatch, MATMUL, broken_sometimes(REAL))
     expected, seconds = undisturbed(MIXED)
     config = configured(tmp_path, MIXED)
     run = multiprocessing.get_context("fork").Process(target=generate, args=(config,))
@@ -230,7 +231,7 @@ def test_a_part_that_changes_meanwhile_is_an_error_after_which_it_goes_on(undist
 
 
 def test_a_config_that_cannot_be_fulfilled_leaves_nothing(monkeypatch, tmp_path):
-    monkeypatch.setattr(MATMUL, "program", lambda spec, form: "module {")
+    plant_programs(monkeypatch, MATMUL, lambda spec, form: "module {")
     with pytest.raises(UserError, match="programs in a row was kept"):
         generate(configured(tmp_path, ["ops=[matmul]", "num_samples=400", "dims=large"]))
     assert list(tmp_path.iterdir()) == []

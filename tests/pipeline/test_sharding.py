@@ -9,6 +9,7 @@ from collections import Counter
 
 import pytest
 from helpers import made_dataset, run_script
+from planting import REAL, plant_programs
 from whole_trees import broken_sometimes, tree
 
 from mlir_datagen.config.compose import compose_config
@@ -42,7 +43,7 @@ def shards_of(folder, settings, of):
 
 @pytest.mark.parametrize(("settings", "of"), [(MIXED, 1), (MIXED, 5), (CHECKED, 3)], ids=["one", "five", "checked"])
 def test_merged_shards_are_the_whole(settings, of, monkeypatch, tmp_path):
-    monkeypatch.setattr(MATMUL, "program", broken_sometimes(MATMUL.program))
+    plant_programs(monkeypatch, MATMUL, broken_sometimes(REAL))
     whole = generate(configured(tmp_path / "whole", settings)).path
     shards = shards_of(tmp_path / "shards", settings, of)
     assert len(shards) == of

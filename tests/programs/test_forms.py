@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from helpers import config, run_mlir_opt, run_script
+from planting import MATMUL, REAL, plant_programs
 
 from mlir_datagen.errors import UserError
 from mlir_datagen.ops import FAMILIES
@@ -142,8 +143,8 @@ def test_shares_that_are_none_are_refused(form, message):
 
 
 def test_the_command_of_a_rejection_makes_the_program_in_its_form(monkeypatch, tmp_path):
-    family, real = FAMILIES["matmul"], FAMILIES["matmul"].program
-    monkeypatch.setattr(family, "program", lambda spec, form: real(spec, form)[: 40 if spec.fields["k"] == 1 else None])
+    family, real = MATMUL, REAL
+    plant_programs(monkeypatch, family, lambda spec, form: real(spec, form)[: 40 if spec.fields["k"] == 1 else None])
     outcome = generate(config(["matmul"], output_dir=str(tmp_path), form={"generic": 1}))
     reject = json.loads((outcome.path / "rejects.jsonl").read_text().splitlines()[0])
     python, script, *arguments = shlex.split(reject["command"])

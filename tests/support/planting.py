@@ -8,11 +8,32 @@ import re
 from helpers import config, planned_specs
 
 from mlir_datagen.ops import FAMILIES
+from mlir_datagen.ops.family import OpFamily
+from mlir_datagen.ops.node_text import in_rows
+from mlir_datagen.ops.structured_operation import NAMED
 from mlir_datagen.programs.proof import STAGES
 from mlir_datagen.programs.spec import spec_json
 
 MATMUL = FAMILIES["matmul"]
-REAL = MATMUL.program
+
+
+def real_program(family):
+    """Return what writes a family's programs, whatever is planted."""
+    return lambda spec, form=NAMED: OpFamily.programs(family, spec, [form])[0]
+
+
+REAL = real_program(MATMUL)
+
+
+def plant_programs(monkeypatch, family, program):
+    """Have a family write other programs: those that a function of a spec and a form returns."""
+
+    def programs(spec, forms):
+        columns = [in_rows(dimension, len(forms)) for dimension in spec.dimensions]
+        specs = [family.spec(spec.variant, *row) for row in zip(*columns, strict=True)]
+        return [program(*pair) for pair in zip(specs, forms, strict=True)]
+
+    monkeypatch.setattr(family, "programs", programs)
 
 
 def insert(text, operations):
@@ -92,7 +113,7 @@ def plant(monkeypatch, run, **defects):
     """Have some matmuls of a run's plan emitted with a defect each; return the spec of each defect's program."""
     specs = dict(zip(defects, (spec for _, spec in planned_specs(run)["train"]), strict=False))
     texts = {specs[name]: defect(REAL(specs[name])) for name, defect in defects.items()}
-    monkeypatch.setattr(MATMUL, "program", lambda spec, form="named": texts.get(spec) or REAL(spec, form))
+    plant_programs(monkeypatch, MATMUL, lambda spec, form: texts.get(spec) or REAL(spec, form))
     return {name: spec_json(spec) for name, spec in specs.items()}
 
 
