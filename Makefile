@@ -21,6 +21,8 @@ dataset: setup  ## Make the default dataset in outputs/
 
 .PHONY: test
 test: setup  ## Run the whole test suite
+	@# Of hundreds of processes, none compiles them again, also where Python keeps no bytecode by itself.
+	$(BIN)/python -m compileall -q mlir_datagen tests/support
 	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
 
 .PHONY: lint

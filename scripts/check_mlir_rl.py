@@ -4,7 +4,5 @@ from __future__ import annotations
 
 from mlir_datagen.command_line import main  # isort: split
 
-import sys
-
 if __name__ == "__main__":
-    sys.exit(main.script("check"))
+    main.script("check")

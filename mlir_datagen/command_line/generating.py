@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import hydra
@@ -16,7 +16,7 @@ from tabulate import tabulate
 from mlir_datagen.command_line.running import run, stopped
 from mlir_datagen.command_line.telling import present, print_outcome, progress, say
 from mlir_datagen.command_line.typed import command
-from mlir_datagen.config.compose import CONFIG_NAME, command_line, from_omegaconf
+from mlir_datagen.config.compose import CONFIG_NAME, command_line, compose_config, from_omegaconf
 from mlir_datagen.config.export import ExportSettings
 from mlir_datagen.config.folder import config_directory
 from mlir_datagen.config.run import RunConfig
@@ -25,6 +25,7 @@ from mlir_datagen.errors import UserError, said
 from mlir_datagen.pipeline.run import Preview, generate, preview
 from mlir_datagen.programs.program import NETWORKS_SPLIT
 
+_SETTING = re.compile(r"(?!hydra)[a-z]\w*[\w./]*=", re.ASCII)
 _BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 _LAUNCHING = ("joblib", "submitit")
 """Libraries that start the jobs of a sweep elsewhere, and raise exceptions of their own about these."""
@@ -35,16 +36,15 @@ def _main(cfg: DictConfig) -> None:
     """Make the dataset of one composed config."""
     if HydraConfig.get().launcher["_target_"] != _BASIC_LAUNCHER:
         # In a process that a launcher has started: it hands on what is raised to the first one, and no exit code.
-        _generate(cfg)
+        _generate(from_omegaconf(cfg))
         sys.stdout.flush()
         return
     # Here and not outside: Hydra would print a line of its own about a job that raises.
-    if code := run(partial(_generate, cfg)):
+    if code := run(lambda: _generate(from_omegaconf(cfg))):
         sys.exit(code)
 
 
-def _generate(cfg: DictConfig) -> None:
-    config = from_omegaconf(cfg)
+def _generate(config: RunConfig) -> None:
     if config.dry_run:
         with progress("planning"):
             plan = preview(config)
@@ -123,6 +123,10 @@ def _print_preview(plan: Preview) -> None:
 
 def generate_with_hydra(settings: Sequence[str]) -> None:
     """Make the datasets that settings describe, as Hydra reads them from a command line."""
+    if all(map(_SETTING.match, settings)):
+        # No sweep, and nothing that is to be known of Hydra: it would compose the config twice to see that.
+        _generate(compose_config(settings))
+        return
     with scratch_folder() as scratch:
         sys.argv[1:] = command_line(settings, scratch)
         try:

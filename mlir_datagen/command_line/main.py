@@ -9,6 +9,7 @@ from mlir_datagen.command_line import stoppable  # noqa: F401
 import os
 import sys
 from functools import partial
+from typing import NoReturn
 
 import click
 
@@ -27,8 +28,8 @@ The first dataset: mlir-datagen generate experiment=tiny
 """
 
 
-def console() -> int:
-    """Run what `mlir-datagen` is typed with; return the exit code."""
+def console() -> NoReturn:
+    """Run what `mlir-datagen` is typed with, and end the process."""
     set_typed(is_console=True)
     group = Subcommands(SUBCOMMANDS, name=CONSOLE, help=_WHAT)
     version = f"{CONSOLE} {PACKAGE_VERSION} (generator version {GENERATOR_VERSION})"
@@ -42,14 +43,14 @@ def console() -> int:
         # Only here, since only shells need it.
         from mlir_datagen.command_line.shells import answer
 
-        return running.run(lambda: sys.exit(answer(group, CONSOLE, _COMPLETE, asked)))
-    return running.run(partial(_invoke, group, CONSOLE))
+        running.leave(running.run(lambda: sys.exit(answer(group, CONSOLE, _COMPLETE, asked))))
+    running.leave(running.run(partial(_invoke, group, CONSOLE)))
 
 
-def script(subcommand: str) -> int:
-    """Run what a script is typed with; return the exit code."""
+def script(subcommand: str) -> NoReturn:
+    """Run what a script is typed with, and end the process."""
     set_typed(is_console=False)
-    return running.run(lambda: _invoke(load(subcommand), command(subcommand)))
+    running.leave(running.run(lambda: _invoke(load(subcommand), command(subcommand))))
 
 
 def _invoke(typed: click.Command, name: str) -> None:
@@ -71,4 +72,4 @@ def _print_version(version: str, context: click.Context, _: click.Parameter, is_
 
 
 if __name__ == "__main__":
-    sys.exit(console())
+    console()

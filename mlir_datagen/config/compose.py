@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from shutil import which
@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import yaml
 from hydra import compose, initialize_config_dir
 from hydra._internal.utils import get_args_parser
-from hydra.core.config_store import ConfigStore
+from hydra.core.config_store import ConfigNode, ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
@@ -46,13 +46,35 @@ _WITHOUT_HYDRA_FILES = {
     "hydra/hydra_logging": "disabled",
 }
 
-for _name in TORCHVISION_CLASSIFIERS:
-    # As if conf/models/torchvision/ had a file for each.
-    ConfigStore.instance().store(_name, torchvision_model(_name), "models/torchvision", package=f"models.{_name}")
-for _family in FAMILIES.values():
-    if not (config_directory() / "ops" / f"{_family.name}.yaml").exists():
-        # As if conf/ops/ had a file for each.
-        ConfigStore.instance().store(_family.name, op_option(_family), "ops", package=f"ops.{_family.name}")
+
+class _Options(dict[str, Any]):
+    """Options of a group, as Hydra's store of configs has them: made when they are asked for, which most are not.
+
+    Args:
+        group: the group.
+        names: of the options.
+        make: returns what a file of an option would say.
+    """
+
+    def __init__(self, group: str, names: Iterable[str], make: Callable[[str], dict[str, Any]]) -> None:
+        super().__init__(dict.fromkeys(f"{name}.yaml" for name in names))
+        self._group, self._make = group, make
+
+    def __getitem__(self, file: str) -> ConfigNode:
+        name = file.removesuffix(".yaml")
+        package = f"{self._group.partition('/')[0]}.{name}"
+        return ConfigNode(file, OmegaConf.create(self._make(name)), self._group, package, provider=None)
+
+
+# As if conf/ had a file for each.
+ConfigStore.instance().repo |= {
+    "models": {"torchvision": _Options("models/torchvision", TORCHVISION_CLASSIFIERS, torchvision_model)},
+    "ops": _Options(
+        "ops",
+        [name for name in FAMILIES if not (config_directory() / "ops" / f"{name}.yaml").exists()],
+        lambda name: op_option(FAMILIES[name]),
+    ),
+}
 
 
 def compose_config(overrides: Sequence[str]) -> RunConfig:

@@ -17,6 +17,25 @@ NO_LIMITS = SandboxLimits(seconds=24 * 3600, memory_bytes=1 << 42)
 _IDLE_SECONDS = 600
 
 
+_SMALL = """func.func @f(%0: tensor<4xf32>) -> tensor<4xf32> {
+  %1 = arith.constant 0.0 : f32
+  %2 = tensor.empty() : tensor<4xf32>
+  %3 = linalg.fill ins(%1 : f32) outs(%2 : tensor<4xf32>) -> tensor<4xf32>
+  %4 = linalg.add ins(%0, %3 : tensor<4xf32>, tensor<4xf32>) outs(%2 : tensor<4xf32>) -> tensor<4xf32>
+  return %4 : tensor<4xf32>
+}
+"""
+"""What has the parser know the dialects of most programs."""
+
+
+def _begin(text: str) -> None:
+    """Be ready, before there is anything to do."""
+    # Only here, in the workers.
+    from mlir_datagen.mlir.parse import verifier_of_thread
+
+    verifier_of_thread().verify(text)
+
+
 class Workers(Engine):
     """Worker processes that make programs.
 
@@ -34,6 +53,8 @@ class Workers(Engine):
         # They look for cycles of objects as rarely as this process does now.
         self._ahead = ahead_for(workers)
         self._pool = Pool(workers, NO_LIMITS, None, idle_seconds, gc.set_threshold, gc.get_threshold())
+        for _ in range(workers):
+            self._pool.submit(_begin, _SMALL)
 
     @property
     def ahead(self) -> int:

@@ -34,9 +34,10 @@ STATUS = struct.Struct("qd")
 """What it writes when the worker has ended: the exit code, as in `subprocess`, and the processor time in seconds."""
 
 _CODE = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from mlir_datagen.proving.fork_server import serve; serve(int(sys.argv[2]), int(sys.argv[3]))"
+    "import json, os, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "from mlir_datagen.proving.fork_server import serve; serve(int(sys.argv[2]), int(sys.argv[3])); os._exit(0)"
 )
+"""At its end, somebody waits for it: it does not take apart what it has imported."""
 _FORK: Sequence[str] = ()
 """The request to fork; others are lists of modules to import."""
 _MOST_BYTES = 1 << 16

@@ -143,8 +143,7 @@ def test_shares_that_are_none_are_refused(form, message):
 
 
 def test_the_command_of_a_rejection_makes_the_program_in_its_form(monkeypatch, tmp_path):
-    family, real = MATMUL, REAL
-    plant_programs(monkeypatch, family, lambda spec, form: real(spec, form)[: 40 if spec.fields["k"] == 1 else None])
+    plant_programs(monkeypatch, MATMUL, lambda spec, form: REAL(spec, form)[: 40 if spec.fields["k"] == 1 else None])
     outcome = generate(config(["matmul"], output_dir=str(tmp_path), form={"generic": 1}))
     reject = json.loads((outcome.path / "rejects.jsonl").read_text().splitlines()[0])
     python, script, *arguments = shlex.split(reject["command"])
