@@ -17,15 +17,18 @@ PROGRAMS_PER_CONTEXT = 10_000
 
 
 class Contexts:
-    """Hands out a context for each program: the same one for many, since making one registers every dialect."""
+    """Hands out a context for each program: the same one for many, since making one registers every dialect.
+
+    The first one is made for the first program: of those that a run may need, it needs few.
+    """
 
     def __init__(self) -> None:
-        self._context = ir.Context()
+        self._context: ir.Context | None = None
         self._used = 0
 
     def next(self) -> ir.Context:
         """Return the context for the next program."""
-        if self._used == PROGRAMS_PER_CONTEXT:
+        if self._context is None or self._used == PROGRAMS_PER_CONTEXT:
             self._context = ir.Context()
             self._used = 0
         self._used += 1

@@ -10,9 +10,14 @@ import sys
 
 import pytest
 import yaml
+from bad_settings import BAD_SETTINGS
 from forging import columns, forge
 from helpers import SCRIPTS
 from warm_scripts import run_warm
+
+from mlir_datagen.config.compose import compose_config
+from mlir_datagen.errors import UserError
+from mlir_datagen.pipeline.run import generate
 
 
 def refused(done, *parts):
@@ -25,126 +30,31 @@ def refused(done, *parts):
         assert part in message
 
 
-@pytest.mark.parametrize(
-    ("arguments", "parts"),
-    [
-        (
-            ["ops=[matmull]"],
-            ['no "matmull" in the group ops', 'Did you mean "matmul" or', "all, contractions, convolutions"],
-        ),
-        (["ops=matmull"], ['no "matmull" in the group ops', 'Did you mean "matmul" or']),
-        (["ops.matmul.dtypes=[f23]"], ["ops.matmul.dtypes", "f32, f64, f16, bf16, i8", "i8_i32"]),
-        (["ops.elementwise.dtypes=[f32,i8_i32]"], ["ops.elementwise.dtypes", "f32, f64, f16"]),
-        (["ops.pooling.kinds=[avg]", "ops.pooling.dtypes=[i8]"], ["ops.pooling.kinds has avg", "dtypes f32, f64"]),
-        (["ops=[unary]", "ops.unary.dtypes=[i32]"], ["ops.unary.dtypes", "f32, f64, f16, bf16."]),
-        (["ops.elementwise.kinds=[div_unsigned]"], ["kinds has div_unsigned", "dtypes i8, i16, i32, i64"]),
-        (["dims=tiny"], ['no "tiny" in the group dims', "default, large, small"]),
-        (["experiment=tinny"], ['no "tinny" in the group experiment', 'Did you mean "tiny"?']),
-        (["sed=3"], ['no key "sed"', 'Did you mean "seed"?', "num_samples"]),
-        (["dim=small"], ['no key "dim"', 'Did you mean "dims"?']),
-        (["+sed=3"], ['no key "sed"', 'Did you mean "seed"?']),
-        (["limits.max_byte=3"], ['no key "limits.max_byte"', 'Did you mean "limits.max_bytes"?']),
-        (["ops.matmul.wieght=2"], ['no key "ops.matmul.wieght"', 'Did you mean "ops.matmul.weight"?']),
-        (["+ops.matmul.wieght=2"], ['no key "wieght" in ops.matmul', 'Did you mean "weight"?']),
-        (["num_samples=0"], ["num_samples is 0", "at least 1", "num_samples=500"]),
-        (["num_samples=-5"], ["num_samples is -5", "at least 1"]),
-        (["num_samples=many"], ["num_samples is 'many'", "whole number"]),
-        (["num_samples=2.5"], ["num_samples is 2.5", "whole number"]),
-        (["num_samples=4000000000"], ["num_samples is 4000000000", "at most 100000000"]),
-        (["seed=9223372036854775808"], ["seed is 9223372036854775808", "at most 9223372036854775807"]),
-        (["ops.matmul.weight=1" + 400 * "0"], ["ops.matmul.weight is 1000", "at most 1000000"]),
-        (["output_dir=null"], ["output_dir is None", "output_dir=outputs"]),
-        (["output_dir="], ["output_dir is ''"]),
-        (["output_dir=[a,b]"], ["output_dir is ['a', 'b']"]),
-        (["output_dir=a,b"], ["output_dir has several values, 'a,b'", "Type -m", "output_dir='…'"]),
-        (["name=" + 300 * "a"], ["64 at most"]),
-        (["ops=null"], ["nothing to generate"]),
-        (["check=run"], ['no "run" in the group check', "execute, lower, parse"]),
-        (["check=execute", "check.fraction=2"], ["check.fraction is 2", "at most 1"]),
-        (["measure=baseline", "measure.max_seconds=0"], ["measure.max_seconds is 0", "above 0"]),
-        (["measure.runs=0"], ["measure.runs is 0"]),
-        (["sandbox.seconds=0"], ["sandbox.seconds is 0"]),
-        (["seed=-1"], ["seed is -1", "seed=42"]),
-        (
-            ["splits={train: 80, test: 10}", "num_samples=100"],
-            ["add up to 90", "num_samples is 100", "only one of them"],
-        ),
-        (["splits={train: 80, test: 0}"], ["splits.test is 0", "at least 1"]),
-        (["splits={a/b: 80}"], ["split named 'a/b'"]),
-        (["splits={train: 8}", "split_ratios={test: 1}"], ["splits names train and split_ratios names test"]),
-        (
-            ["ops=[]"],
-            [
-                "nothing to generate",
-                "scripts/list_ops.py lists the ops",
-                "'ops=[matmul,conv2d]'",
-            ],
-        ),
-        (["ops.matmul.grid.m=[]"], ["ops.matmul.grid.m is []", "may not be empty"]),
-        (["ops.matmul.grid.m=[64,0]"], ["ops.matmul.grid.m is 0", "at least 1"]),
-        (["ops.matmul.grid.m=64"], ["ops.matmul.grid.m is 64", "a list like"]),
-        (["dims.matrix=[-64]"], ["is -64", "at least 1"]),
-        (["ops.matmul.grid.m={from: 9, to: 8, step: 1}"], ["ops.matmul.grid.m is empty", "from 9 is above to 8"]),
-        (["ops.matmul.grid.m={from: 9, to: 12, step: 0}"], ["ops.matmul.grid.m.step is 0"]),
-        (["ops.matmul.grid.m={same_as: q}"], ["the same as 'q'", "Those are n, k"]),
-        (["ops.matmul.grid.m={same_as: m}"], ["the same as 'm'", "Those are n, k"]),
-        (
-            ["ops=[conv2d]", "dims.kernel=[225]"],
-            ["No program of conv2d exists", "the kernel is larger than every input"],
-        ),
-        (["ops.pooling.kinds=[maximum]"], ["ops.pooling.kinds is 'maximum'", "max, avg"]),
-        (["ops.elementwise.ranks=[5]"], ["ops.elementwise.ranks is 5", "1, 2, 3, 4"]),
-        (["ops.elementwise.kinds=[]"], ["ops.elementwise.kinds is []", "add, mul, max"]),
-        (["ops.matmul.weight=-1"], ["ops.matmul.weight is -1", "at least 0"]),
-        (["ops.matmul.weight=heavy"], ["ops.matmul.weight is 'heavy'"]),
-        (["ops=[matmul]", "ops.matmul.weight=0"], ["Every op has weight 0"]),
-        (
-            ["dims=large", "ops=[conv2d]", "dims.kernel=[300]"],
-            ["No program of conv2d exists", "larger than every input"],
-        ),
-        (
-            ["dims.dilation=[2]", "dims.kernel=[1]"],
-            ["No program of conv2d exists", "dilation_height must have the value 1"],
-        ),
-        (["limits.max_flops=10"], ["The limits leave nothing", "10 flops", "Raise limits.max_bytes"]),
-        (
-            ["dims.matrix=[2147483647]", "ops=[matmul]", "limits.max_bytes=null"],
-            ["leave nothing", "4611686018427387904"],
-        ),
-        (["limits.max_bytes=0"], ["limits.max_bytes is 0", "limits.max_bytes=null"]),
-        (["on_exhausted=explode"], ["on_exhausted is 'explode'", "redistribute, error"]),
-        (["storage=tape"], ["storage is 'tape'", "both, files, parquet"]),
-        (["dry_run=maybe"], ["dry_run is 'maybe'", "true, false"]),
-        (["name=../x"], ["name is '../x'"]),
-        (["ops=[matmul]", "num_samples=300"], ["too few programs", "matmul 105 (asked for 250)", "dims=large"]),
-        (["on_exhausted=error"], ["too few programs", "matmul 105 (asked for 250)", "on_exhausted=redistribute"]),
-        (["ops=[matmul", "num_samples=3"], ["'ops=[matmul' cannot be read", "key=value"]),
-        (["num_samples"], ["'num_samples' cannot be read"]),
-        (["dims=null"], ['no "null" in the group dims', "default, large, small"]),
-        (["suites=-1"], ['no "-1" in the group suites', "'suites=[bert_ops]'"]),
-        (["models=3"], ['no "3" in the group models', "resnet18"]),
-        (["check=1.5"], ['no "1.5" in the group check', "execute, lower, parse"]),
-        (["export=true"], ['no "true" in the group export', "export=mlir_rl"]),
-        (["converter=[0]"], ['no "[0]" in the group converter', "manual, torch_mlir"]),
-        (["ops=[null]"], ['no "null" in the group ops', "'ops=[matmul,conv2d]'"]),
-        (["num_samples=1" + 5000 * "0"], ["num_samples is '1000", "whole number"]),
-        (["sandbox.seconds=1" + 300 * "0"], ["sandbox.seconds is 1000", "at most 100000000"]),
-        (["exclude=[données/x]"], ["cannot be read", """'exclude=["données/x"]'"""]),
-        (["name=été"], ["name is 'été'", "a letter, then letters"]),
-        (["output_dir=~nobody_of_this_name/x"], ["there is no such home folder"]),
-        (["-m", "seed=1,-1"], ["seed is -1"]),
-        (["--config-dir", "."], ["--config-dir outputs/<dataset> --config-name config"]),
-        (["--no-report"], ["no option '--no-report'", "without dashes, as report=false"]),
-        (["--cfgg", "job"], ["no option '--cfgg'", 'Did you mean "--cfg"']),
-        (["--cfg", "jobs"], ["invalid choice: 'jobs'", "--hydra-help lists all options"]),
-        (["seed=3", "-m", "dims=small"], ["unrecognized arguments: dims=small", "the options before all settings"]),
-        (["--config-path", "."], ["--config-path is not supported"]),
-        (["--config-di", ".", "--config-na", "config"], ["--config-di is not supported"]),
-        (["--experimental-rerun", "pickle"], ["--experimental-rerun is not supported"]),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
-)
-def test_a_bad_setting(arguments, parts, tmp_path):
+TO_THE_SCRIPT = [
+    (arguments, parts) for arguments, parts in BAD_SETTINGS if any(one.startswith("-") for one in arguments)
+]
+"""What is an error of the options, and not of a run in Python."""
+OF_ANY_RUN = [one for one in BAD_SETTINGS if one not in TO_THE_SCRIPT]
+
+
+def typed(value):
+    return " ".join(value) if isinstance(value, list) else None
+
+
+@pytest.mark.parametrize(("arguments", "parts"), OF_ANY_RUN, ids=typed)
+def test_a_bad_setting(arguments, parts, tmp_path, monkeypatch):
+    """What the error says; for a tenth of them, the next test has what the script makes of it."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError) as caught:
+        generate(compose_config(arguments))
+    message = " ".join(str(caught.value).split())
+    for part in parts:
+        assert part in message
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("arguments", "parts"), [*OF_ANY_RUN[::10], *TO_THE_SCRIPT], ids=typed)
+def test_a_bad_setting_of_the_script(arguments, parts, tmp_path):
     refused(run_warm("generate", *arguments, cwd=tmp_path), *parts)
     # A sweep stops at its first bad job, after those before it.
     assert "-m" in arguments or not list(tmp_path.iterdir())

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from helpers import REPOSITORY, SCRIPTS, interruptible, made_dataset, run_script
+from warm_scripts import run_warm
 
 from mlir_datagen.config.compose import compose_config, config_directory
 
@@ -26,7 +27,7 @@ def counts_of(made):
 
 def start(*arguments, cwd):
     return subprocess.Popen(
-        [sys.executable, str(SCRIPTS / "generate.py"), *arguments],
+        [sys.executable, str(SCRIPTS / "generate.py"), *arguments, "report=false"],
         cwd=cwd,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -66,18 +67,18 @@ def test_the_defaults(tmp_path):
 
 
 def test_chosen_ops_and_size(tmp_path):
-    made = made_dataset(run_script("generate", "ops=[matmul,conv2d]", "num_samples=100", cwd=tmp_path), tmp_path)
+    made = made_dataset(run_warm("generate", "ops=[matmul,conv2d]", "num_samples=100", cwd=tmp_path), tmp_path)
     assert counts_of(made) == {"train": {"matmul": 42, "conv2d": 42}, "test": {"matmul": 8, "conv2d": 8}}
 
 
 def test_three_splits(tmp_path):
-    done = run_script("generate", "dims=small", "splits={train: 80, val: 10, test: 10}", "seed=7", cwd=tmp_path)
+    done = run_warm("generate", "dims=small", "splits={train: 80, val: 10, test: 10}", "seed=7", cwd=tmp_path)
     counts = counts_of(made_dataset(done, tmp_path))
     assert {split: sum(families.values()) for split, families in counts.items()} == {"train": 80, "test": 10, "val": 10}
 
 
 def test_a_sweep_makes_a_dataset_for_each_seed(tmp_path):
-    done = run_script("generate", "-m", "experiment=tiny", "seed=1,2,3", cwd=tmp_path)
+    done = run_warm("generate", "-m", "experiment=tiny", "seed=1,2,3", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     paths = [line for line in done.stdout.splitlines() if line.startswith("dataset: ")]
     assert len(set(paths)) == 3
@@ -108,21 +109,21 @@ def test_a_grid_can_be_given_in_any_form_over_any_other(before, after):
 
 
 def test_a_tiny_number_leaves_a_split_out(tmp_path):
-    counts = counts_of(made_dataset(run_script("generate", "num_samples=2", cwd=tmp_path), tmp_path))
+    counts = counts_of(made_dataset(run_warm("generate", "num_samples=2", cwd=tmp_path), tmp_path))
     assert {split: sum(families.values()) for split, families in counts.items()} == {"train": 2}
 
 
 def test_splits_replace_those_of_a_saved_config(tmp_path):
     first = made_dataset(
-        run_script(
+        run_warm(
             "generate", "dims=small", "splits={train: 9, test: 1}", "split_ratios={train: 5, test: 1}", cwd=tmp_path
         ),
         tmp_path,
     )
     again = ["--config-dir", str(first), "--config-name", "config"]
-    done = run_script("generate", *again, "splits=null", "num_samples=12", cwd=tmp_path)
+    done = run_warm("generate", *again, "splits=null", "num_samples=12", cwd=tmp_path)
     assert sum(counts_of(made_dataset(done, tmp_path))["train"].values()) == 10
-    done = run_script("generate", *again, "splits={train: 3}", "split_ratios=null", "num_samples=null", cwd=tmp_path)
+    done = run_warm("generate", *again, "splits={train: 3}", "split_ratios=null", "num_samples=null", cwd=tmp_path)
     assert list(counts_of(made_dataset(done, tmp_path))) == ["train"]
 
 
@@ -159,7 +160,7 @@ def test_the_saved_config_makes_the_same_dataset(tiny, tmp_path):
 
 
 def test_a_saved_config_with_another_size(tiny, tmp_path):
-    done = run_script("generate", "--config-dir", str(tiny), "--config-name", "config", "num_samples=48", cwd=tmp_path)
+    done = run_warm("generate", "--config-dir", str(tiny), "--config-name", "config", "num_samples=48", cwd=tmp_path)
     larger = made_dataset(done, tmp_path)
     for path in (tiny / "train").iterdir():
         assert (larger / "train" / path.name).read_bytes() == path.read_bytes()
@@ -173,7 +174,7 @@ def test_reproduce(tiny, tmp_path):
 
 
 def test_dry_run_writes_nothing(tmp_path):
-    done = run_script("generate", "dry_run=true", cwd=tmp_path)
+    done = run_warm("generate", "dry_run=true", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert not list(tmp_path.iterdir())
     lines = [line.split() for line in done.stdout.splitlines()]
@@ -184,9 +185,9 @@ def test_dry_run_writes_nothing(tmp_path):
 
 
 def test_the_disk_needed_is_about_what_is_used(tmp_path):
-    told = run_script("generate", "dry_run=true", cwd=tmp_path).stdout
+    told = run_warm("generate", "dry_run=true", cwd=tmp_path).stdout
     megabytes = float(told.split("disk needed: about ")[1].split()[0])
-    made = made_dataset(run_script("generate", cwd=tmp_path), tmp_path)
+    made = made_dataset(run_warm("generate", cwd=tmp_path), tmp_path)
     used = sum(path.stat().st_blocks * 512 for path in made.rglob("*") if path.is_file()) / 1e6
     assert 0.8 * used < megabytes < 1.25 * used
 
@@ -214,7 +215,7 @@ def test_a_killed_run_leaves_no_dataset_and_the_next_run_clears_up(tmp_path):
     left = {path.suffix: path for path in (tmp_path / "outputs").iterdir()}
     assert set(left) == {".partial", ".parts"}
     assert not (left[".partial"] / "manifest.json").exists()
-    made = made_dataset(run_script("generate", *BIG, cwd=tmp_path), tmp_path)
+    made = made_dataset(run_warm("generate", *BIG, cwd=tmp_path), tmp_path)
     assert [path.name for path in (tmp_path / "outputs").iterdir()] == [made.name]
     assert sum(counts_of(made)["train"].values()) == 10_000
     assert subprocess.run(["sha256sum", "-c", "--quiet", "SHA256SUMS"], cwd=made).returncode == 0
@@ -289,16 +290,18 @@ def test_the_cold_path_imports_nothing_heavy(tmp_path):
 
 
 def test_cfg_shows_the_config_without_running(tmp_path):
-    done = run_script("generate", "--cfg", "job", cwd=tmp_path)
+    done = run_warm("generate", "--cfg", "job", cwd=tmp_path)
     assert done.returncode == 0
     assert "num_samples: null" in done.stdout
     assert not list(tmp_path.iterdir())
 
 
 LISTS = ("ops", "models", "suites")
+CHOICES = [(path.parent.name, path.stem) for path in sorted(config_directory().rglob("*/*.yaml"))]
 OPTIONS = [
-    f"{path.parent.name}={path.stem if path.parent.name not in LISTS else f'[{path.stem}]'}"
-    for path in sorted(config_directory().rglob("*/*.yaml"))
+    *(f"{group}={name}" for group, name in CHOICES if group not in LISTS),
+    # Of a list, all at once.
+    *(f"{group}=[{','.join(name for one, name in CHOICES if one == group)}]" for group in LISTS),
 ]
 COMPANIONS = {"extract": ["models=[resnet18]"], "export": ["measure=baseline"]}
 
@@ -318,7 +321,7 @@ def test_experiments_begin_with_their_command():
 
 
 def test_the_large_grid_has_a_million_programs_of_every_family(tmp_path):
-    told = run_script("generate", "dims=large", "dry_run=true", cwd=tmp_path).stdout
+    told = run_warm("generate", "dims=large", "dry_run=true", cwd=tmp_path).stdout
     existing: dict[str, int] = {}
     for line in told.splitlines():
         words = line.replace("at most ", "").split()

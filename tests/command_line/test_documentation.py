@@ -113,6 +113,8 @@ def run_of(name, arguments, folder, dataset, variables, keeps):
         found = small(found)
     if "merge" in (name, *found[:1]):
         found = [*found, "--no-report"]
+    if "export" in (name, *found[:1]) and "--help" not in found:
+        found = [*found, "--no-torch"]
     if was_run(name, found, keeps):
         return None
     if "program" in (name, *found[:1]) and "--check" not in found:

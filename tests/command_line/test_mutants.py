@@ -1,4 +1,7 @@
-"""A sample of `benchmarks/mutants.py`: wrong programs of every family and of some networks, which the check finds."""
+"""A sample of `benchmarks/mutants.py`: wrong programs of every family, which the check finds.
+
+Wrong networks are in tests/networks/test_oracle.py, and more of them in that benchmark.
+"""
 
 from __future__ import annotations
 
@@ -30,14 +33,3 @@ def test_wrong_programs_of_all_families_are_caught_and_right_ones_kept():
     for kind in ("initial value", "stride", "off by one", "another operation", "maximum for minimum"):
         assert figures(done.stdout, kind)[2] > 0, kind
     assert "0 of 24 right programs rejected" in done.stdout
-
-
-def test_wrong_networks_are_caught_and_right_ones_kept():
-    """Of one network; the benchmark has the others, and the tests of the oracle plant faults of their own."""
-    done = mutants("--families", "--networks", "vgg", "--faults", "1", "--weights", "drawn")
-    assert done.returncode == 0, done.stdout + done.stderr
-    planted, differ, caught, missed, not_claimed, not_run = figures(done.stdout, "all")
-    assert planted == 2
-    assert caught == differ > 0
-    assert (missed, not_claimed, not_run) == (0, 0, 0)
-    assert "0 of 2 right programs rejected" in done.stdout

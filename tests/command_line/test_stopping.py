@@ -27,7 +27,7 @@ from mlir_datagen.dataset.measurements import read_measurements
 STOPPED = "Stopped; nothing was left behind. The same command starts again.\n"
 KEPT = re.compile(r"Stopped; (\d+) programs are made and kept in (\S+)\. The same command goes on from there\.\n")
 SMALL = ("dims=small", "num_samples=40", "check=lower")
-LONG = ("dims=large", "num_samples=10000", "storage=files")
+LONG = ("dims=large", "num_samples=6000", "storage=files")
 IMAGE = "{name: image, shape: [1, 3, 8, 8]}"
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 

@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from helpers import config, golden_program, made_dataset, run_mlir_opt, run_script
+from helpers import config, golden_program, made_dataset, run_mlir_opt
+from warm_scripts import run_warm
 
 from mlir_datagen.dataset.arrow import optional_number_array
 from mlir_datagen.dataset.card import dataset_card
@@ -123,14 +124,14 @@ def test_load_dataset(tiny, tmp_path):
 
 @pytest.mark.parametrize("storage", ["files", "parquet"])
 def test_load_dataset_of_other_storages(storage, tmp_path):
-    made = made_dataset(run_script("generate", "experiment=tiny", f"storage={storage}", cwd=tmp_path), tmp_path)
+    made = made_dataset(run_warm("generate", "experiment=tiny", f"storage={storage}", cwd=tmp_path), tmp_path)
     loaded = datasets.load_dataset(str(made), cache_dir=str(tmp_path / "cache"))
     assert len(loaded["train"]) == 20
     assert ("mlir" in loaded["train"].features) == (storage == "parquet")
     assert (made / "train").is_dir() == (storage == "files")
     assert (loaded["train"][0]["file"] is None) == (storage == "parquet")
     assert manifest_of(made)["digest"] == TINY_DIGEST
-    assert run_script("verify", str(made), cwd=tmp_path).returncode == 0
+    assert run_warm("verify", str(made), cwd=tmp_path).returncode == 0
 
 
 def test_rows_describe_their_programs(tiny):
@@ -161,7 +162,7 @@ def test_rows_describe_their_programs(tiny):
 def test_nodes_and_edges_are_those_that_the_parser_reads(tmp_path):
     """But for the names: a rectified linear unit is a `linalg.generic` there."""
     settings = ["ops=[matmul,pooling,relu]", "dims=small", "num_samples=30", "form=mixed"]
-    made = made_dataset(run_script("generate", *settings, cwd=tmp_path), tmp_path)
+    made = made_dataset(run_warm("generate", *settings, cwd=tmp_path), tmp_path)
     rows = [row for split in ("train", "test") for row in index_of(made, split)]
     contexts = Contexts()
     for row in rows:
@@ -199,7 +200,7 @@ def test_the_hash_seed_does_not_matter(tiny, tmp_path):
     for hash_seed in ("1", "2"):
         folder = tmp_path / hash_seed
         folder.mkdir()
-        done = run_script("generate", "experiment=tiny", cwd=folder, environment={"PYTHONHASHSEED": hash_seed})
+        done = run_warm("generate", "experiment=tiny", cwd=folder, environment={"PYTHONHASHSEED": hash_seed})
         made = made_dataset(done, folder)
         for name in ("SHA256SUMS", "config.yaml", "README.md", "train.parquet"):
             assert (made / name).read_bytes() == (tiny / name).read_bytes()

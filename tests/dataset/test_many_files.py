@@ -6,7 +6,8 @@ import subprocess
 
 import pyarrow.parquet as pq
 import pytest
-from helpers import made_dataset, run_script
+from helpers import made_dataset
+from warm_scripts import run_warm
 
 from mlir_datagen.dataset.paths import program_file
 
@@ -15,7 +16,7 @@ from mlir_datagen.dataset.paths import program_file
 def many(tmp_path_factory):
     folder = tmp_path_factory.mktemp("many")
     settings = ["ops=[elementwise]", "dims=large", "splits={train: 10010, test: 20}", "storage=files"]
-    return made_dataset(run_script("generate", *settings, cwd=folder), folder)
+    return made_dataset(run_warm("generate", *settings, cwd=folder), folder)
 
 
 def test_they_are_spread_over_numbered_folders(many):
@@ -38,7 +39,7 @@ def test_names_that_end_with_a_size_are_no_numbers(split):
 def test_sha256sum_and_verify_find_them(many):
     done = subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=many, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert (verified := run_script("verify", str(many), cwd=many.parent)).returncode == 0, verified.stderr
+    assert (verified := run_warm("verify", str(many), cwd=many.parent)).returncode == 0, verified.stderr
 
 
 def test_a_missing_one_is_noticed(many):
@@ -46,7 +47,7 @@ def test_a_missing_one_is_noticed(many):
     text = file.read_text()
     file.unlink()
     try:
-        missing = run_script("verify", str(many), cwd=many.parent)
+        missing = run_warm("verify", str(many), cwd=many.parent)
     finally:
         file.write_text(text)
     assert missing.returncode == 2

@@ -7,7 +7,8 @@ import shutil
 import datasets
 import pyarrow.parquet as pq
 import pytest
-from helpers import config, run_script
+from helpers import config
+from warm_scripts import run_warm
 
 from mlir_datagen.pipeline.run import generate
 
@@ -48,7 +49,7 @@ def test_others_read_them_as_one(made, tmp_path):
 
 @pytest.mark.parametrize("script", ["verify", "reproduce"])
 def test_it_is_verified_and_comes_back(script, made, tmp_path):
-    done = run_script(script, str(made[0]), cwd=tmp_path)
+    done = run_warm(script, str(made[0]), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
 
 
@@ -85,6 +86,6 @@ def _truncate(folder):
 def test_what_happens_to_a_file_is_found(change, said, made, tmp_path):
     copy = shutil.copytree(made[0], tmp_path / made[0].name)
     change(copy)
-    done = run_script("verify", str(copy), cwd=tmp_path)
+    done = run_warm("verify", str(copy), cwd=tmp_path)
     assert done.returncode != 0
     assert said in " ".join((done.stderr + done.stdout).split())

@@ -203,7 +203,7 @@ def test_a_program_that_ends_workers_is_rejected_and_one_that_is_killed_is_not(
         # It is started with the environment of now.
         SERVER.stop()
         executor = {"kind": kind, "workers": 2}
-        made[kind] = generate(config(["matmul"], num_samples=24, output_dir=str(tmp_path / kind), executor=executor))
+        made[kind] = generate(config(["matmul"], num_samples=18, output_dir=str(tmp_path / kind), executor=executor))
         assert marker.exists()
     SERVER.stop()
     assert made["dask"].rejected == made["process"].rejected != []

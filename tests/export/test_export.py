@@ -10,9 +10,10 @@ from dataclasses import replace
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from helpers import config, mlir_opt, run_script
+from helpers import config, mlir_opt
 from mlir19 import program_of, run_main
 from stored_times import store_times, stored_times
+from warm_scripts import run_warm
 
 from mlir_datagen.config.compose import compose_config
 from mlir_datagen.config.export import ExportSettings, TimeBounds
@@ -80,7 +81,7 @@ def files_of(folder):
 
 
 def test_the_checker_passes_with_mlir_19(original, tmp_path):
-    done = run_script("check_mlir_rl", str(original / "mlir_rl"), "--mlir-opt", mlir_opt(19), cwd=tmp_path)
+    done = run_warm("check_mlir_rl", str(original / "mlir_rl"), "--mlir-opt", mlir_opt(19), cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert "programs checked: 48; problems: 0" in done.stdout
 
@@ -218,7 +219,7 @@ def test_what_is_too_short_or_too_long_is_left_out_and_counted(dataset, tmp_path
     names = [(row["split"], row["name"]) for row in stored_times(dataset)]
     short, least, most, long = ("_".join(place) for place in names[:4])
     with_times(dataset, **{short: 9_999, least: 10_000, most: 2_000_000, long: 2_000_001})
-    done = run_script("export", "mlir_rl", str(dataset), "--no-torch", "--max-ns", "2000000", cwd=tmp_path)
+    done = run_warm("export", "mlir_rl", str(dataset), "--no-torch", "--max-ns", "2000000", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     account = "22 programs exported, 2 left out: 1 shorter than min_ns, 1 longer than max_ns."
     assert account in done.stdout.splitlines()
@@ -231,7 +232,7 @@ def test_what_is_too_short_or_too_long_is_left_out_and_counted(dataset, tmp_path
     train, evaluation = exported_times(dataset)
     assert sorted({*train.values(), *evaluation.values()}) == [10_000, 50_000, 2_000_000]
     # The same again is found; other bounds are another export.
-    again = run_script("export", "mlir_rl", str(dataset), "--no-torch", "--max-ns", "2000000", cwd=tmp_path)
+    again = run_warm("export", "mlir_rl", str(dataset), "--no-torch", "--max-ns", "2000000", cwd=tmp_path)
     assert "This export is finished already" in again.stdout
     assert account in again.stdout.splitlines()
     assert export(dataset).account.left_out == {}
@@ -249,7 +250,7 @@ def test_what_is_too_short_or_too_long_is_left_out_and_counted(dataset, tmp_path
     ],
 )
 def test_bounds_that_leave_nothing_are_refused(dataset, tmp_path, options, expected):
-    done = run_script("export", "mlir_rl", str(dataset), *options, cwd=tmp_path)
+    done = run_warm("export", "mlir_rl", str(dataset), *options, cwd=tmp_path)
     assert done.returncode == 2
     assert expected in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
@@ -332,11 +333,11 @@ def test_a_dataset_of_nothing_that_can_be_exported_is_refused(tmp_path):
 def test_a_dataset_without_times_is_measured_first(dataset, tmp_path):
     without_measurements(dataset)
     options = ("--min-ns", "none", "--no-torch")
-    done = run_script("export", "mlir_rl", str(dataset), "--no-measure", cwd=tmp_path)
+    done = run_warm("export", "mlir_rl", str(dataset), "--no-measure", cwd=tmp_path)
     assert done.returncode == 2
     assert f"python scripts/measure.py {dataset}" in " ".join(done.stderr.split())
     assert not (dataset / "mlir_rl").exists()
-    done = run_script("export", "mlir_rl", str(dataset), *options, cwd=tmp_path)
+    done = run_warm("export", "mlir_rl", str(dataset), *options, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert "24 programs exported, 0 left out." in done.stdout.splitlines()
     assert done.stdout.splitlines()[-1] == f"exported: {dataset / 'mlir_rl'}"
@@ -428,13 +429,13 @@ def test_changed_measurements_are_refused(dataset):
 
 @pytest.mark.parametrize("arguments", [["mlir_rl", "nowhere"], ["mlir_lr", "."], ["mlir_rl"]])
 def test_the_script_refuses_what_is_no_dataset_or_no_consumer(tmp_path, arguments):
-    done = run_script("export", *arguments, cwd=tmp_path)
+    done = run_warm("export", *arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
 
 
 def test_a_dataset_with_an_export_verifies_and_has_the_same_digest(original, dataset, tmp_path):
-    done = run_script("verify", str(original), cwd=tmp_path)
+    done = run_warm("verify", str(original), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "there is no other but the exports mlir_rl, which are whole." in done.stdout
     manifests = [json.loads((folder / "manifest.json").read_text()) for folder in (original, dataset)]
@@ -453,7 +454,7 @@ def test_verify_finds_what_is_wrong_with_an_export(original, dataset, tmp_path, 
     shutil.copytree(original / "mlir_rl", dataset / "mlir_rl")
     (dataset / file).parent.mkdir(exist_ok=True)
     (dataset / file).write_text("mine")
-    done = run_script("verify", str(dataset), cwd=tmp_path)
+    done = run_warm("verify", str(dataset), cwd=tmp_path)
     assert done.returncode == 2
     assert expected in " ".join(done.stderr.split())
 

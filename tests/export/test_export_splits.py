@@ -6,7 +6,8 @@ import json
 from dataclasses import replace
 
 import pytest
-from helpers import made_dataset, run_script
+from helpers import made_dataset
+from warm_scripts import run_warm
 
 from mlir_datagen.command_line import generating
 from mlir_datagen.config.compose import compose_config
@@ -61,13 +62,13 @@ def test_an_export_without_anything_to_train_on_says_so(two_suites, tmp_path):
     readme = (two_suites / "mlir_rl/README.md").read_text()
     assert "nothing to train on" in readme
     assert "train.py" not in readme
-    checked = run_script("check_mlir_rl", str(two_suites / "mlir_rl"), cwd=tmp_path)
+    checked = run_warm("check_mlir_rl", str(two_suites / "mlir_rl"), cwd=tmp_path)
     assert checked.returncode == 0
     assert "execution_times_train.json: it names no program" in checked.stdout
 
 
 def test_what_is_evaluated_on_is_not_trained_on(two_suites, tmp_path):
-    done = run_script(
+    done = run_warm(
         "export",
         *("mlir_rl", str(two_suites), "--train", "suites.first", "--min-ns", "none", "--no-torch"),
         cwd=tmp_path,
@@ -101,14 +102,14 @@ SMALL_EXPORT = ["ops=[matmul]", "dims=small", "num_samples=4", "measure=baseline
 def test_a_place_that_mlir_rl_cannot_read_is_refused_before_anything_is_made(tmp_path):
     place = tmp_path / "my data"
     place.mkdir()
-    done = run_script("generate", *SMALL_EXPORT, cwd=place)
+    done = run_warm("generate", *SMALL_EXPORT, cwd=place)
     assert done.returncode == 2
     assert "Choose an output_dir whose path" in " ".join(done.stderr.split())
     assert list(place.iterdir()) == []
 
 
 def test_a_dataset_whose_export_fails_is_named_all_the_same(tmp_path):
-    done = run_script("generate", *SMALL_EXPORT, "export.train=[missing]", cwd=tmp_path)
+    done = run_warm("generate", *SMALL_EXPORT, "export.train=[missing]", cwd=tmp_path)
     assert done.returncode == 2
     assert "has no split 'missing' to train on" in " ".join(done.stderr.split())
     label, path = done.stdout.splitlines()[-1].split(": ")
@@ -131,7 +132,7 @@ def test_stopping_an_export_keeps_the_dataset(two_suites, monkeypatch, capsys):
 
 def test_a_suite_that_lacks_programs_says_so(tmp_path):
     big = suite(big=(20000, 20000), small=(4, 4))
-    done = run_script(
+    done = run_warm(
         "generate",
         *("ops=[]", f"+suites.sizes={big}", "measure=baseline", "sandbox.memory_bytes=1000000000"),
         cwd=tmp_path,

@@ -6,7 +6,7 @@ import json
 import shutil
 
 import pytest
-from helpers import mlir_opt, run_script
+from helpers import mlir_opt
 from mlir_rl_programs import (
     BROKEN_PROGRAMS,
     DYNAMIC,
@@ -24,6 +24,7 @@ from mlir_rl_programs import (
     timed,
     unary,
 )
+from warm_scripts import run_warm
 
 from mlir_datagen.errors import UserError
 from mlir_datagen.export.mlir_rl import checker
@@ -331,12 +332,12 @@ def test_a_folder_that_is_not_one_is_refused(tmp_path):
 
 
 def test_the_script_says_what_is_wrong_per_file_also_of_a_file_that_crashes_mlir(folder, tmp_path):
-    done = run_script("check_mlir_rl", str(folder), "--mlir-opt", mlir_opt(19), cwd=tmp_path)
+    done = run_warm("check_mlir_rl", str(folder), "--mlir-opt", mlir_opt(19), cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert f"MLIR-RL can load it: {folder}" in done.stdout
     (folder / "code_files" / f"{NAME}.mlir").write_text("module attributes {a = " + "[" * 1_000_000 + "} {}")
     (folder / "llm_action" / "train" / f"{NAME}.mlir").write_text("{")
-    done = run_script("check_mlir_rl", str(folder), cwd=tmp_path, environment={"PATH": ""})
+    done = run_warm("check_mlir_rl", str(folder), cwd=tmp_path, environment={"PATH": ""})
     assert done.returncode == 1
     lines = done.stdout.splitlines()
     assert any(line.startswith(f"code_files/{NAME}.mlir: it crashes MLIR") for line in lines), lines
@@ -349,25 +350,25 @@ def test_the_script_takes_advice_for_problems_if_asked_to(folder, tmp_path):
     (folder / TRAIN).write_text(json.dumps({NAME: 9_999}))
     shutil.rmtree(folder / "llm_action")
     for options, code in (((), 0), (("--strict",), 1)):
-        done = run_script("check_mlir_rl", str(folder), *options, cwd=tmp_path)
+        done = run_warm("check_mlir_rl", str(folder), *options, cwd=tmp_path)
         assert done.returncode == code
         assert f"advice: {TRAIN}: the time of {NAME}, 9999 ns, is outside the usual" in done.stdout
 
 
 def test_the_script_says_that_an_mlir_opt_is_of_another_version(folder, tmp_path):
-    done = run_script("check_mlir_rl", str(folder), "--mlir-opt", mlir_opt(22), cwd=tmp_path)
+    done = run_warm("check_mlir_rl", str(folder), "--mlir-opt", mlir_opt(22), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "advice: mlir-opt-22: it is of LLVM 22, and MLIR-RL runs programs on 19" in done.stdout
 
 
 def test_the_script_says_that_nothing_is_run(tmp_path):
-    done = run_script("check_mlir_rl", "--help", cwd=tmp_path)
+    done = run_warm("check_mlir_rl", "--help", cwd=tmp_path)
     assert "The programs are not run." in " ".join(done.stdout.split())
 
 
 @pytest.mark.parametrize("tool", ["no-such-program", "ls", "/", "mlir-translate-19"])
 def test_the_script_refuses_what_is_no_mlir_opt(folder, tmp_path, tool):
-    done = run_script("check_mlir_rl", str(folder), "--mlir-opt", tool, cwd=tmp_path)
+    done = run_warm("check_mlir_rl", str(folder), "--mlir-opt", tool, cwd=tmp_path)
     assert done.returncode == 2
     assert "--mlir-opt mlir-opt-19" in done.stderr
     assert "Traceback" not in done.stderr

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from helpers import REPOSITORY, golden_program
+from helpers import CONTEXTS, REPOSITORY, VERIFIER, golden_program
 from torch_mlir import ir
 
 from mlir_datagen.errors import Rejection
@@ -34,7 +34,6 @@ from mlir_datagen.mlir.element_types import (
 )
 from mlir_datagen.mlir.jit import CompiledProgram
 from mlir_datagen.mlir.lower import lower
-from mlir_datagen.mlir.parse import Contexts, Verifier
 from mlir_datagen.mlir.signature import Operand
 from mlir_datagen.mlir.types import tensor
 from mlir_datagen.ops import FAMILIES
@@ -243,7 +242,7 @@ def proven(name, dtype, change=lambda text: text):
     text = change(family.program(spec))
     job = job_of(family, spec, text, "execute", measure=False)
     arguments, results = random_arguments(job), empty_results(job)
-    CompiledProgram(lower(text, Contexts().next()), len(job.shapes)).bind([*arguments, *results]).run()
+    CompiledProgram(lower(text, CONTEXTS.next()), len(job.shapes)).bind([*arguments, *results]).run()
     return compare(job, arguments, results)
 
 
@@ -298,7 +297,7 @@ def test_constants_of_every_element_type_are_mlir(dtype):
     builder = NetworkBuilder("f")
     value = builder.filled(lowest(dtype), tensor((4,), dtype))
     other = builder.filled(1, tensor((4,), dtype))
-    Verifier().verify(builder.finish_network([], [value, other]))
+    VERIFIER.verify(builder.finish_network([], [value, other]))
 
 
 NAMES = frozenset(ELEMENT_TYPES)

@@ -8,10 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 import yaml
-from helpers import REPOSITORY, made_dataset, run_script
+from helpers import REPOSITORY, made_dataset
 from networks import SMALL, TRUSTED, generate, index_rows, planted, rejects
 from planted_networks import Branches, Bytes, Scatters, Small
 from torch import nn
+from warm_scripts import run_warm
 
 from mlir_datagen import NeuralNetworkToMLIR, UserError
 from mlir_datagen.config.compose import compose_config
@@ -186,7 +187,7 @@ def test_a_run_says_why_both_failed(dataset):
 
 def test_a_dataset_of_both_converters_is_verified(dataset):
     _, folder = dataset
-    done = run_script("verify", str(folder), cwd=folder)
+    done = run_warm("verify", str(folder), cwd=folder)
     assert done.returncode == 0, done.stderr
 
 

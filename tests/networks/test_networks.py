@@ -27,6 +27,7 @@ from networks import (
     rejects,
 )
 from safetensors.numpy import load_file
+from warm_scripts import run_warm
 
 from mlir_datagen.config.commands import choosing
 from mlir_datagen.config.compose import compose_config
@@ -67,7 +68,7 @@ def with_rejects(tmp_path_factory):
         *(planted(name) for name in failing),
         *(planted("missing", "Smal"), planted("no_network", "build_nothing"), planted("returns"), SMALL, TRUSTED),
         planted("other_shape", "Small", "{name: image, shape: [1, 4, 8, 8]}"),
-        *("ops=[]", "check=execute", "save_weights=true", "converter.memory_bytes=1000000000", "converter.seconds=10"),
+        *("ops=[]", "check=execute", "save_weights=true", "converter.memory_bytes=1000000000", "converter.seconds=6"),
     )
     return done, made_dataset(done, folder)
 
@@ -108,7 +109,7 @@ def test_a_dataset_with_networks_is_one_like_all(converter, executed):
             converter,
         )
         assert f"func.func @{name}(" in text
-    done = run_script("verify", str(dataset), cwd=dataset)
+    done = run_warm("verify", str(dataset), cwd=dataset)
     assert done.returncode == 0, done.stderr
 
 
@@ -238,7 +239,7 @@ def test_weights_in_the_text(converter, weights, tmp_path):
     saved = load_file(dataset / "weights" / "small.safetensors")
     assert {"scale", "offset", "layers.1.running_mean", "head.weight"} <= set(saved)
     assert weights != "splat" or len(set(saved["head.weight"].flatten())) == 1
-    assert run_script("verify", str(dataset), cwd=dataset).returncode == 0
+    assert run_warm("verify", str(dataset), cwd=dataset).returncode == 0
     is_hexadecimal = 'dense<"0x' in row["mlir"]
     assert is_hexadecimal == (weights == "embedded")
 
@@ -269,7 +270,7 @@ def test_a_network_that_fails_is_a_reject_and_the_others_are_kept(with_rejects):
     memory = "it needs more memory than converter.memory_bytes, 1000000000"
     for name, expected in {
         "hungry": memory,
-        "slow": "it ran for longer than converter.seconds, 10 s of processor time",
+        "slow": "it ran for longer than converter.seconds, 6 s of processor time",
         "differs": (
             "PyTorch gives other results when it runs the network than when it runs the graph that was captured of it: "
             "the network draws random numbers, or does something else while it is captured"
@@ -313,7 +314,7 @@ def test_the_command_of_a_reject_repeats_it(with_rejects, tmp_path):
 
 
 def test_a_dataset_with_rejects_is_verified_and_comes_back_byte_for_byte(with_rejects, tmp_path):
-    assert run_script("verify", str(with_rejects[1]), cwd=tmp_path).returncode == 0
+    assert run_warm("verify", str(with_rejects[1]), cwd=tmp_path).returncode == 0
     # Of fewer networks: each is converted again.
     settings = [planted("scatters"), planted("returns"), TRUSTED, "ops=[]", "check=execute", "save_weights=true"]
     dataset = made_dataset(generate(tmp_path, *settings), tmp_path)

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 import torch
-from helpers import each_by_mlir_opt
+from helpers import CONTEXTS, VERIFIER, each_by_mlir_opt
 from torch.nn import functional
 from torch_mlir import ir
 from torch_mlir.dialects.transform.interpreter import apply_named_sequence
@@ -15,7 +15,6 @@ from torch_mlir.dialects.transform.interpreter import apply_named_sequence
 from mlir_datagen.config.compose import compose_config
 from mlir_datagen.mlir.jit import CompiledProgram
 from mlir_datagen.mlir.lower import lower
-from mlir_datagen.mlir.parse import Contexts, Verifier
 from mlir_datagen.ops.drawn.draft import Draft, Drawing
 from mlir_datagen.ops.drawn.families import DRAWN_FAMILIES
 from mlir_datagen.ops.drawn.kernels import KERNELS
@@ -171,7 +170,7 @@ def test_a_shift_is_an_offset_of_its_map():
     assert draft.shape(result) == (3, 3)
     text = graph.text()
     assert "affine_map<(d0, d1) -> (d0 + 1, d1 + 2)>, affine_map<(d0, d1) -> (d0 + 3, d1 + 1)>" in text
-    Verifier().verify(text)
+    VERIFIER.verify(text)
     given = torch.arange(30, dtype=torch.float64).reshape(6, 5) ** 2
     torch.testing.assert_close(graph.evaluation()(given), given[1:4, 2:] - given[3:, 1:4])
 
@@ -220,7 +219,7 @@ def test_packing_is_what_mlir_makes_of_its_own_operation_and_pytorch_of_a_view()
             f"inner_tiles = {[tiles[place] for place in inner]} into %0 : {types[0]} -> {types[1]}\n"
             f"return %1 : {types[1]}\n}}"
         )
-        context = Contexts().next()
+        context = CONTEXTS.next()
         module, script = (ir.Module.parse(one, context) for one in (text, LOWERED_PACK))
         apply_named_sequence(module.operation, script.body.operations[0], script)
         for one in (str(module), KERNEL.program(spec)):
@@ -261,7 +260,7 @@ def test_a_window_that_is_written_is_not_summed_up():
     given = torch.rand(2, 9, 7, dtype=torch.float64)
     columns = torch.stack([given[:, i : i + 5 : 2, j : j + 2] for i in (0, 2, 4) for j in range(6)])
     torch.testing.assert_close(graph.evaluation()(given), columns.reshape(3, 6, 2, 3, 2), rtol=0, atol=0)
-    Verifier().verify(graph.text())
+    VERIFIER.verify(graph.text())
 
 
 @pytest.mark.parametrize("word", ["x=i+0", "x=i*s+1", "x=i+1*d"])

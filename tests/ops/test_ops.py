@@ -9,11 +9,10 @@ from functools import cache
 
 import numpy as np
 import pytest
-from helpers import GOLDEN_SPECS, REPOSITORY, each_by_mlir_opt, golden_program, with_bodies
+from helpers import GOLDEN_SPECS, REPOSITORY, VERIFIER, each_by_mlir_opt, golden_program, with_bodies
 
 from mlir_datagen.config.op_options import selections
 from mlir_datagen.mlir.element_types import ELEMENT_TYPES
-from mlir_datagen.mlir.parse import Verifier
 from mlir_datagen.ops import FAMILIES, PROGRAM_FAMILIES
 from mlir_datagen.programs.spec import spec_json
 
@@ -32,7 +31,7 @@ def test_table_configs_and_goldens_name_the_same_ops():
 def test_golden_program(name):
     _, _, text = golden_program(name)
     assert text == (GOLDEN / f"{name}.mlir").read_text()
-    Verifier().verify(text)
+    VERIFIER.verify(text)
 
 
 LOOPS = "--one-shot-bufferize=bufferize-function-boundaries", "--convert-linalg-to-affine-loops"

@@ -11,12 +11,11 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
-from helpers import GOLDEN_SPECS, each_by_mlir_opt, golden_program, with_bodies
+from helpers import GOLDEN_SPECS, VERIFIER, each_by_mlir_opt, golden_program, with_bodies
 from torch.nn import functional
 
 from mlir_datagen.mlir.builder import FunctionBuilder, module_text
 from mlir_datagen.mlir.element_types import ELEMENT_TYPES, fill_random
-from mlir_datagen.mlir.parse import Verifier
 from mlir_datagen.mlir.structural_hash import ProgramHasher
 from mlir_datagen.mlir.types import tensor
 from mlir_datagen.ops import FAMILIES
@@ -35,6 +34,8 @@ SIZES = {
     "d": 6, "kd": 2, "sd": 1, "dd": 2, "m": 10, "k": 7, "m0": 2, "k0": 3, "n0": 4, "batch": 3,
     "i": 2, "j": 3, "ii": 5, "jj": 2, "d0": 2, "d1": 3, "d2": 4, "d3": 5,
 }  # fmt: skip
+FEW_POINTS = {**SIZES, "n": 2, "h": 7, "w": 8}
+"""For what is computed point by point."""
 OPERATIONS = {
     f"{family.name}_{variant.name}": (family, variant)
     for family in FAMILIES.values()
@@ -45,8 +46,8 @@ OPERATIONS = {
 ONE_OF_EACH = {variant.operation.name: name for name, (_, variant) in OPERATIONS.items()}
 
 
-def sizes_of(operation):
-    return operation.notation.add_positions(dict(SIZES))
+def sizes_of(operation, sizes=SIZES):
+    return operation.notation.add_positions(dict(sizes))
 
 
 def program(variant, form):
@@ -194,20 +195,25 @@ CALLS = {
 def points(operation, sizes):
     """Yield each point of the iteration space, and what it reads from and writes to, as positions in the operands."""
     notation = operation.notation
+    loop = notation.loops.index
+
+    def read_at(name, window, shift):
+        """Return the loops of a dimension, and their factors."""
+        assert shift is None
+        if window is None:
+            return ((loop(name), 1),)
+        stride, dilation = (1 if factor is None else sizes[factor] for factor in window[1::2])
+        return (loop(window.position), stride), (loop(window.offset), dilation)
+
+    operands = [
+        [read_at(name, window, shift) for name, window, shift, _ in access.dimensions]
+        for access in (*notation.inputs, notation.result)
+    ]
     for point in itertools.product(*(range(extent) for extent in operation.extents(sizes))):
-        at = dict(zip(notation.loops, point, strict=True))
-        places = []
-        for access in (*notation.inputs, notation.result):
-            place = []
-            for name, window, shift, _ in access.dimensions:
-                assert shift is None
-                if window is None:
-                    place.append(at[name])
-                    continue
-                stride, dilation = (1 if factor is None else sizes[factor] for factor in window[1::2])
-                place.append(at[window.position] * stride + at[window.offset] * dilation)
-            places.append(tuple(place))
-        yield places
+        yield [
+            tuple([sum([point[place] * factor for place, factor in terms]) for terms in dimensions])
+            for dimensions in operands
+        ]
 
 
 PYTHONS = {
@@ -246,7 +252,7 @@ def by_definition(operation, sizes, inputs):
 def test_the_evaluation_is_the_definition_and_what_pytorch_has_an_operation_for(name):
     family, variant = OPERATIONS[name]
     operation = variant.operation
-    sizes = sizes_of(operation)
+    sizes = sizes_of(operation, FEW_POINTS)
     spec = family.spec(variant, *(sizes[size] for size in variant.sizes))
     generator = np.random.default_rng(0)
     inputs = []
@@ -318,7 +324,7 @@ def test_an_operation_without_parallel_loops_has_an_estimate():
     family = OpFamily("dot", [variant], ("lhs", "rhs"), "product")
     spec = family.spec(variant, 1000)
     assert family.baseline_seconds(spec) > 0
-    Verifier().verify(family.program(spec))
+    VERIFIER.verify(family.program(spec))
     assert float(family.pytorch(spec)(torch.ones(1000), torch.ones(1000))) == 1000
 
 
@@ -339,7 +345,7 @@ def test_a_form_parses_on_the_versions_that_are_said_to_know_it_and_on_the_wheel
     assert parsed == {name for name, (_, spec) in specs.items() if known(spec.variant.versions(form), version)}
     assert [error for error in errors if not UNKNOWN.match(error)] == []
     for text in texts.values():
-        Verifier().verify(text)
+        VERIFIER.verify(text)
 
 
 def known(versions, version):

@@ -20,12 +20,12 @@ PAIRS = [(family, word) for family in FAMILIES.values() for word in family.dtype
 
 
 def test_a_program_of_each_op_matches_and_wrong_ones_are_found():
-    """Each op in a quarter of its element types, so that all types come up; benchmarks/typed_programs.py has all."""
+    """Each op in a seventh of its element types, so that all types come up; benchmarks/typed_programs.py has all."""
     turns = [
         (family, word, number + place)
         for number, family in enumerate(FAMILIES.values())
         for place, word in enumerate(family.dtypes)
-        if (number + place) % min(4, len(family.dtypes)) == 2
+        if (number + place) % min(7, len(family.dtypes)) == 0
     ]
     assert {family.name for family, _, _ in turns} == set(FAMILIES)
     assert {word for _, word, _ in turns} == {word for _, word in PAIRS}
@@ -35,14 +35,14 @@ def test_a_program_of_each_op_matches_and_wrong_ones_are_found():
 
 
 def test_drawn_graphs_of_each_type_match_and_wrong_ones_are_found():
-    """A few of each family; benchmarks/typed_graphs.py has more."""
+    """One of each family, right and wrong; benchmarks/typed_graphs.py has more."""
     run = compose_config(["check=execute"])
     with Prover(run.check, run.measure, run.sandbox) as prover:
         for family in DRAWN_FAMILIES.values():
             for dtype in family.dtypes:
-                chosen = list(typed_graphs.cases(family, dtype, 3))
+                chosen = list(typed_graphs.cases(family, dtype, 1))
                 assert {case.spec.graph.arguments[0].dtype for case in chosen} == {dtype}
-                assert [case.defect is None for case in chosen].count(False) == 3
+                assert [case.defect is None for case in chosen].count(False) == 1
                 unexpected = [
                     one for one in typed_graphs.outcomes(prover, chosen) if not typed_graphs.is_as_expected(*one)
                 ]

@@ -103,7 +103,7 @@ def read(path, source, task):
 
 @pytest.mark.parametrize(
     ("changed", "examples"),
-    [(other_bytes, 120), (other_values, 80), (other_columns, 80)],
+    [(other_bytes, 60), (other_values, 40), (other_columns, 40)],
     ids=["bytes", "values", "columns"],
 )
 def test_any_part_is_read_or_refused(changed, examples, contents, folder, random_task):

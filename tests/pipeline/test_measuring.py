@@ -16,9 +16,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from helpers import SCRIPTS, config, interruptible, planned_specs, run_script
+from helpers import SCRIPTS, config, interruptible, planned_specs
 from planting import CRASHES, SLOW, assert_funnel_adds_up, matmuls, plant, rejects_by_defect, starts_from
 from stored_times import stored_times
+from warm_scripts import run_warm
 
 from mlir_datagen import load_dataset
 from mlir_datagen.config.compose import compose_config
@@ -90,7 +91,7 @@ def test_times_are_kept_apart_from_the_dataset(measured, tmp_path):
 
 def test_a_measured_dataset_verifies_and_comes_back(measured, tmp_path):
     for script in ("verify", "reproduce"):
-        done = run_script(script, str(measured.path), cwd=tmp_path)
+        done = run_warm(script, str(measured.path), cwd=tmp_path)
         assert done.returncode == 0, done.stderr
 
 
@@ -167,7 +168,7 @@ def test_measuring_that_is_killed_goes_on_and_measures_nothing_twice(unmeasured,
     assert len(entries(second)) == second.count(b"\n") - 1 < 40
     assert {path: path.read_bytes() for path in unmeasured.rglob("*") if path.is_file()} == before
 
-    done = run_script("measure", str(unmeasured), cwd=tmp_path)
+    done = run_warm("measure", str(unmeasured), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stdout.splitlines() if "disturbed" not in line]
     assert (lines[0], lines[-1]) == ("programs with a time: 40", f"measured: {unmeasured}")
@@ -179,7 +180,7 @@ def test_measuring_that_is_killed_goes_on_and_measures_nothing_twice(unmeasured,
     manifest = json.loads((unmeasured / "manifest.json").read_text())
     for file, digest in manifest["measurements"]["files"].items():
         assert digest == hashlib.sha256((unmeasured / file).read_bytes()).hexdigest()
-    verified = run_script("verify", str(unmeasured), cwd=tmp_path)
+    verified = run_warm("verify", str(unmeasured), cwd=tmp_path)
     assert verified.returncode == 0, verified.stderr
 
 
@@ -204,7 +205,7 @@ def test_a_program_that_fails_has_no_time(monkeypatch, tmp_path):
     run = matmuls(tmp_path, check__level="parse")
     plant(monkeypatch, run, crash=starts_from(CRASHES))
     made = generate(run).path
-    done = run_script("measure", str(made), cwd=tmp_path)
+    done = run_warm("measure", str(made), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stdout.splitlines() if "disturbed" not in line]
     assert lines[:2] == ["programs with a time: 19", "programs that failed and have none: 1"]
@@ -216,7 +217,7 @@ def test_a_program_that_fails_has_no_time(monkeypatch, tmp_path):
 
 def test_repeating_prints_how_far_two_sessions_agree_and_stores_nothing(measured, tmp_path):
     before = {path: path.read_bytes() for path in measured.path.parent.rglob("*") if path.is_file()}
-    done = run_script("measure", str(measured.path), "--repeat", cwd=tmp_path)
+    done = run_warm("measure", str(measured.path), "--repeat", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert float(re.search(r"Spearman rank correlation: (\S+)", done.stdout)[1]) > 0
     assert float(re.search(r"median relative difference: (\S+)%", done.stdout)[1]) >= 0
@@ -259,7 +260,7 @@ def test_what_cannot_be_measured_is_said_in_one_paragraph(unmeasured, tmp_path):
         ((str(tmp_path / "missing"),), "is not a dataset"),
         ((str(unmeasured), "--repeat"), f"python scripts/measure.py {unmeasured}"),
     ):
-        done = run_script("measure", *arguments, cwd=tmp_path)
+        done = run_warm("measure", *arguments, cwd=tmp_path)
         assert done.returncode == 2
         assert said in " ".join(done.stderr.split())
         assert "Traceback" not in done.stderr

@@ -12,8 +12,9 @@ from functools import partial
 
 import pytest
 from forging import forge, rows_changed
-from helpers import config, made_dataset, run_script
+from helpers import config, made_dataset
 from merging import RATIOS, count, hashes, made, manifest, manifest_changed, merge, rows, suite, tree
+from warm_scripts import run_warm
 
 from mlir_datagen.config import parse_config
 from mlir_datagen.config.compose import compose_config
@@ -324,14 +325,14 @@ def test_other_configs_are_as_before(seeds):
 
 
 def test_from_the_command_line(seeds, tmp_path):
-    done = run_script("merge", str(seeds[0]), str(seeds[1]), "-o", "a ]b", "--storage", "parquet", cwd=tmp_path)
+    done = run_warm("merge", str(seeds[0]), str(seeds[1]), "-o", "a ]b", "--storage", "parquet", cwd=tmp_path)
     path = made_dataset(done, tmp_path)
     assert path.name.startswith("merged-")
     assert f"{seeds[0].name}: 100 of 100 programs kept; duplicates: 0" in done.stdout
-    once = run_script("merge", str(seeds[0]), cwd=tmp_path)
+    once = run_warm("merge", str(seeds[0]), cwd=tmp_path)
     assert (once.returncode, "at least two different ones" in " ".join(once.stderr.split())) == (2, True)
     shard = tmp_path / "shard"
     shard.mkdir()
     (shard / "shard.json").write_text("{}")
-    mixed = run_script("merge", str(seeds[0]), str(shard), cwd=tmp_path)
+    mixed = run_warm("merge", str(seeds[0]), str(shard), cwd=tmp_path)
     assert (mixed.returncode, "is a shard of one. Merge all shards" in " ".join(mixed.stderr.split())) == (2, True)

@@ -7,8 +7,9 @@ import shlex
 
 import pyarrow.parquet as pq
 import pytest
-from helpers import config, run_script
+from helpers import config
 from planting import REAL, plant_programs, real_program
+from warm_scripts import run_warm
 
 from mlir_datagen.errors import UserError
 from mlir_datagen.ops import FAMILIES
@@ -68,7 +69,7 @@ def test_the_command_of_a_rejection_makes_its_program(monkeypatch, tmp_path):
     reject = json.loads((outcome.path / "rejects.jsonl").read_text().splitlines()[0])
     python, script, *arguments = shlex.split(reject["command"])
     assert (python, script) == ("python", "scripts/program.py")
-    done = run_script("program", *arguments, cwd=tmp_path)
+    done = run_warm("program", *arguments, cwd=tmp_path)
     assert done.returncode == 0
     assert "func.func @matmul" in done.stdout
 

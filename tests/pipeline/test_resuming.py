@@ -12,9 +12,10 @@ import time
 
 import pyarrow as pa
 import pytest
-from helpers import SCRIPTS, run_script
+from helpers import SCRIPTS
 from planting import REAL, plant_programs
 from pyarrow import ipc
+from warm_scripts import run_warm
 from whole_trees import broken_sometimes, tree
 
 from mlir_datagen.config.compose import compose_config
@@ -248,8 +249,8 @@ def test_a_disk_that_is_full_and_then_is_not(undisturbed, monkeypatch, tmp_path)
     assert limited.returncode == 2, limited
     assert "File too large" in " ".join(limited.stderr.split())
     assert "Traceback" not in limited.stderr
-    done = run_script("generate", *arguments, cwd=tmp_path)
+    done = run_warm("generate", *arguments, cwd=tmp_path)
     assert done.returncode == 0
     (dataset,) = (path for path in tmp_path.iterdir() if (path / "manifest.json").exists())
-    assert run_script("verify", str(dataset), cwd=tmp_path).returncode == 0
+    assert run_warm("verify", str(dataset), cwd=tmp_path).returncode == 0
     shutil.rmtree(dataset)

@@ -24,11 +24,12 @@ def test_two_datasets_side_by_side(tmp_path):
             browser, path, "#B/train/" + rows(other, "train")[2]["name"], viewport={"width": 1600, "height": 900}
         )
         assert opened(visit)[0].rstrip() == rows(other, "train")[2]["mlir"].rstrip()
-        visit.page.keyboard.press("Escape")
+        visit.leave_program()
         assert visit.page.locator(".shared").inner_text().startswith(f"{len(both)} programs are in both")
         assert visit.shown() == "140 of 140 programs"
         visit.page.locator("#filter-set").select_option(index=2)
         assert visit.shown() == "60 of 140 programs"
+        visit.settle()
         assert set(visit.column("Dataset")) == {"B"}
         visit.page.locator("details.counts summary").click()
         lines = visit.page.locator("details.counts tbody tr").all_inner_texts()

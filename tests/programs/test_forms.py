@@ -10,8 +10,9 @@ from collections import Counter
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from helpers import config, run_mlir_opt, run_script
+from helpers import config, run_mlir_opt
 from planting import MATMUL, REAL, plant_programs
+from warm_scripts import run_warm
 
 from mlir_datagen.errors import UserError
 from mlir_datagen.ops import FAMILIES
@@ -148,6 +149,6 @@ def test_the_command_of_a_rejection_makes_the_program_in_its_form(monkeypatch, t
     reject = json.loads((outcome.path / "rejects.jsonl").read_text().splitlines()[0])
     python, script, *arguments = shlex.split(reject["command"])
     assert (python, script, arguments[2:]) == ("python", "scripts/program.py", ["--form", "generic"])
-    done = run_script("program", *arguments, cwd=tmp_path)
+    done = run_warm("program", *arguments, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "linalg.generic" in done.stdout

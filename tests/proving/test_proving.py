@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from helpers import GOLDEN_SPECS, config, golden_program, run_script
+from helpers import GOLDEN_SPECS, config, golden_program
 from planting import (
     CRASHES,
     LOOPS_FOR_EVER,
@@ -24,6 +24,7 @@ from planting import (
     starts_from,
     writes_one_element,
 )
+from warm_scripts import run_warm
 
 from mlir_datagen.errors import Rejection, UserError
 from mlir_datagen.mlir.jit import CompiledProgram
@@ -73,7 +74,7 @@ def test_wrong_results_are_rejected_with_what_repeats_them(monkeypatch, tmp_path
 
     python, script, *arguments = shlex.split(rejects["constant"]["command"])
     assert (python, script) == ("python", "scripts/program.py")
-    again = run_script("program", *arguments, cwd=tmp_path)
+    again = run_warm("program", *arguments, cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     assert "largest error relative to the reference" in again.stderr
 

@@ -8,7 +8,8 @@ import re
 import numpy as np
 import pytest
 from forging import columns, forge
-from helpers import config, made_dataset, raw_config, run_script
+from helpers import config, made_dataset, raw_config
+from warm_scripts import run_warm
 
 from mlir_datagen.config import parse_config
 from mlir_datagen.config.compose import compose_config
@@ -103,7 +104,7 @@ def test_what_families_share_is_there_once_and_made_up_for(tmp_path):
         *(f"ops.{name}.grid.{axis}={values}" for name in ("sequence", "dag") for axis, values in small.items()),
         "num_samples=40", "form=mixed",
     ]  # fmt: skip
-    done = run_script("generate", *settings, cwd=tmp_path)
+    done = run_warm("generate", *settings, cwd=tmp_path)
     made = made_dataset(done, tmp_path)
     manifest = json.loads((made / "manifest.json").read_text())
     texts = [path.read_text() for path in made.glob("t*/*.mlir")]
@@ -112,9 +113,9 @@ def test_what_families_share_is_there_once_and_made_up_for(tmp_path):
     assert manifest["funnel"]["attempted"] > 40
     assert "what computes the same was there before" in (made / "rejects.jsonl").read_text()
     for script in ("verify", "reproduce"):
-        assert run_script(script, str(made), cwd=tmp_path).returncode == 0
+        assert run_warm(script, str(made), cwd=tmp_path).returncode == 0
     forge(made, "train.parquet", columns(family="nobody"))
-    refused = run_script("verify", str(made), cwd=tmp_path)
+    refused = run_warm("verify", str(made), cwd=tmp_path)
     assert (refused.returncode, "Traceback" in refused.stderr) == (2, False)
     assert 'There is no op "nobody".' in refused.stderr
     # One whose text is another, and which computes the same, is found.
@@ -215,7 +216,7 @@ def test_a_saved_config_is_the_same_config():
 
 def test_drawn_graphs_are_measured_and_exported_with_pytorchs_times(tmp_path):
     settings = ["ops=[sequence,dag,block,generic,kernel]", "dims=small", "num_samples=10", "measure=baseline"]
-    done = run_script("generate", *settings, "measure.runs=2", "export=mlir_rl", "export.min_ns=1", cwd=tmp_path)
+    done = run_warm("generate", *settings, "measure.runs=2", "export=mlir_rl", "export.min_ns=1", cwd=tmp_path)
     made = made_dataset(done, tmp_path)
     programs = json.loads((made / "mlir_rl" / "programs.json").read_text())
     families = {source["name"].rpartition("_")[0] for sources in programs.values() for source in sources}
@@ -224,5 +225,5 @@ def test_drawn_graphs_are_measured_and_exported_with_pytorchs_times(tmp_path):
     times = [one for split in baselines.values() for one in split.values()]
     assert len(times) == len(programs) >= 8
     assert all(one["mlir"] > 0 and one["torch"] > 0 for one in times)
-    checked = run_script("check_mlir_rl", str(made / "mlir_rl"), cwd=tmp_path)
+    checked = run_warm("check_mlir_rl", str(made / "mlir_rl"), cwd=tmp_path)
     assert checked.returncode == 0, checked.stderr

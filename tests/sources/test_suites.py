@@ -8,9 +8,10 @@ import shutil
 
 import pyarrow.parquet as pq
 import pytest
-from helpers import REPOSITORY, made_dataset, run_mlir_opt, run_script
+from helpers import REPOSITORY, made_dataset, run_mlir_opt
 from networks import SMALL, TRUSTED, planted
 from networks import generate as generate_networks
+from warm_scripts import run_warm
 
 from mlir_datagen.config.compose import compose_config
 from mlir_datagen.config.run import CONSUMERS
@@ -20,7 +21,9 @@ from mlir_datagen.mlir.structural_hash import ProgramHasher
 from mlir_datagen.pipeline.run import generate
 from mlir_datagen.sources.decontamination import Decontamination
 
-SUITES = sorted(path.stem for path in (REPOSITORY / "conf/suites").glob("*.yaml"))
+LARGE = {"networks", "bert_ops", "gpt2_ops", "resnet_ops"}
+"""The suites that convert networks for half a minute: benchmarks/suites.py makes these, too."""
+SUITES = sorted({path.stem for path in (REPOSITORY / "conf/suites").glob("*.yaml")} - LARGE)
 
 
 def rows_of(dataset, split):
@@ -33,12 +36,16 @@ def manifest_of(dataset):
 
 @pytest.fixture(scope="module")
 def every_suite(tmp_path_factory):
-    """All suites as one dataset: making it holds each to the digest in its file."""
+    """All suites but the large ones as one dataset: making it holds each to the digest in its file."""
     folder = tmp_path_factory.mktemp("suites")
-    return made_dataset(run_script("generate", "ops=[]", f"suites=[{','.join(SUITES)}]", cwd=folder), folder)
+    return made_dataset(run_warm("generate", "ops=[]", f"suites=[{','.join(SUITES)}]", cwd=folder), folder)
 
 
 def test_every_suite_has_a_digest_and_is_what_it_says(every_suite):
+    for suite in LARGE:
+        assert re.search(
+            r"^digest: [0-9a-f]{64}$", (REPOSITORY / f"conf/suites/{suite}.yaml").read_text(), re.MULTILINE
+        )
     against = manifest_of(every_suite)["decontamination"]["against"]
     for suite in SUITES:
         text = (REPOSITORY / f"conf/suites/{suite}.yaml").read_text()
@@ -50,7 +57,7 @@ def test_every_suite_has_a_digest_and_is_what_it_says(every_suite):
 
 
 def test_a_dataset_of_suites_is_verified_and_parses_on_mlir_19(every_suite):
-    done = run_script("verify", str(every_suite), cwd=every_suite)
+    done = run_warm("verify", str(every_suite), cwd=every_suite)
     assert done.returncode == 0, done.stderr
     for suite in SUITES:
         parsed = run_mlir_opt(19, [row["mlir"] for row in rows_of(every_suite, f"suites.{suite}")])
@@ -78,7 +85,7 @@ def test_verify_finds_a_random_program_that_a_suite_has(tmp_path, monkeypatch):
     settings = ["ops=[matmul]", "num_samples=100", "suites=[mlir_rl_eval]", f"output_dir={tmp_path}"]
     monkeypatch.setattr(Decontamination, "refused", lambda *_: None)
     leaking = generate(compose_config(settings)).path
-    done = run_script("verify", str(leaking), cwd=tmp_path)
+    done = run_warm("verify", str(leaking), cwd=tmp_path)
     assert done.returncode == 2
     assert "must not be there: suites.mlir_rl_eval has a program that" in " ".join(done.stderr.split())
 
@@ -91,7 +98,7 @@ def test_programs_of_other_datasets_are_kept_out(tmp_path):
     assert run.manifest["decontamination"]["against"][str(other)]["programs"] == 40
     # Its train split has programs that were written after its test split, in place of those left out.
     assert run.manifest["funnel"]["rejected"]["unseen"] > 0
-    done = run_script("verify", str(run.path), cwd=tmp_path)
+    done = run_warm("verify", str(run.path), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
 
 
@@ -102,12 +109,12 @@ def test_an_excluded_dataset_is_known_by_its_content(tmp_path, monkeypatch):
     run = generate(compose_config([*settings, f"exclude=[{other}]"])).path
     spellings = (f"./{other}/", str(tmp_path / other))
     assert {generate(compose_config([*settings, f"exclude=[{spelled}]"])).path for spelled in spellings} == {run}
-    done = run_script("reproduce", str(tmp_path / run), cwd="/")
+    done = run_warm("reproduce", str(tmp_path / run), cwd="/")
     assert done.returncode == 0, done.stderr
     shutil.rmtree(other)
     another = generate(compose_config([*settings, "seed=2"])).path
     another.rename(other)
-    done = run_script("reproduce", str(run), cwd=tmp_path)
+    done = run_warm("reproduce", str(run), cwd=tmp_path)
     assert done.returncode == 2
     assert "it was made anew" in " ".join(done.stderr.split())
     assert generate(compose_config([*settings, f"exclude=[{other}]"])).path != run
@@ -136,16 +143,16 @@ def test_what_is_extracted_runs_and_costs_what_its_networks_cost(extracted):
             found[place["model"]] += place["multiplicity"] * row["flops"]
     if {row["kind"] for row in rows} == {"op"}:
         assert found == networks
-    done = run_script("verify", str(extracted), cwd=extracted)
+    done = run_warm("verify", str(extracted), cwd=extracted)
     assert done.returncode == 0, done.stderr
 
 
 def test_its_export_passes_the_checker(extracted, tmp_path):
     copy = shutil.copytree(extracted, tmp_path / extracted.name)
-    done = run_script("export", "mlir_rl", str(copy), "--min-ns", "none", "--no-torch", cwd=tmp_path)
+    done = run_warm("export", "mlir_rl", str(copy), "--min-ns", "none", "--no-torch", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert json.loads((copy / "mlir_rl/left_out.json").read_text()) == []
-    checked = run_script("check_mlir_rl", str(copy / "mlir_rl"), cwd=tmp_path)
+    checked = run_warm("check_mlir_rl", str(copy / "mlir_rl"), cwd=tmp_path)
     assert checked.returncode == 0, checked.stdout + checked.stderr
     times = json.loads((copy / "mlir_rl/execution_times_eval.json").read_text())
     assert len(times) > len(rows_of(extracted, "extracted")) / 2
@@ -153,7 +160,7 @@ def test_its_export_passes_the_checker(extracted, tmp_path):
 
 def test_a_dry_run_shows_what_is_not_drawn(tmp_path):
     settings = ["ops=[]", "models=[simple_net]", "extract=ops", "suites=[gemm,networks,vgg_ops]", "dry_run=true"]
-    done = run_script("generate", *settings, cwd=tmp_path)
+    done = run_warm("generate", *settings, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     table = dict(re.findall(r"^(\S+)(?: +simple_net +1)? +(\d+|\?)$", done.stdout, re.MULTILINE))
     gemm = compose_config(["suites=[gemm]"]).suites["gemm"]
@@ -171,7 +178,7 @@ def test_the_formats_that_a_run_can_ask_for_are_those_there_are():
 
 
 def test_the_experiment_for_mlir_rl_exports_what_it_measured(tmp_path):
-    done = run_script("generate", "experiment=mlir_rl", "num_samples=12", "dims=small", cwd=tmp_path)
+    done = run_warm("generate", "experiment=mlir_rl", "num_samples=12", "dims=small", cwd=tmp_path)
     dataset = made_dataset(done, tmp_path)
     assert f"exported: {dataset.relative_to(tmp_path)}/mlir_rl" in done.stdout.replace(f"{tmp_path}/", "")
     times = {

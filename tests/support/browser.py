@@ -42,9 +42,19 @@ class Visit:
         requests: the addresses that it asked for, but for its own.
     """
 
-    def __init__(self, browser: Any, path: Path, address: str = "", **context: Any) -> None:
+    def __init__(self, browser: Any, path: Path, address: str = "", first: str = "", **context: Any) -> None:
+        """Open a page and wait until it is complete.
+
+        Args:
+            browser: playwright's.
+            path: the page's file.
+            address: the part of its address that begins with #.
+            first: a script that runs before the page's own.
+            **context: settings of the window.
+        """
         self.context = browser.new_context(**context)
         self.page = self.context.new_page()
+        self.page.add_init_script(first)
         self.told: list[str] = []
         self.requests: list[str] = []
         own = path.as_uri()
@@ -54,6 +64,14 @@ class Visit:
         self.page.on("request", lambda request: self.requests.append(request.url) if request.url != own else None)
         self.page.goto(own + address)
         self.page.wait_for_selector("html[data-ready]", timeout=60_000)
+
+    def settle(self) -> None:
+        """Wait until no filter waits to be applied, and no figure is being drawn."""
+        self.page.wait_for_function("() => document.querySelector('[aria-busy]') === null")
+
+    def waits_for(self, condition: str) -> None:
+        """Wait until an expression of JavaScript is true."""
+        self.page.wait_for_function(f"() => {condition}")
 
     def names(self) -> list[str]:
         """Return the names in the rows that are shown."""
@@ -66,8 +84,23 @@ class Visit:
 
     def shown(self) -> str:
         """Wait for the filters, and return of how many programs they leave."""
-        self.page.wait_for_timeout(400)
+        self.page.wait_for_selector("#shown:not([aria-busy])")
         return self.page.locator("#shown").inner_text()
+
+    def on_a_page(self, rows: int) -> None:
+        """Let the table have so many rows on a page, and wait for them."""
+        self.page.locator(".dt-length select").select_option(str(rows))
+        left = int(self.shown().split()[0])
+        self.waits_for(f"document.querySelectorAll('#table tbody tr[data-row]').length === {min(rows, left)}")
+
+    def is_sorted_by(self, title: str, direction: str) -> None:
+        """Wait until the rows are in the order of a column."""
+        self.page.wait_for_selector(f"#table thead th[aria-sort={direction}]:has-text('{title}')")
+
+    def leave_program(self) -> None:
+        """Close the program that is open, and wait until the address names none."""
+        self.page.keyboard.press("Escape")
+        self.waits_for("document.querySelector('dialog[open]') === null && location.hash === ''")
 
     def close(self) -> None:
         self.context.close()
@@ -75,5 +108,5 @@ class Visit:
 
 def opened(visit: Visit) -> tuple[str, str]:
     """Wait until a program is shown; return its text and its name."""
-    visit.page.wait_for_selector("dialog[open][data-shown] pre.mlir", timeout=10_000)
+    visit.page.wait_for_selector("dialog[open][data-shown] pre.mlir")
     return visit.page.locator("pre.mlir").inner_text(), visit.page.locator("#program-name").inner_text()

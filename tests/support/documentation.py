@@ -10,6 +10,7 @@ take long is made smaller, and by nothing else than this:
 - so does a call in Python, and a network is given images of 64 x 64 for 224 x 224;
 - one that converts networks of conf/models/, makes suites or a part of a dataset, or is a named dataset of minutes, is
   planned only: `dry_run=true`;
+- an export is without PyTorch's times (`--no-torch`);
 - `outputs/<dataset>` is a small measured dataset that is there, `outputs/<another>` the default one;
 - where the files that a command takes are those of a run that was only planned, its options are read (`--help`);
 - `make` says what it would do, of `pip install` it is looked up whether there are such extras, and benchmarks say how
@@ -29,7 +30,7 @@ from helpers import REPOSITORY
 
 DEFAULT = "random-8e104e91c2a5"
 """The default dataset, by the name that the pages give it."""
-PROGRAMS = 12
+PROGRAMS = 6
 PLANNED_ONLY = re.compile(r"(models|suites)=\[|experiment=(?!tiny)|shard=|--config-dir")
 _FENCE = re.compile(
     r"^(?:<!-- not run: (?P<reason>[^\n]*?) -->\n)?"

@@ -20,6 +20,7 @@ from warm_scripts import without_report
 from mlir_datagen.config import RunConfig, parse_config
 from mlir_datagen.mlir.builder import FunctionBuilder, module_text
 from mlir_datagen.mlir.decompose import decompose
+from mlir_datagen.mlir.parse import Contexts, Verifier
 from mlir_datagen.mlir.types import tensor
 from mlir_datagen.ops import FAMILIES
 from mlir_datagen.ops.family import OpFamily, Variant
@@ -30,6 +31,10 @@ from mlir_datagen.sources.random_ops import RandomOps
 SUPPORT = Path(__file__).resolve().parent
 REPOSITORY = SUPPORT.parents[1]
 SCRIPTS = REPOSITORY / "scripts"
+
+CONTEXTS = Contexts()
+"""For all tests of a process: making a context takes longer than most of what is done with one."""
+VERIFIER = Verifier()
 
 _GOLDEN_SIZES = {
     "batch": 3, "m": 16, "n": 8, "k": 32, "outer_m": 3, "outer_n": 2, "outer_k": 4, "tile_m": 4, "tile_n": 8,
@@ -91,7 +96,7 @@ def with_bodies(name: str) -> str:
         return str(family.program(spec, GENERIC))
     if family.name != "softmax":
         return text
-    module = ir.Module.parse(text, ir.Context())
+    module = ir.Module.parse(text, CONTEXTS.next())
     decompose(module, text)
     return str(module)
 

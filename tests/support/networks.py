@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-from helpers import SUPPORT, run_script
+from helpers import SUPPORT
+from warm_scripts import run_warm
 
 PLANTED = {"PYTHONPATH": os.pathsep.join([str(SUPPORT), *filter(None, [os.environ.get("PYTHONPATH")])])}
 """An environment in which the classes of `planted_networks` can be imported."""
@@ -44,7 +45,7 @@ SMALL = planted("small", inputs="{name: image, shape: [1, 3, 8, 8]}")
 
 def generate(cwd: Path, *arguments: str) -> Any:
     """Run scripts/generate.py where the planted networks can be imported."""
-    return run_script("generate", *arguments, cwd=cwd, environment=PLANTED)
+    return run_warm("generate", *arguments, cwd=cwd, environment=PLANTED)
 
 
 def index_rows(dataset: Path, split: str = "neural_nets") -> dict[str, dict[str, Any]]:

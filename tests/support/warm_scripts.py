@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -31,14 +31,16 @@ def without_report(name: str, arguments: Sequence[str]) -> tuple[str, ...]:
     return (*arguments, option) if option is not None and not asked else (*arguments,)
 
 
-def run_warm(name: str, *arguments: str, cwd: Path | str) -> subprocess.CompletedProcess[str]:
+def run_warm(
+    name: str, *arguments: str, cwd: Path | str, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run one of the scripts, or `mlir-datagen`; return what it printed, and its exit code."""
     server, arguments = _server(), without_report(name, arguments)
     assert server.stdin is not None
     assert server.stdout is not None
     with tempfile.TemporaryDirectory() as folder:
         printed = [str(Path(folder) / stream) for stream in ("stdout", "stderr")]
-        server.stdin.write(json.dumps([name, arguments, str(cwd), dict(os.environ), printed]))
+        server.stdin.write(json.dumps([name, arguments, str(cwd), {**os.environ, **(environment or {})}, printed]))
         server.stdin.write("\n")
         server.stdin.flush()
         code = int(server.stdout.readline())

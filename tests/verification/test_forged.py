@@ -11,7 +11,8 @@ import pyarrow as pa
 import pytest
 import yaml
 from forging import columns, different, forge, forge_checksums, rows_changed, table_changed
-from helpers import made_dataset, run_script
+from helpers import made_dataset
+from warm_scripts import run_warm
 
 from mlir_datagen.config.compose import compose_config
 from mlir_datagen.dataset.schema import PLACE_COLUMNS, PROGRAM_COLUMNS
@@ -52,7 +53,7 @@ def proven(tmp_path_factory):
         "check.fraction=0.5",
         "measure=baseline",
     ]
-    return made_dataset(run_script("generate", *settings, "measure.runs=2", cwd=folder), folder)
+    return made_dataset(run_warm("generate", *settings, "measure.runs=2", cwd=folder), folder)
 
 
 @pytest.fixture

@@ -61,11 +61,16 @@ class Filters {
     this.apply();
     let waiting = 0;
     const later = () => {
+      byId("shown").setAttribute("aria-busy", "true");
       clearTimeout(waiting);
-      waiting = setTimeout(() => { this.apply(); changed(); }, 180);
+      waiting = setTimeout(() => {
+        this.apply();
+        changed();
+        byId("shown").removeAttribute("aria-busy");
+      }, 180);
     };
     byId("filters").addEventListener("input", later);
-    byId("filters").addEventListener("reset", () => setTimeout(later));
+    byId("filters").addEventListener("reset", later);
     byId("filters").addEventListener("submit", (event) => event.preventDefault());
   }
 

@@ -47,6 +47,7 @@ class ProgramDialog {
   async open(row) {
     const { programs } = this;
     this.row = row;
+    delete this.dialog.dataset.shown;
     history.replaceState(null, "", this.address(row));
     byId("program-name").textContent = programs.name[row];
     const kind = programs.kind[row] === programs.family[row] ? "" : `, ${programs.kind[row]}`;
@@ -94,6 +95,8 @@ class ProgramDialog {
   }
 
   closed() {
+    // The event comes a little later: another may have been opened meanwhile.
+    if (this.dialog.open) return;
     this.row = -1;
     delete this.dialog.dataset.shown;
     history.replaceState(null, "", location.pathname + location.search);

@@ -7,6 +7,8 @@ class Figures {
     this.filters = filters;
     this.programs = programs;
     this.open = open;
+    this.turn = 0;
+    this.drawing = 0;
     const rows = () => this.rows;
     const distribution = new DistributionFigure(programs, dimensions);
     const severalHomes = new Set(programs.name.map((_, row) => programs.home(row))).size > 1;
@@ -32,8 +34,19 @@ class Figures {
     const caption = element("figcaption", {}, element("h3", {}, title), ...controls, remark);
     byId("figures").append(element("figure", { class: place }, caption, plot));
     const made = { plot, remark, make };
-    for (const control of controls) control.addEventListener("change", () => this.draw(made));
+    for (const control of controls) control.addEventListener("change", () => this.whileBusy(() => this.draw(made)));
     return made;
+  }
+
+  async whileBusy(work) {
+    this.drawing += 1;
+    byId("figures").setAttribute("aria-busy", "true");
+    try {
+      await work();
+    } finally {
+      this.drawing -= 1;
+      if (this.drawing === 0) byId("figures").removeAttribute("aria-busy");
+    }
   }
 
   async draw({ plot, remark, make }) {
@@ -54,11 +67,16 @@ class Figures {
     this.rows = [];
     for (let row = 0; row < programs.count; row += 1) if (filters.mask[row]) this.rows.push(row);
     byId("figures-remark").textContent = `Of the ${plural(this.rows.length, "program")} that the filters leave.`;
-    for (const one of this.figures) {
-      await this.draw(one);
-      // Between two figures the page can answer.
-      await new Promise((resolve) => { setTimeout(resolve); });
-    }
+    this.turn += 1;
+    const { turn } = this;
+    await this.whileBusy(async () => {
+      for (const one of this.figures) {
+        await this.draw(one);
+        // Between two figures the page can answer; where the filters changed again, what that began draws them all.
+        await new Promise((resolve) => { setTimeout(resolve); });
+        if (this.turn !== turn) return;
+      }
+    });
   }
 }
 
@@ -81,15 +99,17 @@ async function start() {
   const dimensions = new Dimensions(programs);
   tellOfSamples(datasets);
   const dialog = new ProgramDialog(programs);
+  let figures = null;
   const filters = new Filters(programs, dimensions, () => {
     table.update();
-    figures.drawAll();
+    // These come later, and someone may have filtered before.
+    figures?.drawAll();
   });
   const table = new ProgramTable(programs, filters, (row) => dialog.open(row));
   dialog.order = () => table.order();
   dialog.openAddress();
   await runLibrary("plotly");
-  const figures = new Figures(programs, dimensions, filters, (row) => dialog.open(row));
+  figures = new Figures(programs, dimensions, filters, (row) => dialog.open(row));
   await figures.drawAll();
   DARK.addEventListener("change", () => figures.drawAll());
   document.documentElement.dataset.ready = "true";
