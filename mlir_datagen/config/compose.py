@@ -15,6 +15,7 @@ from hydra import compose, initialize_config_dir
 from hydra._internal.utils import get_args_parser
 from hydra.core.config_store import ConfigNode, ConfigStore
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -87,6 +88,22 @@ def compose_config(overrides: Sequence[str]) -> RunConfig:
     with _hydra_errors_for_people(), _own_hydra():
         cfg = compose(CONFIG_NAME, overrides=taken)
     return from_omegaconf(cfg)
+
+
+def compose_run(settings: Sequence[str]) -> RunConfig:
+    """Compose the config of one run, as Hydra does for a command line of settings alone, and in half of the time.
+
+    Hydra composes it once more before, to see whether it is a sweep.
+
+    Raises:
+        UserError: when Hydra or a check refuses it.
+    """
+    taken = hydra_overrides(settings, _unknown_option)
+    with _hydra_errors_for_people(), _own_hydra():
+        cfg = compose(CONFIG_NAME, overrides=taken, return_hydra_config=True)
+        # What ${hydra:…} reads.
+        HydraConfig.instance().set_config(cfg)
+        return from_omegaconf(OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"]))
 
 
 def from_omegaconf(cfg: DictConfig) -> RunConfig:

@@ -289,6 +289,13 @@ def test_the_cold_path_imports_nothing_heavy(tmp_path):
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "[]"), done.stderr
 
 
+def test_settings_may_refer_to_hydras_own(tmp_path):
+    done = run_warm("generate", "experiment=tiny", "output_dir=${hydra:runtime.cwd}/here", cwd=tmp_path)
+    assert made_dataset(done, tmp_path).parent == tmp_path / "here"
+    saved = (made_dataset(done, tmp_path) / "config.yaml").read_text()
+    assert "hydra" not in saved
+
+
 def test_cfg_shows_the_config_without_running(tmp_path):
     done = run_warm("generate", "--cfg", "job", cwd=tmp_path)
     assert done.returncode == 0

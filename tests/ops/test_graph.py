@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+
+import numpy as np
 import pytest
 import torch
 from helpers import CONTEXTS, GOLDEN_SPECS, emitted, golden_program
@@ -14,6 +17,7 @@ from mlir_datagen.ops.contractions import CONTRACTIONS
 from mlir_datagen.ops.elementwise import elementwise, with_number
 from mlir_datagen.ops.graph import Graph, Node
 from mlir_datagen.ops.structured_operation import FORMS
+from mlir_datagen.programs.spec import spec_json
 
 
 def two_matmuls_and_a_sum():
@@ -62,3 +66,23 @@ def test_a_text_that_is_filled_in_is_the_one_that_is_emitted(name, data):
     graph = family.graph(spec)
     for form in FORMS:
         assert family.program(spec, form) == graph.text(form) == emitted(graph, form)
+
+
+@pytest.mark.parametrize("name", GOLDEN_SPECS)
+@settings(max_examples=4)
+@given(data=st.data())
+def test_programs_of_a_column_are_those_of_its_rows(name, data):
+    """Also where neighbours differ in which attributes are equal, and in the number that a body has."""
+    family, golden, _ = golden_program(name)
+    sizes = st.one_of(st.integers(1, 3), st.integers(40, 1000))
+    rows = [tuple(data.draw(sizes) for _ in golden.dimensions) for _ in range(data.draw(st.integers(1, 5)))]
+    variant = golden.variant.of(data.draw(st.sampled_from(golden.variant.words)))
+    forms = [data.draw(st.sampled_from(FORMS)) for _ in rows]
+    column = family.spec(variant, *np.array(rows, np.int64).T)
+    specs = [family.spec(variant, *row) for row in rows]
+    texts = [family.graph(spec).text(form) for spec, form in zip(specs, forms, strict=True)]
+    assert family.programs(column, forms) == texts
+    assert [json.loads(spec) for spec in family.specs_json(column, len(rows))] == [
+        json.loads(json.dumps(spec.fields)) for spec in specs
+    ]
+    assert family.specs_json(column, len(rows)) == list(map(spec_json, specs))
