@@ -225,6 +225,14 @@ def remove_parts(dataset: Path) -> None:
     _delete(parts_folder(dataset))
 
 
+def remove_forgotten_parts(dataset: Path) -> None:
+    """Delete what a run has left that was killed when it had just published its dataset, where that can be done."""
+    if parts_folder(dataset).exists():
+        # The run may be at it itself, or the folder be nobody's to change.
+        with suppress(OSError):
+            remove_parts(dataset)
+
+
 def _link(path: Path, other: Path) -> None:
     """Have a file under another name as well, or a copy where the disk cannot do that."""
     try:

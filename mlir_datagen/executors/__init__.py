@@ -3,5 +3,5 @@
 An engine of one's own is a class of `concurrent.futures.Executor` and a file in `conf/executor/`. Only what has to know
 more of the engine than `submit` is an `Engine`.
 
-May import: proving, dataset, sources, config.
+May import: proving, dataset, sources, config, mlir.
 """

@@ -19,7 +19,7 @@ from mlir_datagen.dataset.diversity import DiversityCount
 from mlir_datagen.dataset.files_folder import FLAT_INDEX, check_replaceable, replace_folder, written_files
 from mlir_datagen.dataset.finished import find_finished
 from mlir_datagen.dataset.manifest import environment
-from mlir_datagen.dataset.parts import Parts, part_bytes, remove_parts
+from mlir_datagen.dataset.parts import Parts, part_bytes, remove_forgotten_parts, remove_parts
 from mlir_datagen.dataset.paths import index_names, split_folder
 from mlir_datagen.dataset.results import result_of
 from mlir_datagen.dataset.staging import Staging
@@ -160,6 +160,7 @@ def generate(
     with writable(path):
         finished = find_finished(path, config.fingerprint)
     if finished is not None:
+        remove_forgotten_parts(path)
         return Outcome(path, finished, existed=True)
     require_all_trusted(config)
     if config.needs_workers:

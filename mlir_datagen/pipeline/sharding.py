@@ -14,7 +14,7 @@ from mlir_datagen.config import RunConfig
 from mlir_datagen.config.saved import load_saved_config
 from mlir_datagen.dataset.description import CONFIG
 from mlir_datagen.dataset.disk_errors import writable
-from mlir_datagen.dataset.parts import Parts
+from mlir_datagen.dataset.parts import Parts, remove_forgotten_parts
 from mlir_datagen.dataset.results import TaskResult
 from mlir_datagen.dataset.shard import SHARD, Shard, check_complete, read_shard, results_of, stretch, write_shard
 from mlir_datagen.dataset.staging import Staging
@@ -78,6 +78,7 @@ def generate_shard(config: RunConfig, listener: Listener | None = None) -> Shard
     whole = dataset_path(config)
     path = whole.with_name(f"{whole.name}.shard-{number}-of-{of}")
     if (found := _finished(path, config)) is not None:
+        remove_forgotten_parts(path)
         return ShardOutcome(path, found, existed=True)
     with opened(config.executor, is_short(config)) as workers:
         source, plan = planned(config, workers)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
+import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -23,6 +25,7 @@ from mlir_datagen.dataset.parts import parts_folder
 from mlir_datagen.errors import UserError
 from mlir_datagen.ops import FAMILIES
 from mlir_datagen.pipeline.run import Listener, generate
+from mlir_datagen.pipeline.sharding import generate_shard
 from mlir_datagen.proving.batch import BatchProver
 from mlir_datagen.sources.networks import Networks
 
@@ -101,6 +104,24 @@ def test_killed_at_any_point(seed, undisturbed, monkeypatch, tmp_path):
     assert manifest["funnel"]["rejected"]["verified"] > 0
     assert made_in(tmp_path) == expected
     assert [path for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize("of", ["dataset", "shard"])
+def test_killed_when_it_was_just_published(of, tmp_path):
+    config = configured(tmp_path, [*PARSED, *(["shard=1/1"] if of == "shard" else [])])
+    make = generate_shard if of == "shard" else generate
+
+    def killed():
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr("mlir_datagen.pipeline.run.remove_parts", lambda path: os.kill(os.getpid(), signal.SIGKILL))
+            make(config)
+
+    run = multiprocessing.get_context("fork").Process(target=killed)
+    run.start()
+    run.join()
+    assert len(list(tmp_path.iterdir())) == 2
+    assert make(config).existed
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def stopped(folder, settings, after):
