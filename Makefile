@@ -38,6 +38,10 @@ types: setup  ## Check types
 docs: setup  ## Build the documentation in site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
+.PHONY: suites
+suites: setup  ## Make all suites, and hold them to their digests
+	$(BIN)/python benchmarks/suites.py
+
 .PHONY: benchmark
 benchmark: setup  ## Measure how fast datasets are made
 	$(BIN)/python benchmarks/throughput.py

@@ -5,10 +5,11 @@
     python benchmarks/scale.py --programs 1000000 --parser --rounds 0     # beside the MLIR parser alone, on all cores
 
 Each dataset is made in a process of its own, with `storage=parquet` and `dims=large` unless settings say otherwise.
-Time is from the config to the publication, the start of the workers included, which is half of it for 10 000 programs:
-so it says what each further program takes, too. Memory is the most that the process of the run, without its workers,
-ever had resident. Numbers of workers are compared in turns, as machines change their speed. The parser alone has as
-many processes as there were workers, each with its share of the same texts in memory, right after the dataset was made.
+Time is from the config to the publication, the start of the workers included. That is half of the time of 10 000
+programs, so that what each further program takes is printed, too. Memory is the most that the process of the run,
+without its workers, ever had resident. Numbers of workers are compared in turns, as machines change their speed. The
+parser alone has as many processes as there were workers, each with its share of the same texts in memory, right after
+the dataset was made.
 """
 
 from __future__ import annotations
@@ -105,7 +106,7 @@ def main() -> None:
         return
     most = max(arguments.workers)
     before = None
-    for programs in sorted(arguments.programs):
+    for programs in sorted(set(arguments.programs)):
         found = run(programs, most, arguments.settings, arguments.parser)
         each = found["seconds"] / programs * 1e6
         beside = f", {found['parser'] / found['seconds']:.2f} of the parser's rate" if arguments.parser else ""
@@ -113,7 +114,7 @@ def main() -> None:
         if before is not None:
             fewer, shorter = before
             further = (found["seconds"] - shorter) / (programs - fewer) * 1e6
-            print(f", {further:6.1f} µs for each that {fewer} have not", end="")
+            print(f", {further:6.1f} µs for each further program", end="")
         print(f", {found['memory']:5.0f} MiB{beside}", flush=True)
         before = programs, found["seconds"]
     if not arguments.rounds:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from collections.abc import Sequence
@@ -16,17 +15,15 @@ from tabulate import tabulate
 from mlir_datagen.command_line.running import run, stopped
 from mlir_datagen.command_line.telling import present, print_outcome, progress, say
 from mlir_datagen.command_line.typed import command
-from mlir_datagen.config.compose import CONFIG_NAME, command_line, compose_run, from_omegaconf
+from mlir_datagen.config.compose import CONFIG_NAME, command_line, compose_config, from_omegaconf, is_run_alone
 from mlir_datagen.config.export import ExportSettings
 from mlir_datagen.config.folder import config_directory
 from mlir_datagen.config.run import RunConfig
-from mlir_datagen.dataset.scratch import scratch_folder
+from mlir_datagen.dataset.scratch import clear_scratch_folders, scratch_folder
 from mlir_datagen.errors import UserError, said
 from mlir_datagen.pipeline.run import Preview, generate, preview
 from mlir_datagen.programs.program import NETWORKS_SPLIT
 
-_SETTING = re.compile(r"(?!hydra)[a-z]\w*[\w./]*=", re.ASCII)
-"""How a word begins that is a setting of the run, and no option of Hydra, nor a setting of its own."""
 _BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 _LAUNCHING = ("joblib", "submitit")
 """Libraries that start the jobs of a sweep elsewhere, and raise exceptions of their own about these."""
@@ -124,8 +121,9 @@ def _print_preview(plan: Preview) -> None:
 
 def generate_with_hydra(settings: Sequence[str]) -> None:
     """Make the datasets that settings describe, as Hydra reads them from a command line."""
-    if all(map(_SETTING.match, settings)):
-        _generate(compose_run(settings))
+    if is_run_alone(settings):
+        clear_scratch_folders()
+        _generate(compose_config(settings))
         return
     with scratch_folder() as scratch:
         sys.argv[1:] = command_line(settings, scratch)

@@ -74,12 +74,16 @@ def leave(code: int) -> NoReturn:
     Python itself would take apart all that was imported first, which takes a fifth of a second, and in which threads of
     libraries abort the process now and then.
     """
+    if sys.getprofile() or sys.gettrace():
+        # What has set that writes what it found when Python ends.
+        sys.exit(code)
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
+    for stream in (sys.stdout, sys.__stdout__, sys.stderr):
         # It may be closed, or its reader gone: what was to be said of that was said.
-        with suppress(OSError, ValueError, AttributeError):
-            stream.flush()
+        with suppress(OSError, ValueError):
+            if stream is not None:
+                stream.flush()
     os._exit(code)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from shutil import which
 from typing import Any, NoReturn
@@ -15,7 +17,6 @@ from hydra import compose, initialize_config_dir
 from hydra._internal.utils import get_args_parser
 from hydra.core.config_store import ConfigNode, ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.hydra_config import HydraConfig
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -61,21 +62,32 @@ class _Options(dict[str, Any]):
         super().__init__(dict.fromkeys(f"{name}.yaml" for name in names))
         self._group, self._make = group, make
 
-    def __getitem__(self, file: str) -> ConfigNode:
+    def __getitem__(self, file: str) -> Any:
+        if (stored := super().__getitem__(file)) is not None:
+            # By a program of its own.
+            return stored
         name = file.removesuffix(".yaml")
         package = f"{self._group.partition('/')[0]}.{name}"
         return ConfigNode(file, OmegaConf.create(self._make(name)), self._group, package, provider=None)
 
 
-# As if conf/ had a file for each.
-ConfigStore.instance().repo |= {
-    "models": {"torchvision": _Options("models/torchvision", TORCHVISION_CLASSIFIERS, torchvision_model)},
-    "ops": _Options(
-        "ops",
-        [name for name in FAMILIES if not (config_directory() / "ops" / f"{name}.yaml").exists()],
-        lambda name: op_option(FAMILIES[name]),
-    ),
-}
+def _store(group: str, names: Iterable[str], make: Callable[[str], dict[str, Any]]) -> None:
+    """Have options of a group as if conf/ had a file for each, beside those that a program has stored there."""
+    *parents, last = group.split("/")
+    place = ConfigStore.instance().repo
+    for parent in parents:
+        place = place.setdefault(parent, {})
+    options = _Options(group, names, make)
+    options.update(place.get(last, {}))
+    place[last] = options
+
+
+_store("models/torchvision", TORCHVISION_CLASSIFIERS, torchvision_model)
+_store(
+    "ops",
+    [name for name in FAMILIES if not (config_directory() / "ops" / f"{name}.yaml").exists()],
+    lambda name: op_option(FAMILIES[name]),
+)
 
 
 def compose_config(overrides: Sequence[str]) -> RunConfig:
@@ -90,20 +102,16 @@ def compose_config(overrides: Sequence[str]) -> RunConfig:
     return from_omegaconf(cfg)
 
 
-def compose_run(settings: Sequence[str]) -> RunConfig:
-    """Compose the config of one run, as Hydra does for a command line of settings alone, and in half of the time.
+def is_run_alone(words: Sequence[str]) -> bool:
+    """Tell whether the words of a command line are the settings of one run, with nothing for Hydra's own command line.
 
-    Hydra composes it once more before, to see whether it is a sweep.
-
-    Raises:
-        UserError: when Hydra or a check refuses it.
+    That is a sweep, an option, or a setting of Hydra's, here or in a config that may be chosen. Hydra itself composes
+    a config once more to see it.
     """
-    taken = hydra_overrides(settings, _unknown_option)
-    with _hydra_errors_for_people(), _own_hydra():
-        cfg = compose(CONFIG_NAME, overrides=taken, return_hydra_config=True)
-        # What ${hydra:…} reads.
-        HydraConfig.instance().set_config(cfg)
-        return from_omegaconf(OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"]))
+    if not all(FIRST.match(word) and not word.startswith("-") for word in words):
+        return False
+    configs = (path.read_bytes() for path in config_directory().rglob("*.yaml"))
+    return not any(b"hydra" in text for text in chain(map(os.fsencode, words), configs))
 
 
 def from_omegaconf(cfg: DictConfig) -> RunConfig:
@@ -249,6 +257,7 @@ def explain(error: Exception) -> UserError:
 def _unknown_option(group: str, option: str) -> UserError:
     if group == "ops":
         return unknown_op_option(option)
+    group = group.partition("/")[0]
     options = sorted(path.stem for path in (config_directory() / group).glob("*.yaml"))
     more, addressable = "", options
     if group == "models":

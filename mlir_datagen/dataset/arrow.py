@@ -80,7 +80,8 @@ def letters(strings: Any) -> Any:
 
 def word_array(words: Sequence[str | None]) -> Any:
     """Return an array of strings that are mostly the same, with null for None."""
-    first = words[0] if len(set(words)) == 1 else None
+    # A single one may be any text, which nobody asks for again.
+    first = words[0] if len(words) > 1 and len(set(words)) == 1 else None
     return array_of(words, pa.string()) if first is None else repeated_string(first, len(words))
 
 
@@ -114,7 +115,7 @@ def list_array(lengths: Sequence[int], rows: int, elements: Any) -> Any:
 
 
 def _capacity(rows: int) -> int:
-    """Return for how many rows patterns are kept: those of all numbers of rows up to it are the first of it."""
+    """Return for how many rows a pattern is kept, a power of two: fewer rows have its beginning."""
     return 1 << max(0, rows - 1).bit_length()
 
 

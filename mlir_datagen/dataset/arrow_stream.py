@@ -16,7 +16,7 @@ import pyarrow as pa
 from pyarrow import ipc
 
 _OPTIONS = ipc.IpcWriteOptions(compression="lz4")
-"""What is written is read again soon: zstd would take half of the room, and three times as long."""
+"""What is written is read again soon: zstd would take half of the room, but three times as long."""
 
 # Of Arrow's tables of fields: `Message` and `RecordBatch`, in its format/Message.fbs.
 _HEADER = 2

@@ -22,9 +22,11 @@ from numpy.typing import NDArray
 
 from mlir_datagen.dataset.arrow import joined_strings, letters, number_array, open_parquet
 from mlir_datagen.dataset.paths import is_drawn
+from mlir_datagen.errors import UserError, said
 from mlir_datagen.ops import FAMILIES
 
 _ROWS = 1 << 14
+"""Rows are looked at so many at a time, as each time takes as long as some thousands of rows."""
 _WORDS = ("family", "kind", "spec", "sha256")
 _COLUMNS = [*_WORDS, "nodes"]
 _NODE = "nodes.list.element"
@@ -32,8 +34,9 @@ _LEAVES = [
     *_WORDS,
     *(f"{_NODE}.{name}" for name in ("op", "dtype", "shape.list.element", "loops.list.element.bound")),
 ]
-"""What is read of these in a file: of the columns of columns, these."""
+"""The columns to read from a file: of `nodes`, only these parts."""
 _DENSE = 1 << 16
+"""Smaller numbers are counted in a table of all of them."""
 # Threads would take the processor from what makes programs.
 _READ = pyarrow.json.ReadOptions(use_threads=False)
 _MOST_LOOPS = 1 << 10
@@ -125,7 +128,6 @@ class DiversityCount:
         self._waiting[is_drawn(split)].append(rows.select(_COLUMNS))
         self._programs += len(rows)
         self._waiting_rows += len(rows)
-        # Not a few at a time: each time takes as long as some thousands of rows.
         if self._waiting_rows >= _ROWS:
             self._take_in_all()
 
@@ -153,11 +155,17 @@ class DiversityCount:
 
     def _add_sizes(self, family: str, specs: Any) -> None:
         """Take in the sizes that specs of single operations name."""
-        table = pyarrow.json.read_json(pa.BufferReader(letters(joined_strings([specs, "\n"]))), _READ)
+        try:
+            table = pyarrow.json.read_json(pa.BufferReader(letters(joined_strings([specs, "\n"]))), _READ)
+        except pa.ArrowException as error:
+            raise UserError(
+                f"The index has specs of {family} that cannot be read as JSON ({said(error)}). scripts/verify.py says "
+                "which rows are wrong; make that dataset again (scripts/reproduce.py)."
+            ) from error
         for name, column in zip(table.column_names, table.columns, strict=True):
             if pa.types.is_int64(column.type):
                 self._values[family, name].append(_counted(_numbers(column.combine_chunks())))
-            elif pa.types.is_list(column.type):
+            elif pa.types.is_list(column.type) and pa.types.is_integer(column.type.value_type):
                 lists = column.combine_chunks()
                 lengths = _numbers(pc.list_value_length(lists))
                 place = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
@@ -306,11 +314,12 @@ def _groups(words: Any) -> dict[str, NDArray[np.int64]]:
 
 def _counted(values: NDArray[Any]) -> NDArray[np.int64]:
     """Return the different values, and below them how often each occurs."""
+    values = values.astype(np.int64)
     if len(values) and values.min() >= 0 and values.max() < _DENSE:
         counts = np.bincount(values)
         (found,) = np.nonzero(counts)
         return np.stack([found, counts[found]])
-    return np.stack(np.unique(values.astype(np.int64), return_counts=True))
+    return np.stack(np.unique(values, return_counts=True))
 
 
 def _summed(counted: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:

@@ -24,7 +24,7 @@ def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
         parent: where it is; the system's place for such when left out.
     """
     parent = parent or Path(tempfile.gettempdir())
-    _clear(parent)
+    clear_scratch_folders(parent)
     path, descriptor = _locked_folder(parent)
     try:
         yield path
@@ -42,9 +42,13 @@ def _locked_folder(parent: Path) -> tuple[Path, int]:
             return path, descriptor
 
 
-def _clear(parent: Path) -> None:
-    """Delete the folders of this user that nobody has locked."""
-    for path in parent.glob(f"{_PREFIX}*"):
+def clear_scratch_folders(parent: Path | None = None) -> None:
+    """Delete the folders of this user that nobody has locked.
+
+    Args:
+        parent: where they are; the system's place for such when left out.
+    """
+    for path in (parent or Path(tempfile.gettempdir())).glob(f"{_PREFIX}*"):
         descriptor = _lock(path)
         if descriptor is not None:
             shutil.rmtree(path, ignore_errors=True)

@@ -16,7 +16,6 @@ NO_LIMITS = SandboxLimits(seconds=24 * 3600, memory_bytes=1 << 42)
 """None that a task meets: programs are small, and only parsed."""
 _IDLE_SECONDS = 600
 
-
 _SMALL = """func.func @f(%0: tensor<4xf32>) -> tensor<4xf32> {
   %1 = arith.constant 0.0 : f32
   %2 = tensor.empty() : tensor<4xf32>
@@ -25,7 +24,7 @@ _SMALL = """func.func @f(%0: tensor<4xf32>) -> tensor<4xf32> {
   return %4 : tensor<4xf32>
 }
 """
-"""What has the parser know the dialects of most programs."""
+"""A program that has the parser load the dialects of most."""
 
 
 def _begin(text: str) -> None:

@@ -37,7 +37,7 @@ _CODE = (
     "import json, os, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from mlir_datagen.proving.fork_server import serve; serve(int(sys.argv[2]), int(sys.argv[3])); os._exit(0)"
 )
-"""At its end, somebody waits for it: it does not take apart what it has imported."""
+"""It ends by `os._exit`, as `ForkServer` waits for it, and Python would take apart what it has imported."""
 _FORK: Sequence[str] = ()
 """The request to fork; others are lists of modules to import."""
 _MOST_BYTES = 1 << 16

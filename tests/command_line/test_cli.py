@@ -16,7 +16,7 @@ import pytest
 from helpers import REPOSITORY, SCRIPTS, interruptible, made_dataset, run_script
 from warm_scripts import run_warm
 
-from mlir_datagen.config.compose import compose_config, config_directory
+from mlir_datagen.config.compose import compose_config, config_directory, is_run_alone
 
 HEAVY = ("torch", "transformers", "pandas", "matplotlib")
 
@@ -290,10 +290,42 @@ def test_the_cold_path_imports_nothing_heavy(tmp_path):
 
 
 def test_settings_may_refer_to_hydras_own(tmp_path):
-    done = run_warm("generate", "experiment=tiny", "output_dir=${hydra:runtime.cwd}/here", cwd=tmp_path)
-    assert made_dataset(done, tmp_path).parent == tmp_path / "here"
+    done = run_warm("generate", "experiment=tiny", "output_dir=${hydra:runtime.cwd}/${hydra:job.name}", cwd=tmp_path)
+    assert made_dataset(done, tmp_path).parent == tmp_path / "generate"
     saved = (made_dataset(done, tmp_path) / "config.yaml").read_text()
     assert "hydra" not in saved
+
+
+@pytest.mark.parametrize(
+    ("words", "config", "is_alone"),
+    [
+        (["seed=1", "+models.mine={}", "~suites"], "seed: 1", True),
+        ([], "seed: 1", True),
+        (["-m", "seed=1,2"], "seed: 1", False),
+        (["--config-dir=somewhere"], "seed: 1", False),
+        (["hydra.mode=MULTIRUN"], "seed: 1", False),
+        (["experiment=mine"], "hydra: {mode: MULTIRUN}", False),
+        (["experiment=mine"], "output_dir: '${hydra:run.dir}'", False),
+    ],
+)
+def test_what_is_left_to_hydras_command_line(words, config, is_alone, tmp_path, monkeypatch):
+    (tmp_path / "mine.yaml").write_text(config)
+    monkeypatch.setattr("mlir_datagen.config.compose.config_directory", lambda: tmp_path)
+    assert is_run_alone(words) == is_alone
+
+
+def test_a_program_that_uses_hydra_keeps_its_own_options(tmp_path):
+    code = (
+        "from hydra.core.config_store import ConfigStore\n"
+        "store = ConfigStore.instance()\n"
+        "store.store('mine', {'a': 1}, group='models'); store.store('mine', {'b': 2}, group='ops')\n"
+        "import mlir_datagen.config.compose\n"
+        "store.store('later', {'c': 3}, group='ops')\n"
+        "places = ['models/mine', 'ops/mine', 'ops/later', 'ops/softmax']\n"
+        "print([store.load(f'{place}.yaml').node for place in places])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout.startswith("[{'a': 1}, {'b': 2}, {'c': 3}, {'weight': 1, "), done.stderr
 
 
 def test_cfg_shows_the_config_without_running(tmp_path):

@@ -64,9 +64,12 @@ class Filters {
       byId("shown").setAttribute("aria-busy", "true");
       clearTimeout(waiting);
       waiting = setTimeout(() => {
-        this.apply();
-        changed();
-        byId("shown").removeAttribute("aria-busy");
+        try {
+          this.apply();
+          changed();
+        } finally {
+          byId("shown").removeAttribute("aria-busy");
+        }
       }, 180);
     };
     byId("filters").addEventListener("input", later);
